@@ -1,0 +1,68 @@
+"""Trials, evidence and verdicts."""
+
+from typing import Literal
+
+from prowess.core.base import Frozen
+from prowess.core.cost import Cost
+
+Outcome = Literal["better", "worse", "not enough evidence"]
+
+
+class Trial(Frozen):
+    """One run of task x arm x seed."""
+
+    task_id: str
+    arm: str
+    """`without`, `with`, `old`, `candidate`, `oracle`."""
+    seed: int
+    passed: bool | None
+    """None when the run is missing: the model or sandbox failed, so it says nothing about the skill."""
+    value: float | None = None
+    """Graded score, 0 to 1, where the verifier gives one."""
+    trajectory: str
+    """Id of the trajectory."""
+    cost: Cost = Cost()
+
+
+class Evidence(Frozen):
+    """A finished comparison of two arms, paired on task and seed."""
+
+    baseline: str
+    treatment: str
+    """Names of the two arms."""
+    n: int
+    """Complete pairs."""
+    missing: int = 0
+    """Pairs of which one side or both are missing."""
+    wins: int
+    """Pairs where only the treatment passed."""
+    ties: int
+    losses: int
+    baseline_rate: float
+    treatment_rate: float
+    effect: float
+    """Difference of success rates, treatment minus baseline."""
+    low: float
+    high: float
+    """Interval of the effect at `level`."""
+    level: float = 0.95
+    p: float
+    """Two-sided, from `test`."""
+    test: str
+    outcome: Outcome
+    harms: tuple[tuple[str, str], ...] = ()
+    """(task id, trajectory id) of every pair that got worse."""
+    judged_by: tuple[str, ...] = ()
+    cost: Cost = Cost()
+    trials: tuple[Trial, ...] = ()
+
+
+class Verdict(Frozen):
+    """The answer of one gate on one patch."""
+
+    gate: str
+    status: Literal["pass", "fail", "propose"]
+    """`propose`: nothing speaks against it, but only a person may apply it."""
+    note: str = ""
+    evidence: Evidence | None = None
+    cost: Cost = Cost()

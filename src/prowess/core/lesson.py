@@ -1,0 +1,37 @@
+"""Lessons: one thing learned from trajectories, with its references and who is to blame."""
+
+from typing import Literal
+
+from prowess.core.base import Frozen, digest
+
+Blame = Literal["skill", "agent", "environment"]
+"""Only `skill` justifies an edit: `agent` erred although it was told, `environment` is not the library's to mend."""
+
+
+class Reference(Frozen):
+    """Where a lesson comes from."""
+
+    trajectory: str
+    first_step: int = 0
+    last_step: int = 0
+    """Inclusive; indices into `Trajectory.steps`."""
+    quote: str = ""
+    """At most a few hundred characters of the steps themselves."""
+
+
+class Lesson(Frozen):
+    kind: Literal["cause", "memory", "success", "program"]
+    """`cause` explains a failure, `memory` generalises it, `success` is what worked, `program` is a program that passed
+    on unseen tasks."""
+    text: str
+    family: str | None = None
+    skill: str | None = None
+    """The skill that it is about, if one was loaded."""
+    blame: Blame = "skill"
+    references: tuple[Reference, ...]
+    payload: str = ""
+    """For `program`: the program text."""
+
+    @property
+    def id(self) -> str:
+        return digest(self)[:16]

@@ -1,0 +1,57 @@
+"""Imports point down only: a layer may import itself and those below it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import prowess
+
+LAYERS = [
+    "cli",
+    "report",
+    "evolve",
+    "measure",
+    "agents",
+    "suites",
+    "search",
+    "trajectories",
+    "guard",
+    "library",
+    "core",
+]
+ROOT = Path(prowess.__file__).parent
+MODULES = sorted(p for p in ROOT.rglob("*.py") if p.parent != ROOT)
+ALLOWED_IN_CORE = {"pydantic", "prowess"}
+
+
+def imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_down(path: Path) -> None:
+    layer = path.relative_to(ROOT).parts[0]
+    above = set(LAYERS[: LAYERS.index(layer)])
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] == "prowess" and len(parts) > 1:
+            assert parts[1] not in above, f"{path.name} in {layer} imports {name}, which lies above it"
+
+
+def test_every_package_is_a_layer() -> None:
+    assert {p.name for p in ROOT.iterdir() if p.is_dir() and p.name != "__pycache__"} <= set(LAYERS)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "core").glob("*.py")), ids=lambda p: p.name)
+def test_core_needs_only_pydantic(path: Path) -> None:
+    import sys
+
+    roots = {name.split(".")[0] for name in imports(path)}
+    assert roots - set(sys.stdlib_module_names) <= ALLOWED_IN_CORE
