@@ -59,8 +59,8 @@ def test_two_hundred_tasks_are_drawn_and_the_oracle_passes(family: str) -> None:
     for task in SUITE.tasks(family, "evidence", 200):
         score = SUITE.check(task, SUITE.oracle(task))
         assert score.passed and score.value == 1.0 and score.trusted, (task.id, score.failures)
-        seen.add(task.prompt)
-    assert len(seen) == 200, "instances must differ in what they show"
+        seen.add(task.digest)
+    assert len(seen) == 200, "instances must differ"
 
 
 @pytest.mark.parametrize(("family", "variant", "name"), RULES)
@@ -157,7 +157,7 @@ def test_equal_arguments_give_equal_tasks(family: str, variant: str) -> None:
 def test_a_prompt_is_short_and_names_files_but_no_house_rule(family: str, variant: str) -> None:
     kind = FAMILIES[family]
     for task in SUITE.tasks(family, "evidence", 5, variant):
-        assert len(task.prompt) < 900
+        assert len(task.prompt) < 420
         assert all(file.path in task.prompt for file in task.files)
         assert task.outputs[0] in task.prompt
         assert not any(rule.text in task.prompt for rule in kind.rules(kind.houses[variant]))

@@ -56,8 +56,6 @@ class Case:
     """Names that differ between instances, by what they are for; `target` is the output path."""
     tables: Mapping[str, tuple[Row, ...]]
     files: tuple[File, ...]
-    preview: str = ""
-    """How the inputs begin, where their first lines are not readable text."""
 
     @property
     def target(self) -> str:
@@ -206,14 +204,9 @@ def _telling(family: Family[H], case: Case, house: H, rules: tuple[Rule, ...]) -
 
 
 def prompt(case: Case, variant: str) -> str:
-    """The text of the task: the job, whose house rules hold, and how each input begins."""
+    """The text of the task: the job, and whose house rules hold. How the inputs look, an agent sees for itself."""
     office = "" if variant == "base" else f" of the {variant} office"
-    parts = [f"{case.job}\nFollow the house rules{office}."]
-    if case.preview:
-        parts.append(case.preview)
-    else:
-        parts += [f"`{file.path}` begins:\n" + "\n".join(file.text.splitlines()[:3]) for file in case.files]
-    return "\n\n".join(parts) + "\n"
+    return f"{case.job}\nFollow the house rules{office}.\n"
 
 
 def fill(text: str, names: Mapping[str, str], **words: str) -> str:
