@@ -8,7 +8,8 @@ The folder is the truth for text; edits by hand are recorded as `external` chang
 processes may use one library at once. Any call that fails leaves the library as it was.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -348,6 +349,18 @@ class Library:
                 if heads.get(name, (None, False))[0] != state.digests.get(name):
                     found.append(f"skill {name!r} was edited by hand since the last change; it will be recorded")
         return found
+
+    @contextmanager
+    def installs(self) -> Generator[dict[str, str]]:
+        """The list of what `prowess.library.targets` put elsewhere, to read and change; kept when the block ends."""
+        with self._store.writing():
+            owned = self._store.read_installs()
+            before = dict(owned)
+            try:
+                yield owned
+            finally:
+                if owned != before:
+                    self._store.write_installs(owned)
 
     # Inside; the lock is held
 

@@ -7,7 +7,6 @@ keys and deep nesting are refused before anything is built, and every scalar sta
 """
 
 import re
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -262,8 +261,7 @@ def _build(head: str) -> Value:
             top[key] = value
             keys[-1] = None
 
-    parse_events = cast(Callable[..., Iterable[Any]], yaml.parse)  # the stubs of PyYAML leave it untyped
-    for event in parse_events(head, Loader=_LOADER):
+    for event in cast(Any, yaml).parse(head, Loader=_LOADER):  # PyYAML's stubs leave events untyped
         line: int = event.start_mark.line + 2
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise _Unreadable(f"frontmatter line {line}: anchors and aliases are not allowed")

@@ -24,7 +24,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from prowess.core.base import canonical_json
 from prowess.core.errors import UserError
@@ -58,6 +58,7 @@ class Store:
         self.staging = self.own / "staging"
         self.database = self.own / "library.db"
         self.journal = self.own / "journal.json"
+        self.installs = self.own / "installs.json"
         self._timeout = lock_timeout
 
     def create(self) -> None:
@@ -108,7 +109,7 @@ class Store:
                 pass
 
     @contextmanager
-    def index(self) -> Iterator[Index]:
+    def index(self) -> Generator[Index]:
         with Index.open(self.database) as index:
             yield index
 
@@ -327,6 +328,18 @@ class Store:
             remove_folder(copy)
             write_folder(copy, self.tree(old))
             self._swap(name, copy, True)
+
+    # Installs
+
+    def read_installs(self) -> dict[str, str]:
+        """What prowess installed: absolute path to what it put there; nothing when the list is damaged."""
+        try:
+            return TypeAdapter(dict[str, str]).validate_json(self.installs.read_bytes())
+        except (OSError, ValidationError):
+            return {}
+
+    def write_installs(self, owned: Mapping[str, str]) -> None:
+        write_file(self.installs, canonical_json(dict(owned)), self.staging)
 
     # Index
 
