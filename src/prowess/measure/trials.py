@@ -17,12 +17,13 @@ from anyio import to_thread
 from prowess.agents.base import Agent
 from prowess.core.base import canonical_json, digest
 from prowess.core.cost import Cost
-from prowess.core.errors import BoundaryError, ProwessError, UserError
+from prowess.core.errors import BoundaryError, UserError
 from prowess.core.evidence import Trial
 from prowess.core.skill import Snapshot
 from prowess.core.task import Task
 from prowess.core.trajectory import Trajectory
 from prowess.core.view import View
+from prowess.measure.pool import for_each
 from prowess.suites.base import Suite
 
 WITHOUT = View(snapshot=Snapshot().digest)
@@ -110,6 +111,11 @@ def stored_trajectory(store: Store, id: str) -> Trajectory | None:
     return None if data is None else Trajectory.model_validate_json(data)
 
 
+def final_message(trajectory: Trajectory) -> str:
+    """What the agent said last; empty when it said nothing."""
+    return next((step.message for step in reversed(trajectory.steps) if step.source == "agent"), "")
+
+
 async def run_trials(
     tasks: Iterable[Task], arms: Sequence[Arm], seeds: Iterable[int], bench: Bench, order_seed: int = 0
 ) -> tuple[Trial, ...]:
@@ -148,29 +154,16 @@ async def run_blocks(
 
 
 async def _run_jobs(jobs: list[_Job], bench: Bench) -> None:
-    stopped: list[ProwessError] = []
-    queue = iter(jobs)
     done = 0
 
-    async def worker() -> None:
+    async def run(job: _Job) -> None:
         nonlocal done
-        for job in queue:  # shared by all workers: each takes the next job
-            if stopped:
-                return
-            try:
-                await _run_job(job, bench)
-            except ProwessError as error:  # budget reached, or the caller's mistake: let the others finish what is paid
-                stopped.append(error)
-                return
-            done += 1
-            if bench.on_progress is not None:
-                bench.on_progress(_progress(jobs, done))
+        await _run_job(job, bench)
+        done += 1
+        if bench.on_progress is not None:
+            bench.on_progress(_progress(jobs, done))
 
-    async with anyio.create_task_group() as group:
-        for _ in range(max(1, min(bench.concurrency, len(jobs)))):
-            group.start_soon(worker)
-    if stopped:
-        raise stopped[0]
+    await for_each(jobs, run, bench.concurrency)
 
 
 async def _run_job(job: _Job, bench: Bench) -> None:
@@ -189,8 +182,7 @@ async def _run_job(job: _Job, bench: Bench) -> None:
             record = canonical_json({"failures": failures, "error": error})
             bench.store.put("missing", job.key, record, trajectory.cost if trajectory else Cost())
             continue
-        answer = next((s.message for s in reversed(trajectory.steps) if s.source == "agent"), "")
-        score = await to_thread.run_sync(bench.suite.check, job.task, trajectory.outputs, answer)
+        score = await to_thread.run_sync(bench.suite.check, job.task, trajectory.outputs, final_message(trajectory))
         job.result = trajectory.model_copy(
             update={"id": job.key, "task_id": job.task.id, "seed": job.seed, "score": score}
         )
