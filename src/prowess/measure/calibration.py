@@ -8,6 +8,7 @@ from prowess.core.evidence import Evidence, Trial
 from prowess.core.task import Task
 from prowess.measure.compare import compare
 from prowess.measure.stats.design import Design, expect
+from prowess.measure.stats.power import balanced
 from prowess.measure.stats.proportions import clopper_pearson
 from prowess.measure.trials import Arm, Bench, run_trials
 
@@ -89,6 +90,4 @@ def naive_false_accepts(flip_rate: float, n: int) -> float:
 
     (1 - P(as many wins as losses)) / 2, by symmetry, with wins and losses at half of the flip rate each.
     """
-    from prowess.measure.stats.power import balanced
-
     return (1 - balanced(n, flip_rate)) / 2

@@ -94,7 +94,13 @@ def compare(
 
 
 def compare_values(
-    trials: Sequence[Trial], baseline: str, treatment: str, alpha: float = 0.05, level: float = 0.95, seed: int = 0
+    trials: Sequence[Trial],
+    baseline: str,
+    treatment: str,
+    alpha: float = 0.05,
+    level: float = 0.95,
+    *,
+    seed: int = 0,
 ) -> Evidence:
     """Evidence on graded scores: paired permutation test and BCa bootstrap interval of the mean difference.
 

@@ -222,10 +222,13 @@ def changed(candidate: Snapshot, base: Snapshot) -> tuple[Skill, ...]:
 
 def _note(decided: Decided) -> str:
     e = decided.evidence
+    if decided.ending == "missing":
+        return f"no evidence: all of the first {e.missing} pairs are missing, or have no trusted score"
     end = {"futile": "; stopped: more pairs would hardly show better", "spent": "; all pairs used"}
+    lost = f", {e.missing} missing" if e.missing else ""
     return (
         f"{e.outcome}: {e.baseline_rate:.0%} -> {e.treatment_rate:.0%} on {e.n} pairs "
-        f"({e.wins} won, {e.ties} tied, {e.losses} lost), p = {e.p:.2g}{end.get(decided.ending, '')}"
+        f"({e.wins} won, {e.ties} tied, {e.losses} lost{lost}), p = {e.p:.2g}{end.get(decided.ending, '')}"
     )
 
 

@@ -6,7 +6,6 @@ never failed. And `agreement` says how far a judge agrees with real checks on tr
 """
 
 import re
-import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -19,8 +18,9 @@ from prowess.core.evidence import Trial
 from prowess.core.model import Message, Model, Request
 from prowess.core.task import Check, Score, Task
 from prowess.core.trajectory import Trajectory
+from prowess.measure.pool import for_each
 from prowess.measure.stats.agreement import Agreement, cohen_kappa
-from prowess.measure.trials import Store, stored_trajectory
+from prowess.measure.trials import Store, final_message, stored_trajectory
 
 MOST_CHARS = 12_000
 """How much of one file or answer the judge is shown."""
@@ -28,7 +28,7 @@ MOST_CHARS = 12_000
 _FAMILIES = {
     "claude": ("claude",),
     "gemini": ("gemini", "gemma"),
-    "gpt": ("gpt", "chatgpt", "o1", "o3", "o4", "davinci", "codex"),
+    "gpt": ("gpt", "chatgpt", "o", "davinci", "codex"),
     "mistral": ("mistral", "mixtral", "codestral", "devstral", "magistral", "ministral"),
     "qwen": ("qwen", "qwq", "qvq"),
 }
@@ -90,10 +90,9 @@ class Judge:
             raise UserError("a judge without criteria", "give at least one statement that is true or false of the work")
 
     def _request(self, task: Task, trajectory: Trajectory, attempt: int) -> Request:
-        fence = secrets.token_hex(8)  # the work cannot close a fence that it cannot guess
-        answer = next((s.message for s in reversed(trajectory.steps) if s.source == "agent"), "")
-        parts = [f"final message:\n{answer[:MOST_CHARS]}"]
+        parts = [f"final message:\n{final_message(trajectory)[:MOST_CHARS]}"]
         parts += [f"file {file.path!r}:\n{file.text[:MOST_CHARS]}" for file in trajectory.outputs]
+        fence = digest(parts)[:16]  # work cannot hold its own digest, so it cannot close the fence; and replay works
         rubric = "\n".join(f"{i}. {criterion}" for i, criterion in enumerate(self.criteria, 1))
         system = (
             "You judge finished work against a rubric. For each criterion, in order, say whether it is met and why, in "
@@ -114,14 +113,10 @@ class Judge:
 
 def model_families(name: str) -> frozenset[str]:
     """The families that a model's name speaks of; a distilled model can have two, an unknown one has its first word."""
-    words = re.findall(r"[a-z]+\d*", name.lower().rsplit("/", 1)[-1])
-    known = {
-        family
-        for family, marks in _FAMILIES.items()
-        for word in words
-        if word in marks or word.rstrip("0123456789") in marks
-    }
-    return frozenset(known or {words[0].rstrip("0123456789")} if words else {name})
+    words = [word.rstrip("0123456789") for word in re.findall(r"[a-z]+\d*", name.lower().rsplit("/", 1)[-1])]
+    words = [word for word in words if word]
+    known = {family for family, marks in _FAMILIES.items() if any(word in marks for word in words)}
+    return frozenset(known or {words[0] if words else name})
 
 
 def require_independent(judge: Judge, executor: str, allow_same_family: bool = False) -> None:
@@ -164,15 +159,12 @@ async def judge_trials(
         if trial.task_id not in by_id:
             raise UserError(f"no task {trial.task_id!r} was given for the judge", "give the tasks of all trials")
     scores: dict[str, Score | None] = {}
-    limiter = anyio.Semaphore(concurrency)
 
-    async def judge_one(id: str, task: Task) -> None:
-        async with limiter:
-            scores[id] = await _stored_or_graded(id, task, judge, store)
+    async def judge_one(id: str) -> None:
+        scores[id] = await _stored_or_graded(id, wanted[id], judge, store)
 
-    async with anyio.create_task_group() as group:
-        for id, task in {t.trajectory: by_id[t.task_id] for t in trials}.items():
-            group.start_soon(judge_one, id, task)
+    wanted = {trial.trajectory: by_id[trial.task_id] for trial in trials}
+    await for_each(wanted, judge_one, concurrency)
     return tuple(_judged(trial, scores[trial.trajectory]) for trial in trials)
 
 

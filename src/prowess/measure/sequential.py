@@ -2,7 +2,8 @@
 
 Pairs are added in batches. After each batch the test of `prowess.measure.stats.sequential` is looked at; it keeps its
 error however often one looks. The comparison ends as *better* or *worse* at the first look with p <= alpha, as *futile*
-when the pairs left are unlikely to show "better" any more, or as *spent* when none are left.
+when the pairs left are unlikely to show "better" any more, or as *spent* when none are left. If not one
+pair of the first two batches is complete, something is broken, and it ends as *missing* instead of paying for the rest.
 """
 
 import random
@@ -18,7 +19,7 @@ from prowess.measure.stats.sequential import anytime_interval, anytime_p, log_e_
 from prowess.measure.trials import Arm, Bench, run_blocks
 
 TEST = "betting e-process on discordant pairs, two-sided, valid at any time"
-Ending = Stop | Literal["spent"]
+Ending = Stop | Literal["spent", "missing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,9 @@ async def run_until_decided(
         trials += await run_blocks(batch, (baseline, treatment), bench, order_seed + looks)
         pairs = pair(trials, baseline.name, treatment.name)
         looks += 1
+        if looks >= 2 and not pairs.complete:
+            ending = "missing"
+            break
         log_e_max = max(log_e_max, log_e_value(pairs.wins, pairs.losses))
         reason = stop(design, len(pairs.complete), pairs.wins, pairs.losses)
         if reason is not None:

@@ -22,9 +22,9 @@ def permutation_test(
     """p-value of "the arms may be swapped within each pair", by the mean of the differences (treatment - baseline).
 
     Exact for up to 16 non-zero differences: the share of the 2^n sign patterns with a mean at least as extreme. Beyond,
-    (1 + hits) / (1 + resamples) over sampled patterns, which keeps its error too. No differences, or zeros alone, give 1.
-    Source: R. A. Fisher, The Design of Experiments (1935), section 21; for the +1, B. Phipson and G. Smyth, Stat. Appl.
-    Genet. Mol. Biol. 9 (2010) 39.
+    (1 + hits) / (1 + resamples) over sampled patterns, which keeps its error too. No differences, or zeros
+    alone, give 1. Source: R. A. Fisher, The Design of Experiments (1935), section 21; for the +1, B. Phipson and
+    G. Smyth, Stat. Appl. Genet. Mol. Biol. 9 (2010) 39.
 
     Raises:
         UserError: a difference is NaN or infinite.
