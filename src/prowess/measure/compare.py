@@ -89,8 +89,8 @@ def compare(
     """
     pairs = pair(trials, baseline, treatment)
     wins, losses, n = pairs.wins, pairs.losses, len(pairs.complete)
-    finding = Finding(mcnemar_exact(wins, losses), tango_interval(wins, losses, n, level), level, TEST)
-    return evidence_of(pairs, baseline, treatment, finding, alpha)
+    tested = Tested(mcnemar_exact(wins, losses), tango_interval(wins, losses, n, level), level, TEST)
+    return evidence_of(pairs, baseline, treatment, tested, alpha)
 
 
 def compare_values(
@@ -114,12 +114,12 @@ def compare_values(
     missing = pairs.missing + len(pairs.complete) - len(graded)
     differences = [(new.value or 0.0) - (old.value or 0.0) for old, new in graded]
     p, interval = permutation_test(differences, seed=seed), bootstrap_interval(differences, level, seed=seed)
-    finding = Finding(p, interval, level, "paired permutation of graded scores, two-sided")
-    return evidence_of(Pairs(tuple(graded), missing, graded=True), baseline, treatment, finding, alpha)
+    tested = Tested(p, interval, level, "paired permutation of graded scores, two-sided")
+    return evidence_of(Pairs(tuple(graded), missing, graded=True), baseline, treatment, tested, alpha)
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Tested:
     """What a test found on pairs: two-sided p-value, interval of the effect at `level`, and the name of the test."""
 
     p: float
@@ -128,7 +128,7 @@ class Finding:
     test: str
 
 
-def evidence_of(pairs: Pairs, baseline: str, treatment: str, finding: Finding, alpha: float) -> Evidence:
+def evidence_of(pairs: Pairs, baseline: str, treatment: str, tested: Tested, alpha: float) -> Evidence:
     """The record of a comparison; its outcome is that of the test at `alpha`."""
     n = len(pairs.complete)
     sides = [trial for both in pairs.complete for trial in both]
@@ -136,7 +136,7 @@ def evidence_of(pairs: Pairs, baseline: str, treatment: str, finding: Finding, a
     treatment_rate = sum(pairs.score(new) for _, new in pairs.complete) / n if n else 0.0
     effect = treatment_rate - baseline_rate
     outcome: Outcome = "not enough evidence"
-    if finding.p <= alpha and effect != 0:
+    if tested.p <= alpha and effect != 0:
         outcome = "better" if effect > 0 else "worse"
     return Evidence(
         baseline=baseline,
@@ -149,11 +149,11 @@ def evidence_of(pairs: Pairs, baseline: str, treatment: str, finding: Finding, a
         baseline_rate=baseline_rate,
         treatment_rate=treatment_rate,
         effect=effect,
-        low=finding.interval[0],
-        high=finding.interval[1],
-        level=finding.level,
-        p=finding.p,
-        test=finding.test,
+        low=tested.interval[0],
+        high=tested.interval[1],
+        level=tested.level,
+        p=tested.p,
+        test=tested.test,
         outcome=outcome,
         harms=pairs.harms,
         judged_by=tuple(sorted({t.judged_by for t in sides if t.judged_by})),

@@ -13,7 +13,7 @@ from typing import Literal
 
 from prowess.core.evidence import Evidence, Trial
 from prowess.core.task import Task
-from prowess.measure.compare import Finding, Pairs, evidence_of, pair
+from prowess.measure.compare import Pairs, Tested, evidence_of, pair
 from prowess.measure.stats.design import Design, Stop, detectable_effect, expect, stop
 from prowess.measure.stats.sequential import anytime_interval, anytime_p, log_e_value
 from prowess.measure.trials import Arm, Bench, run_blocks
@@ -84,8 +84,8 @@ async def run_until_decided(
 def sequential_evidence(pairs: Pairs, baseline: str, treatment: str, log_e_max: float, alpha: float) -> Evidence:
     """Evidence with the p-value and the interval that hold at any stopping time; the interval's level is 1 - alpha."""
     interval = anytime_interval(pairs.wins, pairs.losses, len(pairs.complete), 1 - alpha)
-    finding = Finding(anytime_p(log_e_max), interval, 1 - alpha, TEST)
-    return evidence_of(pairs, baseline, treatment, finding, alpha)
+    tested = Tested(anytime_p(log_e_max), interval, 1 - alpha, TEST)
+    return evidence_of(pairs, baseline, treatment, tested, alpha)
 
 
 @dataclass(frozen=True, slots=True)
