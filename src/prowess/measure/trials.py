@@ -107,7 +107,7 @@ class Bench:
         return cls(c.agent, c.suite, c.store, concurrency=c.concurrency, on_progress=on_progress)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Job:
     """One run to be had; several (arm, task, seed) cells may share it."""
 
@@ -115,8 +115,6 @@ class _Job:
     task: Task
     view: View
     seed: int
-    result: Trajectory | None = None
-    stored: bool = False
 
 
 def trial_key(task: Task, view: View, agent: str, seed: int) -> str:
@@ -226,8 +224,8 @@ async def _run_jobs(jobs: list[_Job], bench: Bench) -> dict[str, Trajectory]:
 
     async def run(job: _Job) -> None:
         nonlocal stored, spent
-        found = bench.store.get("trajectory", job.key) is not None
-        result = await run_trial(
+        found = stored_trajectory(bench.store, job.key)
+        result = found or await run_trial(
             job.task,
             job.view,
             job.seed,
@@ -238,7 +236,7 @@ async def _run_jobs(jobs: list[_Job], bench: Bench) -> dict[str, Trajectory]:
             attempts=bench.attempts,
         )
         results[job.key] = result
-        stored += found
+        stored += found is not None
         spent += Cost() if found else result.cost
         if bench.on_progress is not None:
             missing = sum(r.status == "missing" for r in results.values())
