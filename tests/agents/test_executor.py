@@ -68,6 +68,17 @@ def test_other_errors_stop_the_rest_and_are_raised_as_themselves(error: Exceptio
     assert len(started) <= 4 and sorted([*cleaned, 1]) == started
 
 
+def test_an_error_of_on_done_is_raised_as_itself() -> None:
+    def full(index: int, result: object) -> None:
+        raise OSError("disk full")
+
+    async def fn(item: int) -> int:
+        return item
+
+    with pytest.raises(OSError, match="disk full"):
+        anyio.run(LocalExecutor().map, fn, range(5), 2, full)
+
+
 def test_cancelling_is_clean() -> None:
     cleaned: list[int] = []
     done: list[int] = []

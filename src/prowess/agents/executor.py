@@ -48,16 +48,18 @@ class LocalExecutor:
             # Workers that take the next item keep the order of starting, and make no task per item.
             for index, item in queue:
                 try:
-                    result: Out | BoundaryError = await fn(item)
-                except BoundaryError as error:
-                    result = error
+                    try:
+                        result: Out | BoundaryError = await fn(item)
+                    except BoundaryError as error:
+                        result = error
+                    results[index] = result
+                    if on_done is not None:
+                        on_done(index, result)
                 except Exception as error:
+                    # Kept aside, so that the caller gets this one and not a group around it.
                     raised.append(error)
                     group.cancel_scope.cancel()
                     return
-                results[index] = result
-                if on_done is not None:
-                    on_done(index, result)
 
         async with anyio.create_task_group() as group:
             for _ in range(min(concurrency, len(items))):

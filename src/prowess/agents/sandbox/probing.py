@@ -4,12 +4,10 @@ import os
 import secrets
 import socket
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-import anyio
 
 from prowess.agents.sandbox.base import Limits, Result, Sandbox
 from prowess.core.errors import SandboxError
@@ -90,7 +88,7 @@ async def probe(sandbox: Sandbox) -> tuple[Probe, ...]:
     A sandbox that cannot even start gives one failed probe.
     """
     try:
-        async with _host() as host:
+        with _host() as host:
             found = [await _try(sandbox, host, name, program) for name, program in _PROGRAMS.items()]
             found.append(await _daemon(sandbox, host.token))
             found.append(await _hang(sandbox))
@@ -151,8 +149,8 @@ def _command(pid: str) -> bytes:
         return b""
 
 
-@asynccontextmanager
-async def _host() -> AsyncIterator[_Host]:
+@contextmanager
+def _host() -> Generator[_Host, None, None]:
     """A readable file, and listeners that would accept, so that an attempt that fails was stopped by the sandbox."""
     token = "prowess" + secrets.token_hex(8)
     with tempfile.TemporaryDirectory(prefix="prowess-probe-") as folder:
