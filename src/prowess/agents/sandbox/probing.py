@@ -173,7 +173,6 @@ def _host() -> Generator[_Host, None, None]:
             Path("/usr", token).unlink(missing_ok=True)
             for listener in listeners:
                 listener.close()
-            await anyio.lowlevel.checkpoint()
 
 
 def _listen(family: socket.AddressFamily, address: tuple[str, int] | str) -> socket.socket:
