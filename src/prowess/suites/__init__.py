@@ -1,0 +1,26 @@
+"""Suites: where tasks come from, and who checks the answers."""
+
+from pathlib import Path
+
+from prowess.core.errors import UserError
+from prowess.suites.base import Suite
+
+__all__ = ["SUITES", "Suite", "open_suite"]
+
+SUITES = ("workbench", "spreadsheetbench")
+
+
+def open_suite(name: str, *, root: Path | None = None) -> Suite:
+    """The suite called `name`.
+
+    Args:
+        root: folder of downloaded data; only suites that need data look at it.
+
+    Raises:
+        UserError: no such suite, or its data are not there.
+    """
+    if name == "workbench":
+        from prowess.suites.workbench import Workbench
+
+        return Workbench()
+    raise UserError(f"there is no suite {name!r}", f"choose one of {', '.join(SUITES)}")

@@ -1,0 +1,173 @@
+"""Totals per account of a ledger. Easy: notation, ignored rows, order."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from random import Random
+
+from prowess.suites.workbench.forms import Found, number, read_csv, text, write_csv
+from prowess.suites.workbench.parts import (
+    Case,
+    Family,
+    House,
+    Order,
+    Row,
+    Rows,
+    Rule,
+    cents,
+    fill,
+    header_rule,
+    input_csv,
+    order_rule,
+    pick_names,
+    quoted,
+    separator_rule,
+)
+
+NAMES = {
+    "date": ("date", "day", "booked_on", "posted"),
+    "account": ("account", "konto", "acct_no", "gl_code", "account_id"),
+    "memo": ("memo", "note", "description", "remark"),
+    "amount": ("amount", "value", "sum_eur", "net", "booking_amount"),
+    "status": ("status", "state", "flag", "entry_state"),
+}
+MEMOS = ("rent", "paper", "cleaning", "phone", "travel", "repair", "coffee", "licence", "postage")
+
+
+LARGEST = Order(
+    "total, largest first; equal totals by account number", "(-item[1], item[0])", lambda row: (-row[1], row[0])
+)
+SMALLEST = Order(
+    "total, smallest first; equal totals by account number", "(item[1], item[0])", lambda row: (row[1], row[0])
+)
+ACCOUNT = Order("account number", "item[0]", lambda row: row[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger(House):
+    separator: str = ";"
+    header: tuple[str, ...] = ("account", "total")
+    decimal: str = ","
+    ignored: str = "VOID"
+    order: Order = LARGEST
+
+
+def make(rng: Random) -> Case:
+    names = pick_names(rng, NAMES)
+    stem = rng.choice(("ledger", "journal", "bookings", "gl"))
+    period = f"{rng.randint(1, 12):02d}"
+    names |= {"source": f"{stem}_{period}.csv", "target": f"{rng.choice(('totals', 'sums', 'accounts'))}_{period}.csv"}
+    accounts = [str(n) for n in sorted(rng.sample(range(1000, 9900, 10), rng.randint(6, 8)))]
+    twin, other = accounts[3], accounts[1]
+    equal = [cents(rng, 500, 40_000) for _ in range(3)]
+    # the higher account of two with equal totals is mentioned first, so that the order of the file is no tie-break
+    entries = [(twin, amount, "POSTED") for amount in equal] + [(other, amount, "POSTED") for amount in equal[::-1]]
+    for account in accounts:
+        if account not in (twin, other):
+            entries += [(account, cents(rng, -9_000, 90_000), "POSTED") for _ in range(rng.randint(2, 4))]
+            entries += [(account, cents(rng, 500, 90_000), rng.choice(("VOID", "DRAFT"))) for _ in range(2)]
+    tail = entries[1:]
+    rng.shuffle(tail)
+    rows: list[Row] = [
+        {
+            "date": f"2025-{period}-{rng.randint(1, 28):02d}",
+            "account": account,
+            "memo": rng.choice(MEMOS),
+            "amount": f"{amount:.2f}",
+            "status": status,
+        }
+        for account, amount, status in [entries[0], *tail]
+    ]
+    job = (
+        f"Add up `{names['amount']}` per `{names['account']}` in `{names['source']}` and write one line per account, "
+        f"account and total, to `{names['target']}`."
+    )
+    files = (input_csv(names["source"], rng, names, rows),)
+    return Case(job=job, names=names, tables={"rows": tuple(rows)}, files=files)
+
+
+def answer(case: Case, house: Ledger) -> Rows:
+    totals: dict[str, Decimal] = {}
+    for row in case.rows:
+        if row["status"] != house.ignored:
+            totals[row["account"]] = totals.get(row["account"], Decimal(0)) + Decimal(row["amount"])
+    return tuple(sorted(totals.items(), key=house.order.key))
+
+
+def write(rows: Rows, house: Ledger) -> bytes:
+    cells = [(str(account), f"{total:.2f}".replace(".", house.decimal)) for account, total in rows]
+    return write_csv(house.header, cells, house.separator)
+
+
+def read(data: bytes, house: Ledger) -> Found:
+    return read_csv(data, house.header, (text, number), house.separator)
+
+
+def rules(house: Ledger) -> tuple[Rule, ...]:
+    point = {",": "comma", ".": "dot"}[house.decimal]
+    return (
+        separator_rule(house.separator),
+        header_rule(house.header, house.separator),
+        Rule(
+            kind="form",
+            name="numbers",
+            text=f"totals must have two decimals after a decimal {point} and no thousands separator, "
+            f"as in 1234{house.decimal}50",
+            off={"decimal": "." if house.decimal == "," else ","},
+            seen=lambda found: found.matches(1, rf"-?\d+\{house.decimal}\d\d"),
+        ),
+        Rule(
+            kind="value",
+            name="ignored",
+            text=f"rows whose status is {house.ignored} must not be counted; all others are",
+            off={"ignored": ""},
+        ),
+        order_rule(house.order),
+    )
+
+
+PROGRAM = """
+import csv
+from decimal import Decimal
+
+totals = {}
+for row in csv.DictReader(open("$source", encoding="utf-8")):
+    if row["$status"] != "$ignored":
+        totals[row["$account"]] = totals.get(row["$account"], Decimal(0)) + Decimal(row["$amount"])
+with open("$target", "w", encoding="utf-8") as out:
+    out.write("$header\\n")
+    for account, total in sorted(totals.items(), key=lambda item: $order):
+        out.write(account + "$separator" + f"{total:.2f}"$decimal + "\\n")
+"""
+
+
+def program(case: Case, house: Ledger) -> str:
+    return fill(
+        PROGRAM,
+        case.names,
+        ignored=house.ignored,
+        header=house.separator.join(house.header),
+        order=house.order.code,
+        separator=quoted(house.separator),
+        decimal='.replace(".", ",")' if house.decimal == "," else "",
+    )
+
+
+FAMILY = Family(
+    name="ledger-totals",
+    title="Ledger totals",
+    description="Adds up a ledger or journal CSV per account by the house rules. Use when a task asks for totals or "
+    "sums per account.",
+    self_check="Each line of the output has the form `4010;1234,50`; there is no dot and no space in it.",
+    flow=("read", "filter", "compute", "normalize", "output"),
+    houses={
+        "base": Ledger(),
+        "north": Ledger(decimal=".", separator="\t", ignored="DRAFT", order=SMALLEST),
+        "south": Ledger(header=("konto", "summe"), separator="|", order=ACCOUNT),
+    },
+    make=make,
+    answer=answer,
+    write=write,
+    read=read,
+    rules=rules,
+    program=program,
+)

@@ -1,0 +1,194 @@
+"""Hours per person of a timesheet. Moderately hard: rounding per entry, breaks, absences."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from random import Random
+
+from prowess.suites.workbench.forms import Found, number, read_csv, text, write_csv
+from prowess.suites.workbench.parts import (
+    Case,
+    Family,
+    House,
+    Order,
+    Row,
+    Rows,
+    Rule,
+    fill,
+    header_rule,
+    input_csv,
+    order_rule,
+    pick_names,
+    quoted,
+    separator_rule,
+)
+
+NAMES = {
+    "date": ("date", "day", "work_date", "shift_date"),
+    "person": ("employee", "worker", "person", "staff", "colleague"),
+    "start": ("start", "begin", "clock_in", "started"),
+    "end": ("end", "finish", "clock_out", "ended"),
+    "kind": ("type", "kind", "category", "code"),
+}
+FIRST = ("Ada", "Bela", "Carl", "Dora", "Emil", "Fay", "Gus", "Hana", "Ivo", "Jana")
+LAST = ("Abel", "Brook", "Cole", "Dunn", "Ember", "Frost", "Grant", "Hale", "Innes", "Joyce", "Kern", "Lang")
+
+
+SURNAME = Order("last name", "item[0].split()[-1]", lambda row: row[0].split()[-1:])
+MOST = Order("hours, most first; equal hours by full name", "(-item[1], item[0])", lambda row: (-row[1], row[0]))
+
+
+@dataclass(frozen=True, slots=True)
+class Timesheet(House):
+    separator: str = ";"
+    header: tuple[str, ...] = ("name", "hours")
+    absence: str = "LEAVE"
+    quarter: str = "down"
+    pause: int = 30
+    """Minutes taken off an entry of more than six hours."""
+    order: Order = SURNAME
+
+
+def clock(minutes: int) -> str:
+    return f"{minutes // 60:02d}:{minutes % 60:02d}"
+
+
+def make(rng: Random) -> Case:
+    names = pick_names(rng, NAMES)
+    week = f"w{rng.randint(1, 52):02d}"
+    names |= {
+        "source": f"{rng.choice(('timesheet', 'clock', 'shifts', 'presence'))}_{week}.csv",
+        "target": f"{rng.choice(('hours', 'worked', 'payroll'))}_{week}.csv",
+    }
+    people = [f"{first} {last}" for first, last in zip(rng.sample(FIRST, 5), rng.sample(LAST, 5), strict=True)]
+    rows: list[Row] = []
+    for person in people:
+        # at least one long entry each, so that breaks matter, and one short one
+        lengths = [rng.randint(365, 560), rng.randint(100, 340), rng.randint(100, 560)]
+        kinds = ["WORK", "WORK", rng.choice(("WORK", "TRAINING")), *rng.sample(["LEAVE", "SICK"], rng.randint(1, 2))]
+        for kind, length in zip(kinds, [*lengths, 240, 240], strict=False):
+            begin = rng.randint(6 * 60, 12 * 60)
+            rows.append(
+                {
+                    "date": f"2025-{rng.randint(1, 12):02d}-{rng.randint(1, 28):02d}",
+                    "person": person,
+                    "start": clock(begin),
+                    "end": clock(begin + length),
+                    "kind": kind,
+                }
+            )
+    rng.shuffle(rows)
+    job = (
+        f"Add up the hours per `{names['person']}` in `{names['source']}` (from `{names['start']}` to "
+        f"`{names['end']}`) and write one line per person, name and hours, to `{names['target']}`."
+    )
+    files = (input_csv(names["source"], rng, names, rows),)
+    return Case(job=job, names=names, tables={"rows": tuple(rows)}, files=files)
+
+
+def minutes(row: Row, house: Timesheet) -> int:
+    begin, end = (int(row[k][:2]) * 60 + int(row[k][3:]) for k in ("start", "end"))
+    length = end - begin
+    if length > 360:
+        length -= house.pause
+    if house.quarter == "down":
+        return length // 15 * 15
+    return -(-length // 15) * 15 if house.quarter == "up" else length
+
+
+def answer(case: Case, house: Timesheet) -> Rows:
+    totals: dict[str, int] = {}
+    for row in case.rows:
+        if row["kind"] != house.absence:
+            totals[row["person"]] = totals.get(row["person"], 0) + minutes(row, house)
+    rows = [(person, (Decimal(total) / 60).quantize(Decimal("0.01"))) for person, total in totals.items()]
+    return tuple(sorted(rows, key=house.order.key))
+
+
+def write(rows: Rows, house: Timesheet) -> bytes:
+    return write_csv(house.header, [(str(name), f"{hours:.2f}") for name, hours in rows], house.separator)
+
+
+def read(data: bytes, house: Timesheet) -> Found:
+    return read_csv(data, house.header, (text, number), house.separator)
+
+
+def rules(house: Timesheet) -> tuple[Rule, ...]:
+    return (
+        separator_rule(house.separator),
+        header_rule(house.header, house.separator),
+        Rule(
+            kind="value",
+            name="absence",
+            text=f"entries of the kind {house.absence} must not be counted; all other kinds are",
+            off={"absence": ""},
+        ),
+        Rule(
+            kind="value",
+            name="break",
+            text=f"an entry of more than 6 hours loses {house.pause} minutes for the break",
+            off={"pause": 0},
+        ),
+        Rule(
+            kind="value",
+            name="quarters",
+            text=f"each entry, after its break, is rounded {house.quarter} to a full quarter of an hour before adding; "
+            "hours are decimal with two decimals, as in 7.75",
+            off={"quarter": ""},
+        ),
+        order_rule(house.order),
+    )
+
+
+PROGRAM = """
+import csv
+
+totals = {}
+for row in csv.DictReader(open("$source", encoding="utf-8")):
+    if row["$kind"] == "$absence":
+        continue
+    h1, m1 = row["$start"].split(":")
+    h2, m2 = row["$end"].split(":")
+    minutes = int(h2) * 60 + int(m2) - int(h1) * 60 - int(m1)
+    if minutes > 360:
+        minutes -= $pause
+    minutes = $quarter
+    totals[row["$person"]] = totals.get(row["$person"], 0) + minutes
+with open("$target", "w", encoding="utf-8") as out:
+    out.write("$header\\n")
+    for name, minutes in sorted(totals.items(), key=lambda item: $order):
+        out.write(name + "$separator" + f"{minutes / 60:.2f}" + "\\n")
+"""
+
+
+def program(case: Case, house: Timesheet) -> str:
+    return fill(
+        PROGRAM,
+        case.names,
+        absence=house.absence,
+        pause=str(house.pause),
+        quarter={"down": "minutes // 15 * 15", "up": "-(-minutes // 15) * 15", "": "minutes"}[house.quarter],
+        header=house.separator.join(house.header),
+        order=house.order.code,
+        separator=quoted(house.separator),
+    )
+
+
+FAMILY = Family(
+    name="timesheet-hours",
+    title="Timesheet hours",
+    description="Adds up worked hours per person from a timesheet CSV by the house rules. Use when a task asks for "
+    "hours from start and end times.",
+    self_check="Each line of the output has the form `Ada Abel;37.75`, and its decimals are 00, 25, 50 or 75.",
+    flow=("read", "filter", "extract", "normalize", "compute", "output"),
+    houses={
+        "base": Timesheet(),
+        "north": Timesheet(separator="\t", absence="SICK", quarter="up"),
+        "south": Timesheet(header=("who", "total"), separator=",", pause=45, order=MOST),
+    },
+    make=make,
+    answer=answer,
+    write=write,
+    read=read,
+    rules=rules,
+    program=program,
+)
