@@ -21,6 +21,8 @@ class Trial(Frozen):
     """Graded score, 0 to 1, where the verifier gives one."""
     trajectory: str
     """Id of the trajectory."""
+    judged_by: str = ""
+    """The verifier whose trusted score decided `passed`; empty when missing."""
     cost: Cost = Cost()
 
 

@@ -1,0 +1,66 @@
+"""The sandbox for machines without bubblewrap or user namespaces: Landlock, a system call filter and limits."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from prowess.agents.sandbox.base import Limits
+from prowess.agents.sandbox.confined import (
+    CONFIGURATION,
+    HERE,
+    Confined,
+    environment,
+    interpreter_folders,
+    launcher_command,
+)
+from prowess.agents.sandbox.kernel import landlock_abi
+from prowess.agents.sandbox.seccomp import seccomp_filter
+from prowess.core.errors import SandboxError
+
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store", *CONFIGURATION)
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
+_SCOPES = 6
+"""First version of Landlock that keeps signals inside."""
+
+
+class LandlockSandbox(Confined):
+    """Runs commands under the launcher alone.
+
+    Raises:
+        SandboxError: this kernel has no Landlock, or the numbers of its system calls are not known.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        abi = landlock_abi()
+        found = seccomp_filter(signals=abi >= _SCOPES)
+        if abi == 0:
+            raise SandboxError("this kernel has no Landlock")
+        if found is None:
+            raise SandboxError("no system call filter for this machine")
+        self.filter: bytes = found
+        self.root = os.geteuid() == 0
+
+    @property
+    def name(self) -> str:
+        return "landlock"
+
+    @property
+    def stop(self) -> signal.Signals:
+        # The launcher stays behind as supervisor and kills the tree when told to end.
+        return signal.SIGTERM
+
+    @property
+    def borrows_user(self) -> bool:
+        return self.root
+
+    def command(self, base: Path, orders: dict[str, Any], limits: Limits) -> tuple[list[str], tuple[int, ...]]:
+        orders["count_user"] = not self.root
+        orders["env"] = environment(str(base / "work"), str(base / "temp"))
+        orders["seccomp"] = self.filter
+        orders["landlock"] = {
+            "read": [*_SYSTEM, *interpreter_folders(), *_DEVICES],
+            "write": [str(base / "work"), str(base / "temp"), "/dev/null"],
+        }
+        return launcher_command(str(HERE / "launcher.py"), orders), ()

@@ -1,0 +1,256 @@
+"""The gate cascade: what a patch must pass before a library takes it.
+
+A gate answers one question on the candidate (the library with the patch applied) against its base. Gates run in the
+order given, cheap ones first; the first failure stops, and nothing dearer is paid. A verdict of `propose` does not stop
+the cascade, but only a person may then apply the patch.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from prowess.core.errors import UserError
+from prowess.core.evidence import Evidence, Verdict
+from prowess.core.patch import Patch
+from prowess.core.skill import Skill, Snapshot
+from prowess.core.task import Task
+from prowess.core.view import View
+from prowess.measure.compare import compare
+from prowess.measure.sequential import Decided, run_until_decided
+from prowess.measure.stats.design import Design, fewest_pairs
+from prowess.measure.stats.sequential import non_inferiority_p
+from prowess.measure.trials import Arm, Bench, Conditions, run_trials
+
+
+class Provider(Protocol):
+    """What an agent is shown for a task; trials must use the one that the real loop uses."""
+
+    def view(self, task: Task, library: Snapshot) -> View: ...
+
+
+@dataclass(frozen=True, slots=True)
+class GateContext:
+    """What gates may use, and what their tasks must not overlap with."""
+
+    bench: Bench
+    evidence: tuple[Task, ...] = ()
+    """Tasks from which the lessons came."""
+
+    @classmethod
+    def of(cls, conditions: Conditions, evidence: Sequence[Task] = ()) -> "GateContext":
+        return cls(Bench.of(conditions), tuple(evidence))
+
+
+class Gate(Protocol):
+    """One question asked of every patch."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def check(self, candidate: Snapshot, base: Snapshot, patch: Patch, context: GateContext) -> Verdict: ...
+
+
+async def cascade(
+    gates: Sequence[Gate], candidate: Snapshot, base: Snapshot, patch: Patch, context: GateContext
+) -> tuple[Verdict, ...]:
+    """The verdicts of `gates` in order, up to the first failure.
+
+    Raises:
+        UserError: a gate refused its configuration, for example tasks that are also evidence; nothing was paid for it.
+        BudgetExceeded: a limit was reached; the same call resumes.
+    """
+    verdicts: list[Verdict] = []
+    for gate in gates:
+        verdicts.append(await gate.check(candidate, base, patch, context))
+        if verdicts[-1].status == "fail":
+            break
+    return tuple(verdicts)
+
+
+def accepted(verdicts: Sequence[Verdict]) -> bool:
+    """Whether the patch may be applied without a person: at least one verdict, and all of them pass."""
+    return bool(verdicts) and all(v.status == "pass" for v in verdicts)
+
+
+def proposed(verdicts: Sequence[Verdict]) -> bool:
+    """Whether a person may apply the patch: no verdict fails, and at least one wants a person."""
+    return any(v.status == "propose" for v in verdicts) and all(v.status != "fail" for v in verdicts)
+
+
+def require_disjoint(tasks: Sequence[Task], evidence: Sequence[Task]) -> None:
+    """Refuse gate tasks of another split, and tasks that stand in two, by content.
+
+    A verdict on the tasks that taught the lesson proves nothing, and a task of the final test must not be seen before.
+
+    Raises:
+        UserError: naming the tasks.
+    """
+    hint = "give each task to one split only; suites make disjoint splits when asked for each by name"
+    for task in tasks:
+        if task.split != "gate":
+            raise UserError(f"task {task.id!r} of split {task.split!r} stands among the gate tasks", hint)
+    gate = {task.digest: task for task in tasks}
+    for task in evidence:
+        if task.split == "test":
+            raise UserError(f"task {task.id!r} of split 'test' is used as evidence", hint)
+        if task.digest in gate:
+            raise UserError(f"evidence task {task.id!r} is the same as gate task {gate[task.digest].id!r}", hint)
+
+
+@dataclass(frozen=True, slots=True)
+class FormatGate:
+    """Every skill that the patch touches keeps to the Agent Skills specification."""
+
+    name: str = "format"
+    validate: Callable[[Skill], Iterable[str]] | None = None
+    """Lists the breaches of a skill; the library's validator when not given."""
+
+    async def check(self, candidate: Snapshot, base: Snapshot, patch: Patch, context: GateContext) -> Verdict:
+        validate = self.validate
+        if validate is None:
+            from prowess.library.skillmd import validate
+        problems = [f"{s.name}: {problem}" for s in changed(candidate, base) for problem in validate(s)]
+        return Verdict(gate=self.name, status="fail" if problems else "pass", note="; ".join(problems))
+
+
+class Finding(Protocol):
+    """What a scan found; `block` must not be applied, `review` needs a person."""
+
+    @property
+    def severity(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ScanGate:
+    """No skill that the patch touches holds something dangerous."""
+
+    name: str = "scan"
+    scan: Callable[[Skill], Iterable[Finding]] | None = None
+    """Lists the findings in a skill; the guard's scanner when not given."""
+
+    async def check(self, candidate: Snapshot, base: Snapshot, patch: Patch, context: GateContext) -> Verdict:
+        scan = self.scan
+        if scan is None:
+            from prowess.guard.scan import scan
+        findings = [(skill.name, finding) for skill in changed(candidate, base) for finding in scan(skill)]
+        note = "; ".join(f"{name}: {finding}" for name, finding in findings)
+        if any(finding.severity == "block" for _, finding in findings):
+            return Verdict(gate=self.name, status="fail", note=note)
+        return Verdict(gate=self.name, status="propose" if findings else "pass", note=note)
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalGate:
+    """A person must say yes; the patch is proposed with all that the gates before have found."""
+
+    name: str = "approval"
+
+    async def check(self, candidate: Snapshot, base: Snapshot, patch: Patch, context: GateContext) -> Verdict:
+        return Verdict(gate=self.name, status="propose", note="waits for a person")
+
+
+@dataclass(frozen=True, slots=True)
+class TrialsGate:
+    """The candidate does better than the base on unseen tasks, by paired trials that stop when the answer is known.
+
+    Passes on *better* only. Tasks on which both libraries show the agent the same view cannot tell them apart, so they
+    are left out; when none is left, the patch changes nothing that the agent sees, and fails.
+    """
+
+    tasks: tuple[Task, ...]
+    """Of the split `gate`; of any family: those that the patch does not concern cost nothing."""
+    provider: Provider
+    name: str = "trials"
+    design: Design = Design()  # noqa: RUF009 (frozen)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Each task is tried under the first before any under the second."""
+    order_seed: int = 0
+
+    async def check(self, candidate: Snapshot, base: Snapshot, patch: Patch, context: GateContext) -> Verdict:
+        require_disjoint(self.tasks, context.evidence)
+        old, new = arms(candidate, base, self.provider)
+        tasks = [t for t in self.tasks if old.view_for(t).digest != new.view_for(t).digest]
+        if not tasks:
+            return Verdict(gate=self.name, status="fail", note="no gate task shows the agent anything of this patch")
+        available, least = len(tasks) * len(self.seeds), fewest_pairs(self.design.alpha)
+        if available < least:
+            note = f"only {available} pairs can be had (tasks x seeds); {least} are needed to decide at all"
+            return Verdict(gate=self.name, status="fail", note=note)
+        decided = await run_until_decided(
+            tasks, self.seeds, old, new, context.bench, design=self.design, order_seed=self.order_seed
+        )
+        status = "pass" if decided.evidence.outcome == "better" else "fail"
+        return _verdict(self.name, status, _note(decided), decided.evidence)
+
+
+@dataclass(frozen=True, slots=True)
+class RegressionGate:
+    """Tasks that the library must keep solving are still solved.
+
+    Fails when the candidate is shown to be worse, or when it solves fewer by more than `margin`. Passes otherwise; the
+    note says whether a loss of `margin` is thereby ruled out, or the set is too small to tell.
+    """
+
+    tasks: tuple[Task, ...]
+    """Of the split `gate`, and none of those on which the patch is tried."""
+    provider: Provider
+    name: str = "regression"
+    margin: float = 0.1
+    """Largest net loss of success rate that is let pass."""
+    alpha: float = 0.05
+    seeds: tuple[int, ...] = (0,)
+    order_seed: int = 0
+
+    async def check(self, candidate: Snapshot, base: Snapshot, patch: Patch, context: GateContext) -> Verdict:
+        require_disjoint(self.tasks, context.evidence)
+        old, new = arms(candidate, base, self.provider)
+        tasks = [t for t in self.tasks if old.view_for(t).digest != new.view_for(t).digest]
+        if not tasks:
+            return Verdict(gate=self.name, status="pass", note="no regression task shows the agent any of this patch")
+        trials = await run_trials(tasks, (old, new), self.seeds, context.bench, self.order_seed)
+        evidence = compare(trials, old.name, new.name, self.alpha)
+        p = non_inferiority_p(evidence.wins, evidence.losses, evidence.n, self.margin)
+        lost = f"{evidence.losses} of {evidence.n} lost, {evidence.wins} won"
+        if evidence.n == 0:
+            return _verdict(self.name, "fail", "every pair is missing", evidence)
+        if evidence.outcome == "worse" or evidence.effect < -self.margin:
+            return _verdict(self.name, "fail", lost, evidence)
+        proof = (
+            f"a loss of {self.margin:g} is ruled out (p = {p:.3g})"
+            if p <= self.alpha
+            else f"too few to rule out a loss of {self.margin:g} (p = {p:.3g})"
+        )
+        return _verdict(self.name, "pass", f"{lost}; {proof}", evidence)
+
+
+def arms(candidate: Snapshot, base: Snapshot, provider: Provider) -> tuple[Arm, Arm]:
+    """The arms `old` (or `without`, when the base is empty) and `candidate`."""
+    name = "old" if base.skills else "without"
+    return (
+        Arm(name, lambda task: provider.view(task, base)),
+        Arm("candidate", lambda task: provider.view(task, candidate)),
+    )
+
+
+def changed(candidate: Snapshot, base: Snapshot) -> tuple[Skill, ...]:
+    """Skills of the candidate that the base lacks or has otherwise."""
+    before = {skill.digest for skill in base.skills}
+    return tuple(skill for skill in candidate.skills if skill.digest not in before)
+
+
+def _note(decided: Decided) -> str:
+    e = decided.evidence
+    if decided.ending == "missing":
+        return f"no evidence: all of the first {e.missing} pairs are missing, or have no trusted score"
+    end = {"futile": "; stopped: more pairs would hardly show better", "spent": "; all pairs used"}
+    lost = f", {e.missing} missing" if e.missing else ""
+    return (
+        f"{e.outcome}: {e.baseline_rate:.0%} -> {e.treatment_rate:.0%} on {e.n} pairs "
+        f"({e.wins} won, {e.ties} tied, {e.losses} lost{lost}), p = {e.p:.2g}{end.get(decided.ending, '')}"
+    )
+
+
+def _verdict(gate: str, status: str, note: str, evidence: Evidence) -> Verdict:
+    return Verdict.model_validate(
+        {"gate": gate, "status": status, "note": note, "evidence": evidence, "cost": evidence.cost}
+    )

@@ -1,0 +1,157 @@
+import anyio
+import pytest
+from measure_parts import DiceAgent, DiceSuite, MemoryStore, bench, skill, task, tasks
+
+from prowess.core.errors import BudgetExceeded, UserError
+from prowess.core.skill import Snapshot
+from prowess.core.task import Task
+from prowess.core.trajectory import Trajectory
+from prowess.core.view import View
+from prowess.measure.compare import compare
+from prowess.measure.trials import Arm, Progress, run_trials, stored_trajectory
+
+WITHOUT = Arm.without()
+HELPED = Arm.showing("with", Snapshot.of([skill("helper", 60)]))
+
+
+def run(*args: object, **more: object):
+    async def main() -> object:
+        return await run_trials(*args, **more)  # pyright: ignore
+
+    return anyio.run(main)
+
+
+def test_trials_come_in_the_order_asked_for_and_are_judged() -> None:
+    store = MemoryStore()
+    trials = run(tasks(3), (WITHOUT, HELPED), (0, 1), bench(store=store))
+    cells = [(t.task_id, t.arm, t.seed) for t in trials]
+    assert cells == [(f"dice/base/{i}", arm, seed) for i in range(3) for seed in (0, 1) for arm in ("without", "with")]
+    for t in trials:
+        stored = stored_trajectory(store, t.trajectory)
+        assert stored is not None and stored.id == t.trajectory and stored.task_id == t.task_id
+        assert stored.score is not None and stored.score.passed == t.passed
+        assert t.judged_by == "suite:dice" and t.cost.calls == 1
+
+
+def test_nothing_is_paid_twice_and_a_stop_resumes() -> None:
+    store, agent = MemoryStore(), DiceAgent()
+    first = run(tasks(4), (WITHOUT, HELPED), (0,), bench(agent, store))
+    paid, ran = store.paid, len(agent.runs)
+    assert run(tasks(4), (WITHOUT, HELPED), (0,), bench(agent, store)) == first
+    assert len(agent.runs) == ran == 8 and store.paid == paid
+    run(tasks(5), (WITHOUT, HELPED), (0,), bench(agent, store))
+    assert len(agent.runs) == 10
+
+
+def test_arms_with_the_same_view_share_the_trial() -> None:
+    agent = DiceAgent()
+    alike = Arm.showing("again", Snapshot.of([skill("helper", 60)]))
+    trials = run(tasks(5), (HELPED, alike), (0,), bench(agent))
+    assert len(agent.runs) == 5
+    evidence = compare(trials, "with", "again")
+    assert (evidence.wins, evidence.losses, evidence.ties) == (0, 0, 5)
+
+
+def test_the_key_holds_all_that_may_change_the_result() -> None:
+    store = MemoryStore()
+    variants = [
+        (task(1), WITHOUT, 0, DiceAgent()),
+        (task(2), WITHOUT, 0, DiceAgent()),
+        (task(1), HELPED, 0, DiceAgent()),
+        (task(1), WITHOUT, 1, DiceAgent()),
+        (task(1), WITHOUT, 0, DiceAgent(name="dice/2")),
+    ]
+    keys = {run([t], (arm,), (seed,), bench(agent, store))[0].trajectory for t, arm, seed, agent in variants}
+    assert len(keys) == len(variants) == sum(len(agent.runs) for *_, agent in variants)
+
+
+def test_order_is_random_by_seed_and_interleaves_arms() -> None:
+    def order(seed: int) -> list[tuple[str, int, int]]:
+        agent = DiceAgent()
+        run(tasks(12), (WITHOUT, HELPED), (0,), bench(agent, concurrency=1), order_seed=seed)
+        return agent.runs
+
+    assert order(1) == order(1) != order(2)
+    ran = order(1)
+    assert all(ran[i][0] == ran[i + 1][0] for i in range(0, 24, 2)), "pairs run next to each other"
+    assert {ran[i][1] for i in range(0, 24, 2)} == {0, 60}, "neither arm is always first"
+
+
+def test_a_failed_run_is_missing_and_retried_a_bounded_number_of_times() -> None:
+    store = MemoryStore()
+    agent = DiceAgent(fails=lambda task, view, seed: task.seed == 1)
+    trials = run(tasks(3), (WITHOUT,), (0,), bench(agent, store, attempts=2))
+    assert [t.passed is None for t in trials] == [False, True, False]
+    assert [r[0] for r in agent.runs].count("dice/base/1") == 2
+    run(tasks(3), (WITHOUT,), (0,), bench(agent, store, attempts=2))
+    assert [r[0] for r in agent.runs].count("dice/base/1") == 2, "spent attempts are remembered"
+    mended = DiceAgent()
+    trials = run(tasks(3), (WITHOUT,), (0,), bench(mended, store, attempts=3))
+    assert all(t.passed is not None for t in trials) and len(mended.runs) == 1
+
+
+def test_a_run_that_reports_itself_missing_or_hangs_is_missing() -> None:
+    class Flaky(DiceAgent):
+        async def run(self, task: Task, view: View, seed: int) -> Trajectory:
+            if task.seed == 0:
+                await anyio.sleep_forever()
+            out = await super().run(task, view, seed)
+            return out.model_copy(update={"status": "missing", "error": "sandbox gone"}) if task.seed == 1 else out
+
+    store = MemoryStore()
+    trials = run(tasks(3), (WITHOUT,), (0,), bench(Flaky(), store, timeout=0.05, attempts=1))
+    assert [t.passed is None for t in trials] == [True, True, False]
+    assert trials[1].cost.calls == 1, "what a missing run cost is counted"
+    assert b"0.05 seconds" in (store.get("missing", trials[0].trajectory + "/1") or b"")
+    assert b"sandbox gone" in (store.get("missing", trials[1].trajectory + "/1") or b"")
+
+
+def test_untrusted_scores_never_decide() -> None:
+    trials = run(tasks(2), (WITHOUT,), (0,), bench(suite=DiceSuite(trusted=False)))
+    assert all(t.passed is None and t.value is None and t.judged_by == "" for t in trials)
+
+
+def test_budget_ends_the_batch_keeps_what_is_done_and_resumes() -> None:
+    class Poor(DiceAgent):
+        async def run(self, task: Task, view: View, seed: int) -> Trajectory:
+            if len(self.runs) >= 5:
+                raise BudgetExceeded("5 calls", "raise the limit")
+            out = await super().run(task, view, seed)
+            await anyio.sleep(0)
+            return out
+
+    store = MemoryStore()
+    with pytest.raises(BudgetExceeded):
+        run(tasks(6), (WITHOUT, HELPED), (0,), bench(Poor(), store))
+    assert len(store.values) == 5
+    rest = DiceAgent()
+    assert len(run(tasks(6), (WITHOUT, HELPED), (0,), bench(rest, store))) == 12
+    assert len(rest.runs) == 7
+
+
+def test_progress_counts_to_the_end() -> None:
+    seen: list[Progress] = []
+    store = MemoryStore()
+    run(tasks(2), (WITHOUT,), (0,), bench(store=store))
+    run(tasks(4), (WITHOUT,), (0,), bench(store=store, on_progress=seen.append))
+    assert [p.done for p in seen] == [1, 2, 3, 4] and all(p.total == 4 for p in seen)
+    assert seen[-1].stored == 2 and seen[-1].cost.calls == 2 and seen[-1].missing == 0
+
+
+def test_arms_under_different_conditions_are_refused() -> None:
+    class Drifting(DiceAgent):
+        async def run(self, task: Task, view: View, seed: int) -> Trajectory:
+            out = await super().run(task, view, seed)
+            return out.model_copy(update={"model": "cheaper"}) if view.skills else out
+
+    with pytest.raises(UserError, match="different conditions: dice/1 model=die with cheaper"):
+        run(tasks(2), (WITHOUT, HELPED), (0,), bench(Drifting()))
+
+
+@pytest.mark.parametrize(
+    ("ts", "arms", "seeds"),
+    [((task(1), task(1)), (WITHOUT,), (0,)), (tasks(2), (WITHOUT, WITHOUT), (0,)), (tasks(1), (WITHOUT,), (0, 0))],
+)
+def test_what_stands_twice_is_refused(ts: object, arms: object, seeds: object) -> None:
+    with pytest.raises(UserError, match="stands twice"):
+        run(ts, arms, seeds, bench())
