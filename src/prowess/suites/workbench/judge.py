@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from prowess.core.task import Check, File
-from prowess.suites.workbench.forms import Found, Unreadable, Value
+from prowess.suites.safety import Unreadable
+from prowess.suites.workbench.forms import Found, Value
 from prowess.suites.workbench.parts import Case, Family, H, Rows, Rule, broken, combinations
 
 Cells = tuple[Value | None, ...]
