@@ -11,6 +11,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from pydantic import TypeAdapter
+
 from prowess.agents.code import messages_for, problem_of, run_program
 from prowess.agents.prompting import extract_program
 from prowess.agents.sandbox import Sandbox
@@ -20,12 +22,13 @@ from prowess.core.errors import ModelError
 from prowess.core.lesson import Lesson, Reference
 from prowess.core.model import Message, Request
 from prowess.core.skill import Snapshot
-from prowess.core.task import Check, Score, Task
+from prowess.core.task import Score, Task
 from prowess.core.trajectory import Observation, Step, Trajectory
 from prowess.core.view import View
 from prowess.evolve.parts import Context, Episode
 
 SYSTEM = "You are a careful Python programmer. Answer with the whole program in one ```python block and nothing else."
+_RULES = TypeAdapter(list[tuple[str, str, int]])
 FRESH_EVERY = 5
 """One sample in so many starts afresh instead of changing the best program."""
 
@@ -94,7 +97,8 @@ class _Search:
     context: Context
     draw: random.Random
     steps: list[Step] = field(default_factory=list[Step])
-    rules: dict[str, str] = field(default_factory=dict[str, str])
+    rules: dict[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
+    """Name of each rule that a program broke, with its words and the step that showed it."""
     seen: dict[str, Tried] = field(default_factory=dict[str, Tried])
 
     async def run(self, start: Trajectory, key: str, library: Snapshot) -> Trajectory:
@@ -125,7 +129,10 @@ class _Search:
             steps=tuple(self.steps),
             score=best.score,
             cost=total([step.cost for step in self.steps if step.cost]),
-            extra={"program": best.program},
+            extra={
+                "program": best.program,
+                "rules": [[name, rule, step] for name, (rule, step) in self.rules.items()],
+            },
         )
 
     async def _start(self, start: Trajectory) -> Tried:
@@ -140,7 +147,7 @@ class _Search:
         messages = messages_for(self.task, View(snapshot=Snapshot().digest))
         if not self.rules:
             return messages
-        rules = "\n".join(f"- {rule}" for rule in self.rules.values())
+        rules = "\n".join(f"- {rule}" for rule, _ in self.rules.values())
         told = messages[1].content + f"\n\nHouse rules, each of which the program must implement:\n{rules}"
         return (messages[0], Message(role="user", content=told))
 
@@ -187,31 +194,24 @@ class _Search:
             tried = Tried(program, score, problem_of(self.task, result))
             self.seen[program] = tried
             if tried.problem is None:
-                self.rules |= {check.name: check.rule for check in score.failures if check.rule}
+                for check in score.failures:
+                    if check.rule:
+                        self.rules.setdefault(check.name, (check.rule, len(self.steps)))
         return self.seen[program]
 
 
 def _lessons(task: Task, search: Trajectory, start: Trajectory) -> list[Lesson]:
     """A cause for each rule that some program of the search broke, with the step that shows it, and the program."""
-    score = search.score
-    assert score is not None
-    broken: dict[str, tuple[Check, int]] = {}
-    for index, step in enumerate(search.steps):
-        for observation in step.observations:
-            for line in observation.content.splitlines():
-                name, _, rule = line.removeprefix("- ").partition(": ")
-                if rule and name not in broken:
-                    broken[name] = (Check(name=name, passed=False, message=rule), index)
     lessons = [
         Lesson(
             kind="cause",
-            text=check.message,
+            text=rule,
             family=task.family,
-            references=(Reference(trajectory=search.id, first_step=index, last_step=index, quote=check.message),),
+            references=(Reference(trajectory=search.id, first_step=step, last_step=step, quote=rule),),
         )
-        for check, index in broken.values()
+        for _, rule, step in _RULES.validate_python(search.extra["rules"])
     ]
-    if score.passed:
+    if search.passed:
         last = len(search.steps) - 1
         lessons.append(
             Lesson(
