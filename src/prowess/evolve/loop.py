@@ -9,11 +9,14 @@ again after a stop replays the finished stages and goes on from there. `docs/des
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from prowess.agents.executor import map_bounded
+from prowess.agents.executor import LocalExecutor
 from prowess.core.cost import total
 from prowess.core.lesson import Lesson
 from prowess.core.patch import Patch
+from prowess.core.errors import PatchConflict
+from prowess.core.evidence import Verdict
 from prowess.core.skill import Snapshot
+from prowess.core.task import Task
 from prowess.evolve.parts import Context, Episode, Recipe
 from prowess.evolve.record import Decision, Point
 from prowess.library.patching import apply, rebase
@@ -49,21 +52,24 @@ async def evolve(recipe: Recipe, start: Snapshot, context: Context, on_accept: A
     snapshots = [start]
     decisions: list[Decision] = []
     history: list[Episode] = []
+    evidence: dict[str, Task] = {}
     curve: list[Point] = []
     for round_ in range(recipe.rounds):
         tasks = recipe.source.tasks(round_, library, history)
-        if not tasks:
+        if not tasks and round_:
             break
         episodes = await _collect(recipe, tasks, library, context)
         curve += [_point(len(curve) + i, round_, episode) for i, episode in enumerate(episodes)]
         history += episodes
+        evidence |= {task.id: task for task in tasks}
+        gate_context = GateContext.of(context, tuple(evidence.values()))
         lessons = await recipe.analyst.lessons(episodes, library, context)
         proposed = await recipe.proposer.patches(lessons, library, context)
         merged = await recipe.consolidator.merge(proposed, library, context)
         tending = recipe.maintainer.patches(library, history) if recipe.maintainer else ()
         base = library
         for patch in (*merged, *tending):
-            decision, library = await _decide(recipe, round_, patch, lessons, base, library, context)
+            decision, library = await _decide(recipe, round_, patch, lessons, base, library, context, gate_context)
             if decision.accepted:
                 decision = decision.model_copy(update={"change": on_accept(decision)})
             decisions.append(decision)
@@ -71,14 +77,15 @@ async def evolve(recipe: Recipe, start: Snapshot, context: Context, on_accept: A
     return Evolved(recipe.selector.choose(snapshots), tuple(decisions), tuple(curve), tuple(history))
 
 
-async def _collect(recipe: Recipe, tasks: Sequence, library: Snapshot, context: Context) -> list[Episode]:
-    async def one(task) -> Episode:
+async def _collect(recipe: Recipe, tasks: Sequence[Task], library: Snapshot, context: Context) -> list[Episode]:
+    async def one(task: Task) -> Episode:
         view = recipe.provider.view(task, library)
         trajectory = await run_trial(task, view, context.seed, context.agent, context.suite, context.store)
         context.tell("explore", f"{task.id}: {_word(trajectory.passed)}", task=task.id, passed=trajectory.passed)
         return Episode(task, trajectory)
 
-    return await map_bounded(one, tasks, context.concurrency)
+    done = await LocalExecutor().map(one, tasks, context.concurrency)
+    return [episode for episode in done if isinstance(episode, Episode)]
 
 
 async def _decide(
@@ -89,17 +96,21 @@ async def _decide(
     base: Snapshot,
     library: Snapshot,
     context: Context,
+    gates: GateContext,
 ) -> tuple[Decision, Snapshot]:
     """Pass one patch through the gates. A patch made against an older snapshot of the round is rebased first."""
     behind = tuple(lesson for lesson in lessons if lesson.id in patch.lessons)
-    if library.digest != patch.base:
-        patch = rebase(patch, base, library)
-    candidate = apply(patch, library)
-    verdicts = await cascade(recipe.gates, candidate, library, patch, GateContext.of(context))
+    try:
+        patch = rebase(patch, library, base).patch
+        candidate = apply(patch, library)
+        verdicts = await cascade(recipe.gates, candidate, library, patch, gates)
+    except PatchConflict as conflict:
+        candidate = library
+        verdicts = (Verdict(gate="fits", status="fail", note=conflict.message),)
     ok = accepted(verdicts)
     context.tell(
         "gate",
-        f"{patch.reason}: {'accepted' if ok else verdicts[-1].note or 'rejected'}",
+        f"{patch.reason}: {'accepted' if ok else 'rejected'} ({verdicts[-1].gate}: {verdicts[-1].note or 'passed'})",
         patch=patch.id,
         accepted=ok,
         cost=total([v.cost for v in verdicts]).model_dump(),

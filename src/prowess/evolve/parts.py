@@ -49,6 +49,7 @@ class Context:
     seed: int = 0
     concurrency: int = 1
     report: Callable[[Event], None] = field(default=lambda event: None)
+    """Told what goes on, for a person who waits."""
 
     def tell(self, stage: str, message: str, **data: Any) -> None:
         self.report(Event(stage, message, data))

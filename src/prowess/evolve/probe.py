@@ -1,0 +1,51 @@
+"""A cheap gate before the dear one: does the patch work on unseen tasks at all?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from prowess.core.cost import total
+from prowess.core.evidence import Verdict
+from prowess.core.patch import Patch
+from prowess.core.skill import Snapshot
+from prowess.core.task import Task
+from prowess.evolve.providers import BestMatches
+from prowess.measure.gates import GateContext, Provider, changed
+from prowess.measure.trials import run_trial
+
+
+@dataclass(frozen=True, slots=True)
+class UnseenGate:
+    """The agent, shown the candidate, passes `need` evidence tasks that the patch was not made from.
+
+    A program that passed one task may merely have memorised it. Tasks are run one after the other until `need` have
+    passed or no longer can.
+    """
+
+    tasks: tuple[Task, ...]
+    need: int = 3
+    provider: Provider = BestMatches()
+    name: str = "unseen"
+    seed: int = 0
+
+    async def check(self, candidate: Snapshot, base: Snapshot, patch: Patch, context: GateContext) -> Verdict:
+        tasks = self._concerned(candidate, base)
+        passed, costs = 0, []
+        for done, task in enumerate(tasks):
+            if passed >= self.need or passed + len(tasks) - done < self.need:
+                break
+            view = self.provider.view(task, candidate)
+            bench = context.bench
+            run = await run_trial(task, view, self.seed, bench.agent, bench.suite, bench.store)
+            costs.append(run.cost)
+            passed += bool(run.passed)
+        return Verdict(
+            gate=self.name,
+            status="pass" if passed >= self.need else "fail",
+            note=f"{passed} unseen tasks passed, {self.need} needed",
+            cost=total(costs),
+        )
+
+    def _concerned(self, candidate: Snapshot, base: Snapshot) -> Sequence[Task]:
+        """Tasks for which the agent is shown something that the patch changed."""
+        new = {skill.digest for skill in changed(candidate, base)}
+        return [t for t in self.tasks if new & {s.digest for s in self.provider.view(t, candidate).skills}]

@@ -1,0 +1,41 @@
+"""Trace2Skill (2603.25158): lessons from each trajectory against a frozen snapshot, merged, and gated.
+
+As in the paper: trajectories of the training tasks; an error analyst that proves its diagnosis by a fix which passes
+the evaluator; every proposal made against the same frozen snapshot; prevalence decides the order. Ours: the analyst
+searches by single confirmed changes and the proposer distils the proven fix, both without model-written edits, since a
+1.5B model writes none that fit; and no patch is kept without paired trials, where the paper picks the best of three
+seeds on the training tasks.
+"""
+
+from prowess.evolve.consolidate import Unmerged
+from prowess.evolve.distil import Distil
+from prowess.evolve.explore import Explore
+from prowess.evolve.parts import Recipe
+from prowess.evolve.probe import UnseenGate
+from prowess.evolve.providers import BestMatches
+from prowess.evolve.recipes import Setup
+from prowess.evolve.selectors import Last
+from prowess.evolve.sources import Stream
+from prowess.measure.gates import FormatGate, ScanGate, TrialsGate
+from prowess.measure.stats.design import Design
+
+
+def recipe(setup: Setup) -> Recipe:
+    explored = setup.all_tasks("evidence", 1)
+    unseen = tuple(task for task in setup.all_tasks("evidence", setup.evidence) if task not in explored)
+    provider = BestMatches()
+    return Recipe(
+        name="trace2skill",
+        source=Stream(explored, per_round=len(explored)),
+        provider=provider,
+        analyst=Explore(setup.sandbox, samples=setup.samples),
+        proposer=Distil(setup.sandbox, {task.id: task for task in explored}),
+        consolidator=Unmerged(),
+        gates=(
+            FormatGate(),
+            ScanGate(),
+            UnseenGate(unseen, provider=provider),
+            TrialsGate(setup.all_tasks("gate", setup.gate), provider, Design(max_pairs=setup.gate, batch=3)),
+        ),
+        selector=Last(),
+    )
