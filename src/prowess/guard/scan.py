@@ -7,6 +7,7 @@ to be safe, and nothing may trust it more for that. Static rules miss packed, sp
 import re
 import tomllib
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -87,6 +88,7 @@ _HIDDEN: Final = (
     ("invisible characters inside a word", re.compile("[A-Za-z][\u200b-\u200d\u2060\u00ad\ufeff]+[A-Za-z]")),
     ("many variation selectors", re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{3,}")),
 )
+_ORDERS = re.compile(r"\b(?:must|always|never|run|execute|send|ignore|secretly)\b", re.IGNORECASE)
 _FLAG = re.compile("\U0001f3f4[\U000e0061-\U000e007a\U000e0030-\U000e0039]{1,6}\U000e007f")
 """The flags of England, Scotland, Wales and the like are the one proper use of tag characters."""
 
@@ -127,12 +129,21 @@ def _scan_text(path: str, text: str) -> list[Finding]:
                 if (match := _match(piece, pattern, before)) is not None:
                     found.append(Finding(rule.id, rule.severity, rule.why, path, number, _excerpt(match)))
         number += 1
-    for match in re.finditer(r"<!--(.{0,2000}?)-->", joined, re.DOTALL):
-        if re.search(r"\b(?:must|always|never|run|execute|send|ignore|secretly)\b", match.group(1), re.IGNORECASE):
-            line = joined.count("\n", 0, match.start()) + 1
+    for start, comment in _comments(joined):
+        if _ORDERS.search(comment):
+            line = joined.count("\n", 0, start) + 1
             why = "gives orders in a comment that readers do not see"
-            found.append(Finding("hidden-comment", "review", why, path, line, _excerpt(match.group(1))))
+            found.append(Finding("hidden-comment", "review", why, path, line, _excerpt(comment)))
     return found
+
+
+def _comments(text: str) -> Iterator[tuple[int, str]]:
+    """Start and content of every HTML comment; one that is never closed reaches to the end."""
+    start = text.find("<!--")
+    while start >= 0:
+        end = text.find("-->", start)
+        yield start, text[start + 4 : end if end >= 0 else len(text)]
+        start = text.find("<!--", end) if end >= 0 else -1
 
 
 def _match(text: str, pattern: re.Pattern[str], before: re.Pattern[str] | None) -> str | None:
