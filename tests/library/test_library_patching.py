@@ -290,8 +290,7 @@ def test_apply_is_pure_and_its_inverse_restores(operations: list[Operation]) -> 
     before = BASE.model_dump_json()
     try:
         after = apply(change, BASE)
-    except PatchConflict as error:
-        assert error.conflicts
+    except PatchConflict:
         return
     finally:
         assert BASE.model_dump_json() == before

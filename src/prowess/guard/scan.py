@@ -19,8 +19,10 @@ from prowess.library.skillmd import render
 
 Severity = Literal["block", "review"]
 
-TEXT_CAP: Final = 200_000
+TEXT_CAP: Final = 100_000
 """Characters of one file that the rules read; a longer file is a finding of its own."""
+TOTAL_CAP: Final = 300_000
+"""Characters of all files together that the rules read, which bounds the time to about two seconds."""
 SKILL_CAP: Final = 2_000_000
 """Bytes of all files of a skill together."""
 FILES_CAP: Final = 100
@@ -107,16 +109,18 @@ def scan(skill: Skill) -> list[Finding]:
                 found.append(Finding("binary", "block", "holds a compiled program", file.path, 0, ""))
             elif file.data[:4] in (b"PK\x03\x04", b"\x1f\x8b\x08\x00", b"7z\xbc\xaf", b"Rar!"):
                 found.append(Finding("binary", "review", "holds an archive that is not looked into", file.path, 0, ""))
+    left = TOTAL_CAP
     for path, text in texts.items():
-        found += _scan_text(path, text)
+        read = text[: min(TEXT_CAP, left)]
+        left -= len(read)
+        if len(read) < len(text):
+            found.append(Finding("size", "review", f"text beyond {len(read)} characters is not read", path, 0, ""))
+        found += _scan_text(path, read)
     return sorted(set(found), key=lambda f: (f.severity != "block", f.file, f.line, f.rule, f.excerpt))
 
 
 def _scan_text(path: str, text: str) -> list[Finding]:
     found: list[Finding] = []
-    if len(text) > TEXT_CAP:
-        found.append(Finding("size", "review", f"text beyond {TEXT_CAP} characters is not looked at", path, 0, ""))
-        text = text[:TEXT_CAP]
     # Shells join lines that end in a backslash, so the rules must see them joined.
     joined = text.replace("\\\n", "  ")
     number = 1
