@@ -7,6 +7,7 @@ to be safe, and nothing may trust it more for that. Static rules miss packed, sp
 import re
 import tomllib
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -18,8 +19,10 @@ from prowess.library.skillmd import render
 
 Severity = Literal["block", "review"]
 
-TEXT_CAP: Final = 200_000
+TEXT_CAP: Final = 100_000
 """Characters of one file that the rules read; a longer file is a finding of its own."""
+TOTAL_CAP: Final = 300_000
+"""Characters of all files together that the rules read, which bounds the time to about two seconds."""
 SKILL_CAP: Final = 2_000_000
 """Bytes of all files of a skill together."""
 FILES_CAP: Final = 100
@@ -87,6 +90,7 @@ _HIDDEN: Final = (
     ("invisible characters inside a word", re.compile("[A-Za-z][\u200b-\u200d\u2060\u00ad\ufeff]+[A-Za-z]")),
     ("many variation selectors", re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{3,}")),
 )
+_ORDERS = re.compile(r"\b(?:must|always|never|run|execute|send|ignore|secretly)\b", re.IGNORECASE)
 _FLAG = re.compile("\U0001f3f4[\U000e0061-\U000e007a\U000e0030-\U000e0039]{1,6}\U000e007f")
 """The flags of England, Scotland, Wales and the like are the one proper use of tag characters."""
 
@@ -105,16 +109,18 @@ def scan(skill: Skill) -> list[Finding]:
                 found.append(Finding("binary", "block", "holds a compiled program", file.path, 0, ""))
             elif file.data[:4] in (b"PK\x03\x04", b"\x1f\x8b\x08\x00", b"7z\xbc\xaf", b"Rar!"):
                 found.append(Finding("binary", "review", "holds an archive that is not looked into", file.path, 0, ""))
+    left = TOTAL_CAP
     for path, text in texts.items():
-        found += _scan_text(path, text)
+        read = text[: min(TEXT_CAP, left)]
+        left -= len(read)
+        if len(read) < len(text):
+            found.append(Finding("size", "review", f"text beyond {len(read)} characters is not read", path, 0, ""))
+        found += _scan_text(path, read)
     return sorted(set(found), key=lambda f: (f.severity != "block", f.file, f.line, f.rule, f.excerpt))
 
 
 def _scan_text(path: str, text: str) -> list[Finding]:
     found: list[Finding] = []
-    if len(text) > TEXT_CAP:
-        found.append(Finding("size", "review", f"text beyond {TEXT_CAP} characters is not looked at", path, 0, ""))
-        text = text[:TEXT_CAP]
     # Shells join lines that end in a backslash, so the rules must see them joined.
     joined = text.replace("\\\n", "  ")
     number = 1
@@ -127,12 +133,21 @@ def _scan_text(path: str, text: str) -> list[Finding]:
                 if (match := _match(piece, pattern, before)) is not None:
                     found.append(Finding(rule.id, rule.severity, rule.why, path, number, _excerpt(match)))
         number += 1
-    for match in re.finditer(r"<!--(.{0,2000}?)-->", joined, re.DOTALL):
-        if re.search(r"\b(?:must|always|never|run|execute|send|ignore|secretly)\b", match.group(1), re.IGNORECASE):
-            line = joined.count("\n", 0, match.start()) + 1
+    for start, comment in _comments(joined):
+        if _ORDERS.search(comment):
+            line = joined.count("\n", 0, start) + 1
             why = "gives orders in a comment that readers do not see"
-            found.append(Finding("hidden-comment", "review", why, path, line, _excerpt(match.group(1))))
+            found.append(Finding("hidden-comment", "review", why, path, line, _excerpt(comment)))
     return found
+
+
+def _comments(text: str) -> Iterator[tuple[int, str]]:
+    """Start and content of every HTML comment; one that is never closed reaches to the end."""
+    start = text.find("<!--")
+    while start >= 0:
+        end = text.find("-->", start)
+        yield start, text[start + 4 : end if end >= 0 else len(text)]
+        start = text.find("<!--", end) if end >= 0 else -1
 
 
 def _match(text: str, pattern: re.Pattern[str], before: re.Pattern[str] | None) -> str | None:

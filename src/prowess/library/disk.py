@@ -209,9 +209,14 @@ def locked(path: Path, exclusive: bool, timeout: float) -> Generator[None]:
         timeout: Seconds to wait.
 
     Raises:
-        UserError: others held it all that time; the text names the last writer.
+        UserError: others held it all that time, the text names the last writer; or it cannot be opened.
     """
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise UserError(
+            f"the lock file {path} cannot be opened: {error.strerror}", "give yourself write access to the library"
+        ) from error
     try:
         deadline = time.monotonic() + timeout
         pause = 0.002

@@ -327,7 +327,10 @@ class Library:
             self._record_edits()
 
     def check(self) -> list[str]:
-        """Verifies ledger, blobs and index against their digests; empty when all is sound. Changes nothing."""
+        """Verifies ledger, blobs and index against their digests; empty when all is sound. Changes nothing.
+
+        Skills edited by hand since the last change are named too, although nothing is wrong with them.
+        """
         found: list[str] = []
         with self._store.reading():
             expected = 1
