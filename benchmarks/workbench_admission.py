@@ -8,6 +8,7 @@ skill lies above it. Both arms do the same tasks with the same seeds.
 
 import argparse
 import json
+import os
 import platform
 import time
 from pathlib import Path
@@ -87,9 +88,8 @@ def line(family: str, result: dict[str, Any]) -> str:
     cells = [f"{family:<20}"]
     for name in ("without", "human"):
         a = result[name]
-        cells.append(
-            f"{a['passed']:>2}/{a['n']:<2} [{a['low']:.2f}, {a['high']:.2f}] {a['tokens']:>6} tok {a['seconds']:>6.1f} s"
-        )
+        interval = f"[{a['low']:.2f}, {a['high']:.2f}]"
+        cells.append(f"{a['passed']:>2}/{a['n']:<2} {interval} {a['tokens']:>6} tok {a['seconds']:>6.1f} s")
     return "  ".join([*cells, "admitted" if result["admitted"] else "not admitted"])
 
 
@@ -105,7 +105,7 @@ async def main(options: argparse.Namespace) -> None:
         "interval": "Clopper-Pearson",
         "machine": {
             "system": platform.platform(),
-            "processor": platform.machine(),
+            "cores": os.cpu_count(),
             "python": platform.python_version(),
         },
         "families": {},

@@ -168,6 +168,15 @@ def test_progressive_skills_are_loaded_on_demand_and_cost_no_attempt() -> None:
     assert ignored.offered == ("sum-files",) and ignored.loaded == ignored.used == ()
 
 
+def test_files_of_a_skill_lie_beside_the_program() -> None:
+    skill = SKILL.model_copy(update={"files": (File(path="assets/rate.txt", data=b"6"),)})
+    program = "```python\nopen('out.txt', 'w').write(open('skills/sum-files/assets/rate.txt').read())\n```"
+    model = Script(program)
+    done = run(model, view=View(snapshot="0", skills=(skill,)))
+    assert "<file>skills/sum-files/assets/rate.txt</file>" in model.requests[0].messages[0].content
+    assert {f.path: f.data for f in done.outputs} == {"out.txt": b"6"}
+
+
 def test_run_program_leaves_itself_out() -> None:
     result = anyio.run(run_program, "open('a', 'w').write('x')", TASK, find_sandbox())
     assert [f.path for f in result.files] == ["a"] and PROGRAM not in result.removed

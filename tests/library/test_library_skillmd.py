@@ -72,7 +72,14 @@ def test_lenient_quotes_a_value_with_a_colon() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "# no frontmatter", "---\nname: x\n", "---\n- a\n---\n", "---\nname: x\n---\n", text_with("name: [\ndescription: d")],
+    [
+        "",
+        "# no frontmatter",
+        "---\nname: x\n",
+        "---\n- a\n---\n",
+        "---\nname: x\n---\n",
+        text_with("name: [\ndescription: d"),
+    ],
 )
 def test_lenient_gives_up_without_description_or_yaml(text: str) -> None:
     parsed = read(text, "x")
@@ -85,7 +92,9 @@ def test_a_hostile_name_never_becomes_a_path(name: str) -> None:
 
 
 def bombs() -> dict[str, str]:
-    aliases = "a: &a [x,x,x]\n" + "".join(f"{chr(98 + i)}: &{chr(98 + i)} [*{chr(97 + i)}, *{chr(97 + i)}]\n" for i in range(20))
+    aliases = "a: &a [x,x,x]\n" + "".join(
+        f"{chr(98 + i)}: &{chr(98 + i)} [*{chr(97 + i)}, *{chr(97 + i)}]\n" for i in range(20)
+    )
     return {
         "alias bomb": aliases,
         "merge bomb": "a: &a {x: 1}\nb: {<<: *a}\n",
@@ -131,7 +140,8 @@ SLUG = st.from_regex(r"[a-z0-9]{1,8}(-[a-z0-9]{1,8}){0,3}", fullmatch=True).filt
     lambda n: not validate(Skill(name=n, description="d", body=""))
 )
 PROSE = st.text(
-    st.characters(exclude_categories=("Cs", "Cc", "Cn", "Co"), exclude_characters="\ufeff") | st.sampled_from("\n\t:#'\"-|>&*!%@`{}[]"),
+    st.characters(exclude_categories=("Cs", "Cc", "Cn", "Co"), exclude_characters="\ufeff")
+    | st.sampled_from("\n\t:#'\"-|>&*!%@`{}[]"),
     max_size=120,
 )
 SKILLS = st.builds(
@@ -224,8 +234,8 @@ def test_what_we_write_the_reference_validator_accepts(
 
 @pytest.mark.parametrize(
     "path",
-    ["../x", "/x", "a/../b", "a//b", "a\\b", "C:/x", "", ".git/config", "a/.env", "SKILL.md", "skill.MD", "con", "a/nul.txt",
-     "a\nb", "x" * 201, "a/b/c/d/e/f/g/h/i", "a ", "a."],
+    ["../x", "/x", "a/../b", "a//b", "a\\b", "C:/x", "", ".git/config", "a/.env", "SKILL.md", "skill.MD", "con",
+     "a/nul.txt", "a\nb", "x" * 201, "a/b/c/d/e/f/g/h/i", "a ", "a."],
 )  # fmt: skip
 def test_unsafe_paths_are_refused(path: str) -> None:
     assert path_problem(path)

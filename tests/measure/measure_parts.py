@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from prowess.core.cost import Cost
 from prowess.core.errors import ModelError
@@ -11,7 +12,6 @@ from prowess.core.skill import Skill, Snapshot
 from prowess.core.task import Check, File, Score, Split, Task
 from prowess.core.trajectory import Step, Trajectory
 from prowess.core.view import View
-from prowess.measure.gates import Context
 from prowess.measure.trials import Bench
 
 RIGHT = File(path="answer.txt", data=b"right")
@@ -28,8 +28,9 @@ class MemoryStore:
         return self.values.get((kind, key))
 
     def put(self, kind: str, key: str, value: bytes, cost: Cost = FREE) -> None:
-        self.values[kind, key] = value
-        self.paid += cost
+        if (kind, key) not in self.values:  # the first writer wins, as in the store on disk
+            self.values[kind, key] = value
+            self.paid += cost
 
 
 def skill(name: str, power: int) -> Skill:
@@ -52,7 +53,7 @@ class DiceAgent:
     """Right with a chance of `base` points plus the powers of the skills shown; the draw is per task, view and seed."""
 
     base: int = 20
-    name: str = "dice/1"
+    name: str = "dice/1 model=die"
     model: str = "die"
     fails: Callable[[Task, View, int], bool] = lambda task, view, seed: False
     runs: list[tuple[str, int, int]] = field(default_factory=list)
@@ -103,18 +104,21 @@ class DiceSuite:
         return skill("human", 75)
 
 
-def bench(agent: DiceAgent | None = None, store: MemoryStore | None = None, **more: object) -> Bench:
-    agent = agent or DiceAgent()
-    parts = {"suite": DiceSuite(), "concurrency": 3, **more}
-    return Bench(agent=agent, model=agent.model, store=store or MemoryStore(), **parts)  # pyright: ignore
+def bench(agent: DiceAgent | None = None, store: MemoryStore | None = None, **more: Any) -> Bench:
+    return Bench(
+        **{
+            "agent": agent or DiceAgent(),
+            "suite": DiceSuite(),
+            "store": store or MemoryStore(),
+            "concurrency": 3,
+            **more,
+        }
+    )
 
 
-def show_all(snapshot: Snapshot, task: Task) -> View:
-    return View(snapshot=snapshot.digest, skills=snapshot.skills)
-
-
-def context(agent: DiceAgent | None = None, count: int = 20, **more: object) -> Context:
-    return Context(bench=bench(agent), provider=show_all, tasks=tasks(count), **more)  # pyright: ignore
+class ShowAll:
+    def view(self, task: Task, library: Snapshot) -> View:
+        return View(snapshot=library.digest, skills=library.skills)
 
 
 def trial(number: int, arm: str, passed: bool | None, seed: int = 0, value: float | None = None) -> Trial:

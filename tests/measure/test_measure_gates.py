@@ -1,18 +1,21 @@
 from dataclasses import dataclass
+from typing import Any
 
 import anyio
 import pytest
-from measure_parts import DiceAgent, context, show_all, skill, task, tasks
+from measure_parts import DiceAgent, ShowAll, bench, skill, task, tasks
 
 from prowess.core.errors import UserError
 from prowess.core.evidence import Verdict
 from prowess.core.patch import CreateSkill, Patch
 from prowess.core.skill import Skill, Snapshot
+from prowess.core.task import Task
+from prowess.core.view import View
 from prowess.measure.gates import (
     ApprovalGate,
-    Context,
     FormatGate,
     Gate,
+    GateContext,
     RegressionGate,
     ScanGate,
     TrialsGate,
@@ -24,7 +27,15 @@ from prowess.measure.gates import (
 BASE = Snapshot()
 
 
-def judge(gates: list[Gate], new: Skill, ctx: Context | None = None, base: Snapshot = BASE) -> tuple[Verdict, ...]:
+def context(agent: DiceAgent | None = None, evidence: tuple[Task, ...] = ()) -> GateContext:
+    return GateContext(bench(agent), evidence)
+
+
+def trials(count: int = 20, **more: Any) -> TrialsGate:
+    return TrialsGate(tasks(count), ShowAll(), **more)
+
+
+def judge(gates: list[Gate], new: Skill, ctx: GateContext | None = None, base: Snapshot = BASE) -> tuple[Verdict, ...]:
     patch = Patch(base=base.digest, operations=(CreateSkill(skill=new),), reason="test")
     return anyio.run(cascade, gates, base.with_skill(new), base, patch, ctx or context())
 
@@ -35,7 +46,7 @@ class Found:
 
 
 def test_a_helping_skill_passes_with_evidence() -> None:
-    (verdict,) = judge([TrialsGate()], skill("helper", 75))
+    (verdict,) = judge([trials()], skill("helper", 75))
     assert verdict.status == "pass" and verdict.evidence is not None
     e = verdict.evidence
     assert (
@@ -48,29 +59,50 @@ def test_a_helping_skill_passes_with_evidence() -> None:
 
 def test_useless_and_harmful_skills_fail() -> None:
     for power in (0, -50):
-        (verdict,) = judge([TrialsGate()], skill("other", power), context(DiceAgent(base=60)))
+        (verdict,) = judge([trials()], skill("other", power), context(DiceAgent(base=60)))
         assert verdict.status == "fail" and not accepted([verdict])
 
 
 def test_a_patch_that_no_task_shows_fails_without_cost() -> None:
+    class ShowNone:
+        def view(self, task: Task, library: Snapshot) -> View:
+            return View(snapshot=library.digest)
+
     agent = DiceAgent()
-    ctx = Context(context(agent).bench, lambda snapshot, task: show_all(BASE, task), tasks(20))
-    (verdict,) = judge([TrialsGate()], skill("hidden", 75), ctx)
+    (verdict,) = judge([TrialsGate(tasks(20), ShowNone())], skill("hidden", 75), context(agent))
     assert verdict.status == "fail" and "no gate task" in verdict.note and agent.runs == []
 
 
-def test_too_few_pairs_are_refused_before_any_is_paid() -> None:
+def test_tasks_that_the_patch_does_not_concern_cost_nothing() -> None:
+    class ShowToEven:
+        def view(self, task: Task, library: Snapshot) -> View:
+            return View(snapshot=library.digest, skills=library.skills if task.seed % 2 == 0 else ())
+
     agent = DiceAgent()
-    with pytest.raises(UserError, match="5 pairs can never decide"):
-        judge([TrialsGate(seeds=(0,))], skill("helper", 75), context(agent, count=5))
+    (verdict,) = judge([TrialsGate(tasks(40), ShowToEven())], skill("helper", 75), context(agent))
+    assert verdict.status == "pass" and {int(id.rsplit("/", 1)[-1]) % 2 for id, _, _ in agent.runs} == {0}
+
+
+def test_too_few_pairs_fail_before_any_is_paid() -> None:
+    agent = DiceAgent()
+    (verdict,) = judge([trials(5, seeds=(0,))], skill("helper", 75), context(agent))
+    assert verdict.status == "fail" and "only 5 pairs" in verdict.note and "6 are needed" in verdict.note
     assert agent.runs == []
+
+
+def test_a_broken_bench_stops_early_and_says_so() -> None:
+    agent = DiceAgent(fails=lambda task, view, seed: True)
+    (verdict,) = judge([trials()], skill("helper", 75), context(agent))
+    assert verdict.status == "fail" and "missing" in verdict.note and verdict.evidence is not None
+    assert verdict.evidence.n == 0 and verdict.evidence.outcome == "not enough evidence"
+    assert len({(id, power) for id, power, _ in agent.runs}) == 2 * 8, "two batches of four pairs, not all twenty"
 
 
 def test_first_failure_stops_and_nothing_dearer_is_paid() -> None:
     agent = DiceAgent()
     gates: list[Gate] = [
         FormatGate(validate=lambda s: ["name is too plain"]),
-        TrialsGate(),
+        trials(),
     ]
     verdicts = judge(gates, skill("helper", 75), context(agent))
     assert [v.gate for v in verdicts] == ["format"] and "too plain" in verdicts[0].note and agent.runs == []
@@ -96,7 +128,7 @@ def test_scan_blocks_or_asks_for_a_person(severities: list[str], status: str) ->
 
 
 def test_a_proposal_goes_on_to_the_trials_but_is_not_accepted() -> None:
-    verdicts = judge([ScanGate(scan=lambda s: [Found("review")]), TrialsGate(), ApprovalGate()], skill("helper", 75))
+    verdicts = judge([ScanGate(scan=lambda s: [Found("review")]), trials(), ApprovalGate()], skill("helper", 75))
     assert [v.status for v in verdicts] == ["propose", "pass", "propose"]
     assert not accepted(verdicts) and proposed(verdicts)
 
@@ -106,40 +138,31 @@ def test_no_verdict_is_no_acceptance() -> None:
 
 
 def test_regression_set_is_kept_or_the_patch_fails() -> None:
-    ctx = context(DiceAgent(base=95), regression=tasks(40, "evidence", 500))
-    (kept,) = judge([RegressionGate()], skill("same", 0), ctx)
+    gate = RegressionGate(tasks(40, start=500), ShowAll())
+    (kept,) = judge([gate], skill("same", 0), context(DiceAgent(base=95)))
     assert kept.status == "pass" and kept.evidence is not None
-    (broken,) = judge([RegressionGate()], skill("breaks", -60), ctx)
+    (broken,) = judge([gate], skill("breaks", -60), context(DiceAgent(base=95)))
     assert broken.status == "fail" and broken.evidence is not None
     assert broken.evidence.outcome == "worse" and len(broken.evidence.harms) == broken.evidence.losses > 0
 
 
 def test_a_small_regression_set_says_what_it_cannot_tell() -> None:
-    (verdict,) = judge(
-        [RegressionGate()], skill("same", 5), context(DiceAgent(base=100), regression=tasks(5, "evidence", 500))
-    )
+    ctx = context(DiceAgent(base=100))
+    (verdict,) = judge([RegressionGate(tasks(5), ShowAll())], skill("same", 5), ctx)
     assert verdict.status == "pass" and "too few to rule out" in verdict.note
-    (verdict,) = judge(
-        [RegressionGate()], skill("same", 5), context(DiceAgent(base=100), regression=tasks(40, "evidence", 500))
-    )
+    (verdict,) = judge([RegressionGate(tasks(40), ShowAll())], skill("same", 5), ctx)
     assert "is ruled out" in verdict.note
 
 
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"evidence": (task(3, "evidence"),)},
-        {"regression": (task(3, "evidence"),)},
-        {"evidence": (task(900, "test"),)},
-    ],
-)
-def test_overlapping_splits_are_refused_by_content(more: dict[str, object]) -> None:
+@pytest.mark.parametrize("gate", [trials(), RegressionGate(tasks(20), ShowAll())])
+@pytest.mark.parametrize("evidence", [task(3, "evidence"), task(900, "test")])
+def test_overlapping_splits_are_refused_by_content(gate: Gate, evidence: Task) -> None:
     agent = DiceAgent()
     with pytest.raises(UserError, match="task 'dice/base/"):
-        judge([TrialsGate()], skill("helper", 75), context(agent, **more))
+        judge([gate], skill("helper", 75), context(agent, (evidence,)))
     assert agent.runs == []
 
 
 def test_gate_tasks_must_be_of_the_gate_split() -> None:
     with pytest.raises(UserError, match="split 'evidence' stands among the gate tasks"):
-        judge([TrialsGate()], skill("h", 75), Context(context().bench, show_all, tasks(20, "evidence")))
+        judge([TrialsGate(tasks(20, "evidence"), ShowAll())], skill("h", 75))

@@ -86,6 +86,20 @@ def test_an_answer_that_breaks_all_rules_is_told_all_of_them(family: str, varian
 
 
 @pytest.mark.parametrize(("family", "variant"), VARIANTS)
+def test_the_messages_alone_lead_to_a_right_answer(family: str, variant: str) -> None:
+    kind, house = FAMILIES[family], FAMILIES[family].houses[variant]
+    for task in SUITE.tasks(family, "gate", 4, variant):
+        case, unknown = draw(kind, variant, task.seed), list(kind.rules(house))
+        for _ in range(3):
+            wrong = broken(house, unknown)
+            told = failed(task, kind.write(kind.answer(case, wrong), wrong))
+            unknown = [rule for rule in unknown if rule.name not in told]
+            if not told:
+                break
+        assert not told, (task.id, told)
+
+
+@pytest.mark.parametrize(("family", "variant"), VARIANTS)
 def test_the_oracle_program_passes(family: str, variant: str, tmp_path: Path) -> None:
     for task in SUITE.tasks(family, "test", 8, variant):
         program = SUITE.program(task)
@@ -208,10 +222,10 @@ def test_hostile_answers_fail_and_never_raise(family: str) -> None:
         b"PK\x03\x04 not a zip",
         b"SQLite format 3\0 not a database",
         right.data[: len(right.data) // 2],
-        right.data * 2,
-        right.data + b"\nmore,1\n",
         b"x" * 400_000,
     ]
+    if not right.data.startswith(b"PK"):  # bytes around an archive do not matter
+        hostile += [right.data * 2, right.data + b"\nmore,1\n"]
     for data in hostile:
         score = SUITE.check(task, (File(path=task.outputs[0], data=data),))
         assert not score.passed and 0 <= score.value < 1, data[:40]

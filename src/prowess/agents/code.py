@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from prowess.agents.preview import preview
-from prowess.agents.prompting import catalogue, cut, extract_program, preload, skill_content, used_skills
+from prowess.agents.prompting import catalogue, cut, extract_program, preload, skill_content, skill_files, used_skills
+from prowess.agents.record import trajectory_of
 from prowess.agents.sandbox import Limits, Result, Sandbox
 from prowess.core.base import digest
-from prowess.core.cost import total
 from prowess.core.errors import BoundaryError
 from prowess.core.model import Message, Model, Request, Response
 from prowess.core.skill import Skill
@@ -51,15 +51,18 @@ class Attempt:
         return self.result.stdout.strip() if self.result else ""
 
 
-async def run_program(program: str, task: Task, sandbox: Sandbox, limits: Limits | None = None) -> Result:
-    """Run `program` on the files of `task`; the result's files are those that it wrote.
+async def run_program(
+    program: str, task: Task, sandbox: Sandbox, limits: Limits | None = None, skills: tuple[Skill, ...] = ()
+) -> Result:
+    """Run `program` on the files of `task` beside the files of `skills`; the result's files are those that it wrote.
 
     Raises:
         SandboxError: the sandbox failed (a failing program is a result).
     """
-    files = (*task.files, File(path=PROGRAM, data=program.encode("utf-8", "replace")))
-    result = await sandbox.run(["python", "-B", "-P", "-s", PROGRAM], files, limits)
-    return result.model_copy(update={"files": tuple(f for f in result.files if f.path != PROGRAM)})
+    given = (File(path=PROGRAM, data=program.encode("utf-8", "replace")), *(f for s in skills for f in skill_files(s)))
+    ours = {file.path for file in given}
+    result = await sandbox.run(["python", "-B", "-P", "-s", PROGRAM], (*task.files, *given), limits)
+    return result.model_copy(update={"files": tuple(f for f in result.files if f.path not in ours)})
 
 
 def problem_of(task: Task, result: Result) -> str | None:
@@ -151,8 +154,10 @@ class CodeAgent:
             f"texts={digest(settings)[:8]} model={self.model.name}"
         )
 
-    async def attempt(self, task: Task, messages: tuple[Message, ...], seed: int) -> Attempt:
-        """One answer to `messages`, taken apart and run.
+    async def attempt(
+        self, task: Task, messages: tuple[Message, ...], seed: int, skills: tuple[Skill, ...] = ()
+    ) -> Attempt:
+        """One answer to `messages`, taken apart and run beside the files of `skills`.
 
         Raises:
             ModelError: no usable answer came.
@@ -164,7 +169,7 @@ class CodeAgent:
         program = extract_program(response.text)
         if program is None:
             return Attempt(response, None, None, NO_PROGRAM)
-        result = await run_program(program, task, self.sandbox, self.limits)
+        result = await run_program(program, task, self.sandbox, self.limits, skills)
         return Attempt(response, program, result, problem_of(task, result))
 
     async def run(self, task: Task, view: View, seed: int, *, feedback: Feedback | None = None) -> Trajectory:
@@ -180,7 +185,8 @@ class CodeAgent:
         tries = 0
         try:
             while tries < self.attempts:
-                done = await self.attempt(task, messages, seed)
+                at_hand = tuple(s for s in view.skills if s.name in loaded)
+                done = await self.attempt(task, messages, seed, at_hand)
                 asked = self._asked(done, view, loaded)
                 if asked is None:
                     tries += 1
@@ -207,22 +213,18 @@ class CodeAgent:
         if answer and not task.outputs:
             # By convention the last message is the answer.
             steps.append(Step(source="agent", message=answer))
-        body: dict[str, object] = {
-            "task_id": task.id,
-            "agent": "code/1",
-            "model": self.model.name,
-            "seed": seed,
-            "snapshot": view.snapshot,
-            "offered": tuple(s.name for s in view.skills),
-            "loaded": tuple(loaded),
-            "used": used_skills(tuple(s for s in view.skills if s.name in loaded), answers),
-            "steps": tuple(steps),
-            "outputs": outputs,
-            "status": "missing" if error else "completed",
-            "error": error,
-            "cost": total([step.cost for step in steps if step.cost]),
-        }
-        return Trajectory.model_validate({"id": digest([self.name, task.digest, view.digest, body])[:16], **body})
+        return trajectory_of(
+            self.name,
+            self.model.name,
+            task,
+            view,
+            seed,
+            loaded=tuple(loaded),
+            used=used_skills(tuple(s for s in view.skills if s.name in loaded), answers),
+            steps=tuple(steps),
+            outputs=outputs,
+            error=error,
+        )
 
     def _asked(self, done: Attempt, view: View, loaded: list[str]) -> Skill | None:
         """The skill that an answer without a program asks for; one that is loaded already counts as no program."""

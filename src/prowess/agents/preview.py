@@ -86,8 +86,10 @@ def _workbook(data: bytes) -> str:
     try:
         parts: list[str] = []
         for sheet in book.worksheets[:6]:
-            rows = [_row(row) for row in sheet.iter_rows(max_row=ROWS, max_col=30, values_only=True)]
-            parts.append(f"sheet {sheet.title!r} {sheet.max_row}x{sheet.max_column}\n" + "\n".join(rows))
+            rows = list(sheet.iter_rows(max_row=ROWS, max_col=30, values_only=True))
+            width = max((i + 1 for row in rows for i, value in enumerate(row) if value is not None), default=0)
+            size = f"{sheet.max_row or '?'}x{sheet.max_column or '?'}"
+            parts.append("\n".join([f"sheet {sheet.title!r} {size}", *(_row(row[:width]) for row in rows)]))
         if len(book.worksheets) > 6:
             parts.append(f"and {len(book.worksheets) - 6} more sheets")
         return "\n".join(parts)

@@ -9,6 +9,7 @@ import textwrap
 from xml.sax.saxutils import escape, quoteattr
 
 from prowess.core.skill import Skill
+from prowess.core.task import File
 
 MAX_PROGRAM = 100_000
 """Characters; a longer answer holds no program worth running."""
@@ -29,6 +30,11 @@ def skill_content(skill: Skill) -> str:
         files = "".join(f"<file>{escape(f'skills/{skill.name}/{f.path}')}</file>" for f in skill.files)
         resources = f"\n<skill_resources>{files}</skill_resources>"
     return f"<skill_content name={quoteattr(skill.name)}>\n{body}{resources}\n</skill_content>"
+
+
+def skill_files(skill: Skill) -> tuple[File, ...]:
+    """The skill's other files at the places that `skill_content` names."""
+    return tuple(File(path=f"skills/{skill.name}/{f.path}", data=f.data) for f in skill.files)
 
 
 def preload(skills: tuple[Skill, ...]) -> str:
@@ -80,7 +86,7 @@ def extract_program(answer: str) -> str | None:
     if start is None:
         return None
     for end in range(len(lines), max(start, len(lines) - 8), -1):
-        program = "\n".join(lines[start:end])
+        program = "\n".join(lines[start:end]).rstrip()
         if parses(program):
             return program + "\n"
     return None

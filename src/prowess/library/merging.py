@@ -37,7 +37,7 @@ class Merge:
 
 def merge3(base: str, ours: str, theirs: str) -> Merge:
     """Both sides' changes to `base` together. Changes that touch each other are conflicts unless they are equal."""
-    if ours == theirs or theirs == base:
+    if theirs in (ours, base):
         return Merge(ours)
     if ours == base:
         return Merge(theirs)
@@ -47,7 +47,7 @@ def merge3(base: str, ours: str, theirs: str) -> Merge:
     at_b = at_o = at_t = 0
     for start, in_o, in_t, length in [*_common(b, o, t), (len(b), len(o), len(t), 0)]:
         mine, other, origin = o[at_o:in_o], t[at_t:in_t], b[at_b:start]
-        if mine == other or other == origin:
+        if other in (mine, origin):
             out += mine
         elif mine == origin:
             out += other

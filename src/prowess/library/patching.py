@@ -127,7 +127,7 @@ def merge_skills(base: Skill | None, ours: Skill | None, theirs: Skill | None) -
     Raises:
         PatchConflict: both sides changed the same lines, a binary file, or one deleted what the other changed.
     """
-    if ours == theirs or theirs == base:
+    if theirs in (ours, base):
         return ours
     if ours == base:
         return theirs
@@ -214,7 +214,7 @@ def _perform(operations: tuple[Operation, ...], snapshot: Snapshot) -> Snapshot:
         skill = skills[name] = canonical(skills[name])
         was = snapshot.get(name)
         conflicts += [f"{name}: {problem}" for problem in validate(skill)]
-        conflicts += [f"{name}: {problem}" for problem in _unlinked(skill, was, written)]
+        conflicts += [f"{name}: {problem}" for problem in _misplaced(skill, was, written)]
     if conflicts:
         raise PatchConflict(conflicts)
     return Snapshot.of(list(skills.values()))
@@ -242,8 +242,6 @@ def _one(op: Operation, skills: dict[str, Skill], written: set[tuple[str, str]])
     elif isinstance(op, SetDescription):
         skills[op.name] = skill.model_copy(update={"description": op.description})
     elif isinstance(op, WriteFile):
-        if op.file.count("/") > 1:
-            raise Misfit(f"file {op.file!r} lies more than one folder deep")
         skills[op.name] = _with_file(skill, op.file, op.content.encode("utf-8", "replace"))
         written.add((op.name, op.file))
     elif isinstance(op, DeleteFile):
@@ -288,12 +286,18 @@ def _edited(text: str, op: Replace | Insert | AppendToSection | AddSection | Del
     return sections.delete_section(text, op.section)
 
 
-def _unlinked(skill: Skill, was: Skill | None, written: set[tuple[str, str]]) -> list[str]:
-    """Files that this patch wrote and nothing points to, and links that this patch broke."""
+def _misplaced(skill: Skill, was: Skill | None, written: set[tuple[str, str]]) -> list[str]:
+    """What this patch made hard to find: files that nothing points to or that lie too deep, and broken links."""
     problems = [
         f"SKILL.md does not mention the new file {path!r}"
         for name, path in sorted(written)
         if name == skill.name and not sections.mentions(skill.body, path)
+    ]
+    old = {file.path for file in was.files} if was else set[str]()
+    problems += [
+        f"file {file.path!r} lies more than one folder deep"
+        for file in skill.files
+        if file.path.count("/") > 1 and file.path not in old
     ]
     missing = _dangling(skill) - (_dangling(was) if was else set())
     return problems + [f"SKILL.md links to {path!r}, which does not exist" for path in sorted(missing)]

@@ -1,4 +1,4 @@
-"""Edits of one Markdown text by exact anchors. Pure; every misfit raises `Misfit` with what was looked for and found."""
+"""Edits of one Markdown text by exact anchors. Pure; every misfit raises `Misfit`, which says what was not found."""
 
 import re
 from dataclasses import dataclass

@@ -8,7 +8,7 @@ keys and deep nesting are refused before anything is built, and every scalar sta
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, cast
 
 import yaml
 
@@ -261,8 +261,8 @@ def _build(head: str) -> Value:
             top[key] = value
             keys[-1] = None
 
-    for event in yaml.parse(head, Loader=_LOADER):
-        line = event.start_mark.line + 2
+    for event in cast(Any, yaml).parse(head, Loader=_LOADER):  # PyYAML's stubs leave events untyped
+        line: int = event.start_mark.line + 2
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise _Unreadable(f"frontmatter line {line}: anchors and aliases are not allowed")
         if getattr(event, "tag", None):

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from prowess.core.cost import total
 from prowess.core.errors import UserError
 from prowess.core.evidence import Evidence, Outcome, Trial
+from prowess.measure.stats.graded import bootstrap_interval, permutation_test
 from prowess.measure.stats.paired import mcnemar_exact, tango_interval
+
+TEST = "exact McNemar, two-sided"
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,14 +18,25 @@ class Pairs:
 
     complete: tuple[tuple[Trial, Trial], ...]
     missing: int
+    graded: bool = False
+    """Whether a pair is decided by the graded values instead of by who passed."""
+
+    def score(self, trial: Trial) -> float:
+        """What is compared: the value of a graded trial, else 1 for passed and 0 for failed."""
+        return trial.value or 0.0 if self.graded else float(bool(trial.passed))
 
     @property
     def wins(self) -> int:
-        return sum(bool(new.passed) and not old.passed for old, new in self.complete)
+        return sum(self.score(new) > self.score(old) for old, new in self.complete)
 
     @property
     def losses(self) -> int:
-        return sum(bool(old.passed) and not new.passed for old, new in self.complete)
+        return sum(self.score(new) < self.score(old) for old, new in self.complete)
+
+    @property
+    def harms(self) -> tuple[tuple[str, str], ...]:
+        """(task id, trajectory id of the treatment) of every pair that got worse."""
+        return tuple((new.task_id, new.trajectory) for old, new in self.complete if self.score(new) < self.score(old))
 
 
 def pair(trials: Iterable[Trial], baseline: str, treatment: str) -> Pairs:
@@ -65,7 +79,7 @@ def pair(trials: Iterable[Trial], baseline: str, treatment: str) -> Pairs:
 def compare(
     trials: Sequence[Trial], baseline: str, treatment: str, alpha: float = 0.05, level: float = 0.95
 ) -> Evidence:
-    """Evidence on whether `treatment` is better than `baseline`: exact McNemar test, Tango's interval.
+    """Evidence on whether `treatment` passes more often than `baseline`: exact McNemar test, Tango's interval.
 
     For a number of pairs that was fixed before looking; `prowess.measure.sequential` is for looking as one goes.
     The outcome follows the test: better or worse when p <= alpha, else not enough evidence (also with no pairs at all).
@@ -74,56 +88,74 @@ def compare(
         UserError: see `pair`.
     """
     pairs = pair(trials, baseline, treatment)
-    p = mcnemar_exact(pairs.wins, pairs.losses)
-    return describe(
-        pairs,
-        baseline,
-        treatment,
-        p=p,
-        alpha=alpha,
-        interval=tango_interval(pairs.wins, pairs.losses, len(pairs.complete), level),
-        level=level,
-        test="exact McNemar, two-sided",
-    )
+    wins, losses, n = pairs.wins, pairs.losses, len(pairs.complete)
+    tested = Tested(mcnemar_exact(wins, losses), tango_interval(wins, losses, n, level), level, TEST)
+    return evidence_of(pairs, baseline, treatment, tested, alpha)
 
 
-def describe(
-    pairs: Pairs,
+def compare_values(
+    trials: Sequence[Trial],
     baseline: str,
     treatment: str,
+    alpha: float = 0.05,
+    level: float = 0.95,
     *,
-    p: float,
-    alpha: float,
-    interval: tuple[float, float],
-    level: float,
-    test: str,
+    seed: int = 0,
 ) -> Evidence:
-    """Evidence from pairs and the figures of a test that was made on them."""
-    n, wins, losses = len(pairs.complete), pairs.wins, pairs.losses
-    baseline_rate = sum(bool(old.passed) for old, _ in pairs.complete) / n if n else 0.0
-    treatment_rate = sum(bool(new.passed) for _, new in pairs.complete) / n if n else 0.0
+    """Evidence on graded scores: paired permutation test and BCa bootstrap interval of the mean difference.
+
+    A win is a pair with the higher value under the treatment; the rates are mean values. `seed` draws the resamples.
+
+    Raises:
+        UserError: see `pair`.
+    """
+    pairs = pair(trials, baseline, treatment)
+    graded = [(old, new) for old, new in pairs.complete if old.value is not None and new.value is not None]
+    missing = pairs.missing + len(pairs.complete) - len(graded)
+    differences = [(new.value or 0.0) - (old.value or 0.0) for old, new in graded]
+    p, interval = permutation_test(differences, seed=seed), bootstrap_interval(differences, level, seed=seed)
+    tested = Tested(p, interval, level, "paired permutation of graded scores, two-sided")
+    return evidence_of(Pairs(tuple(graded), missing, graded=True), baseline, treatment, tested, alpha)
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """What a test found on pairs: two-sided p-value, interval of the effect at `level`, and the name of the test."""
+
+    p: float
+    interval: tuple[float, float]
+    level: float
+    test: str
+
+
+def evidence_of(pairs: Pairs, baseline: str, treatment: str, tested: Tested, alpha: float) -> Evidence:
+    """The record of a comparison; its outcome is that of the test at `alpha`."""
+    n = len(pairs.complete)
     sides = [trial for both in pairs.complete for trial in both]
+    baseline_rate = sum(pairs.score(old) for old, _ in pairs.complete) / n if n else 0.0
+    treatment_rate = sum(pairs.score(new) for _, new in pairs.complete) / n if n else 0.0
+    effect = treatment_rate - baseline_rate
     outcome: Outcome = "not enough evidence"
-    if p <= alpha and wins != losses:
-        outcome = "better" if wins > losses else "worse"
+    if tested.p <= alpha and effect != 0:
+        outcome = "better" if effect > 0 else "worse"
     return Evidence(
         baseline=baseline,
         treatment=treatment,
         n=n,
         missing=pairs.missing,
-        wins=wins,
-        ties=n - wins - losses,
-        losses=losses,
+        wins=pairs.wins,
+        ties=n - pairs.wins - pairs.losses,
+        losses=pairs.losses,
         baseline_rate=baseline_rate,
         treatment_rate=treatment_rate,
-        effect=(wins - losses) / n if n else 0.0,
-        low=interval[0],
-        high=interval[1],
-        level=level,
-        p=p,
-        test=test,
+        effect=effect,
+        low=tested.interval[0],
+        high=tested.interval[1],
+        level=tested.level,
+        p=tested.p,
+        test=tested.test,
         outcome=outcome,
-        harms=tuple((new.task_id, new.trajectory) for old, new in pairs.complete if old.passed and not new.passed),
+        harms=pairs.harms,
         judged_by=tuple(sorted({t.judged_by for t in sides if t.judged_by})),
         cost=total([t.cost for t in sides]),
         trials=tuple(sides),

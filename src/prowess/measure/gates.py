@@ -17,24 +17,28 @@ from prowess.core.task import Task
 from prowess.core.view import View
 from prowess.measure.compare import compare
 from prowess.measure.sequential import Decided, run_until_decided
-from prowess.measure.stats.design import Design
+from prowess.measure.stats.design import Design, fewest_pairs
 from prowess.measure.stats.sequential import non_inferiority_p
-from prowess.measure.trials import Arm, Bench, run_trials
+from prowess.measure.trials import Arm, Bench, Conditions, run_trials
+
+
+class Provider(Protocol):
+    """What an agent is shown for a task; trials must use the one that the real loop uses."""
+
+    def view(self, task: Task, library: Snapshot) -> View: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
-    """What gates may use: the bench, which skills a task is shown, and the tasks of each split."""
+class GateContext:
+    """What gates may use, and what their tasks must not overlap with."""
 
     bench: Bench
-    provider: Callable[[Snapshot, Task], View]
-    """The view of a snapshot that the agent gets for a task; the same one that the real loop uses."""
-    tasks: tuple[Task, ...]
-    """Tasks of the split `gate`, on which verdicts rest."""
     evidence: tuple[Task, ...] = ()
     """Tasks from which the lessons came."""
-    regression: tuple[Task, ...] = ()
-    """Tasks that the library must keep solving; none of them from the split `test`."""
+
+    @classmethod
+    def of(cls, conditions: Conditions, evidence: Sequence[Task] = ()) -> "GateContext":
+        return cls(Bench.of(conditions), tuple(evidence))
 
 
 class Gate(Protocol):
@@ -43,19 +47,18 @@ class Gate(Protocol):
     @property
     def name(self) -> str: ...
 
-    async def check(self, candidate: Snapshot, base: Snapshot, patch: Patch, context: Context) -> Verdict: ...
+    async def check(self, candidate: Snapshot, base: Snapshot, patch: Patch, context: GateContext) -> Verdict: ...
 
 
 async def cascade(
-    gates: Sequence[Gate], candidate: Snapshot, base: Snapshot, patch: Patch, context: Context
+    gates: Sequence[Gate], candidate: Snapshot, base: Snapshot, patch: Patch, context: GateContext
 ) -> tuple[Verdict, ...]:
     """The verdicts of `gates` in order, up to the first failure.
 
     Raises:
-        UserError: the splits of `context` share a task, or a gate task is not of the split `gate`.
+        UserError: a gate refused its configuration, for example tasks that are also evidence; nothing was paid for it.
         BudgetExceeded: a limit was reached; the same call resumes.
     """
-    require_disjoint(context)
     verdicts: list[Verdict] = []
     for gate in gates:
         verdicts.append(await gate.check(candidate, base, patch, context))
@@ -74,24 +77,24 @@ def proposed(verdicts: Sequence[Verdict]) -> bool:
     return any(v.status == "propose" for v in verdicts) and all(v.status != "fail" for v in verdicts)
 
 
-def require_disjoint(context: Context) -> None:
-    """Refuse splits that share a task, by content: a verdict on the tasks that taught the lesson proves nothing."""
-    for task in context.tasks:
+def require_disjoint(tasks: Sequence[Task], evidence: Sequence[Task]) -> None:
+    """Refuse gate tasks of another split, and tasks that stand in two, by content.
+
+    A verdict on the tasks that taught the lesson proves nothing, and a task of the final test must not be seen before.
+
+    Raises:
+        UserError: naming the tasks.
+    """
+    hint = "give each task to one split only; suites make disjoint splits when asked for each by name"
+    for task in tasks:
         if task.split != "gate":
-            raise UserError(f"task {task.id!r} of split {task.split!r} stands among the gate tasks", _SPLIT_HINT)
-    for task in (*context.evidence, *context.regression):
+            raise UserError(f"task {task.id!r} of split {task.split!r} stands among the gate tasks", hint)
+    gate = {task.digest: task for task in tasks}
+    for task in evidence:
         if task.split == "test":
-            raise UserError(f"task {task.id!r} of split 'test' is used before the final test", _SPLIT_HINT)
-    gate = {task.digest: task for task in context.tasks}
-    for what, others in (("evidence", context.evidence), ("regression", context.regression)):
-        for task in others:
-            if task.digest in gate:
-                raise UserError(
-                    f"task {task.id!r} ({what}) is the same as gate task {gate[task.digest].id!r}", _SPLIT_HINT
-                )
-
-
-_SPLIT_HINT = "give each task to one split only; suites make disjoint splits when asked for each by name"
+            raise UserError(f"task {task.id!r} of split 'test' is used as evidence", hint)
+        if task.digest in gate:
+            raise UserError(f"evidence task {task.id!r} is the same as gate task {gate[task.digest].id!r}", hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ class FormatGate:
     validate: Callable[[Skill], Iterable[str]] | None = None
     """Lists the breaches of a skill; the library's validator when not given."""
 
-    async def check(self, candidate: Snapshot, base: Snapshot, patch: Patch, context: Context) -> Verdict:
+    async def check(self, candidate: Snapshot, base: Snapshot, patch: Patch, context: GateContext) -> Verdict:
         validate = self.validate
         if validate is None:
             from prowess.library.skillmd import validate
@@ -125,7 +128,7 @@ class ScanGate:
     scan: Callable[[Skill], Iterable[Finding]] | None = None
     """Lists the findings in a skill; the guard's scanner when not given."""
 
-    async def check(self, candidate: Snapshot, base: Snapshot, patch: Patch, context: Context) -> Verdict:
+    async def check(self, candidate: Snapshot, base: Snapshot, patch: Patch, context: GateContext) -> Verdict:
         scan = self.scan
         if scan is None:
             from prowess.guard.scan import scan
@@ -142,7 +145,7 @@ class ApprovalGate:
 
     name: str = "approval"
 
-    async def check(self, candidate: Snapshot, base: Snapshot, patch: Patch, context: Context) -> Verdict:
+    async def check(self, candidate: Snapshot, base: Snapshot, patch: Patch, context: GateContext) -> Verdict:
         return Verdict(gate=self.name, status="propose", note="waits for a person")
 
 
@@ -154,17 +157,25 @@ class TrialsGate:
     are left out; when none is left, the patch changes nothing that the agent sees, and fails.
     """
 
+    tasks: tuple[Task, ...]
+    """Of the split `gate`; of any family: those that the patch does not concern cost nothing."""
+    provider: Provider
     name: str = "trials"
     design: Design = Design()  # noqa: RUF009 (frozen)
     seeds: tuple[int, ...] = (0, 1, 2)
     """Each task is tried under the first before any under the second."""
     order_seed: int = 0
 
-    async def check(self, candidate: Snapshot, base: Snapshot, patch: Patch, context: Context) -> Verdict:
-        old, new = arms(candidate, base, context.provider)
-        tasks = [t for t in context.tasks if old.view_for(t).digest != new.view_for(t).digest]
+    async def check(self, candidate: Snapshot, base: Snapshot, patch: Patch, context: GateContext) -> Verdict:
+        require_disjoint(self.tasks, context.evidence)
+        old, new = arms(candidate, base, self.provider)
+        tasks = [t for t in self.tasks if old.view_for(t).digest != new.view_for(t).digest]
         if not tasks:
             return Verdict(gate=self.name, status="fail", note="no gate task shows the agent anything of this patch")
+        available, least = len(tasks) * len(self.seeds), fewest_pairs(self.design.alpha)
+        if available < least:
+            note = f"only {available} pairs can be had (tasks x seeds); {least} are needed to decide at all"
+            return Verdict(gate=self.name, status="fail", note=note)
         decided = await run_until_decided(
             tasks, self.seeds, old, new, context.bench, design=self.design, order_seed=self.order_seed
         )
@@ -180,6 +191,9 @@ class RegressionGate:
     note says whether a loss of `margin` is thereby ruled out, or the set is too small to tell.
     """
 
+    tasks: tuple[Task, ...]
+    """Of the split `gate`, and none of those on which the patch is tried."""
+    provider: Provider
     name: str = "regression"
     margin: float = 0.1
     """Largest net loss of success rate that is let pass."""
@@ -187,9 +201,10 @@ class RegressionGate:
     seeds: tuple[int, ...] = (0,)
     order_seed: int = 0
 
-    async def check(self, candidate: Snapshot, base: Snapshot, patch: Patch, context: Context) -> Verdict:
-        old, new = arms(candidate, base, context.provider)
-        tasks = [t for t in context.regression if old.view_for(t).digest != new.view_for(t).digest]
+    async def check(self, candidate: Snapshot, base: Snapshot, patch: Patch, context: GateContext) -> Verdict:
+        require_disjoint(self.tasks, context.evidence)
+        old, new = arms(candidate, base, self.provider)
+        tasks = [t for t in self.tasks if old.view_for(t).digest != new.view_for(t).digest]
         if not tasks:
             return Verdict(gate=self.name, status="pass", note="no regression task shows the agent any of this patch")
         trials = await run_trials(tasks, (old, new), self.seeds, context.bench, self.order_seed)
@@ -208,10 +223,13 @@ class RegressionGate:
         return _verdict(self.name, "pass", f"{lost}; {proof}", evidence)
 
 
-def arms(candidate: Snapshot, base: Snapshot, provider: Callable[[Snapshot, Task], View]) -> tuple[Arm, Arm]:
+def arms(candidate: Snapshot, base: Snapshot, provider: Provider) -> tuple[Arm, Arm]:
     """The arms `old` (or `without`, when the base is empty) and `candidate`."""
     name = "old" if base.skills else "without"
-    return Arm(name, lambda task: provider(base, task)), Arm("candidate", lambda task: provider(candidate, task))
+    return (
+        Arm(name, lambda task: provider.view(task, base)),
+        Arm("candidate", lambda task: provider.view(task, candidate)),
+    )
 
 
 def changed(candidate: Snapshot, base: Snapshot) -> tuple[Skill, ...]:
@@ -222,10 +240,13 @@ def changed(candidate: Snapshot, base: Snapshot) -> tuple[Skill, ...]:
 
 def _note(decided: Decided) -> str:
     e = decided.evidence
+    if decided.ending == "missing":
+        return f"no evidence: all of the first {e.missing} pairs are missing, or have no trusted score"
     end = {"futile": "; stopped: more pairs would hardly show better", "spent": "; all pairs used"}
+    lost = f", {e.missing} missing" if e.missing else ""
     return (
         f"{e.outcome}: {e.baseline_rate:.0%} -> {e.treatment_rate:.0%} on {e.n} pairs "
-        f"({e.wins} won, {e.ties} tied, {e.losses} lost), p = {e.p:.2g}{end.get(decided.ending, '')}"
+        f"({e.wins} won, {e.ties} tied, {e.losses} lost{lost}), p = {e.p:.2g}{end.get(decided.ending, '')}"
     )
 
 

@@ -2,7 +2,8 @@
 
 Pairs are added in batches. After each batch the test of `prowess.measure.stats.sequential` is looked at; it keeps its
 error however often one looks. The comparison ends as *better* or *worse* at the first look with p <= alpha, as *futile*
-when the pairs left are unlikely to show "better" any more, or as *spent* when none are left.
+when the pairs left are unlikely to show "better" any more, or as *spent* when none are left. If not one
+pair of the first two batches is complete, something is broken, and it ends as *missing* instead of paying for the rest.
 """
 
 import random
@@ -12,13 +13,13 @@ from typing import Literal
 
 from prowess.core.evidence import Evidence, Trial
 from prowess.core.task import Task
-from prowess.measure.compare import Pairs, describe, pair
-from prowess.measure.stats.design import Design, Stop, stop
+from prowess.measure.compare import Pairs, Tested, evidence_of, pair
+from prowess.measure.stats.design import Design, Stop, detectable_effect, expect, stop
 from prowess.measure.stats.sequential import anytime_interval, anytime_p, log_e_value
 from prowess.measure.trials import Arm, Bench, run_blocks
 
 TEST = "betting e-process on discordant pairs, two-sided, valid at any time"
-Ending = Stop | Literal["spent"]
+Ending = Stop | Literal["spent", "missing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,9 @@ async def run_until_decided(
         trials += await run_blocks(batch, (baseline, treatment), bench, order_seed + looks)
         pairs = pair(trials, baseline.name, treatment.name)
         looks += 1
+        if looks >= 2 and not pairs.complete:
+            ending = "missing"
+            break
         log_e_max = max(log_e_max, log_e_value(pairs.wins, pairs.losses))
         reason = stop(design, len(pairs.complete), pairs.wins, pairs.losses)
         if reason is not None:
@@ -79,13 +83,46 @@ async def run_until_decided(
 
 def sequential_evidence(pairs: Pairs, baseline: str, treatment: str, log_e_max: float, alpha: float) -> Evidence:
     """Evidence with the p-value and the interval that hold at any stopping time; the interval's level is 1 - alpha."""
-    return describe(
-        pairs,
-        baseline,
-        treatment,
-        p=anytime_p(log_e_max),
-        alpha=alpha,
-        interval=anytime_interval(pairs.wins, pairs.losses, len(pairs.complete), 1 - alpha),
-        level=1 - alpha,
-        test=TEST,
+    interval = anytime_interval(pairs.wins, pairs.losses, len(pairs.complete), 1 - alpha)
+    tested = Tested(anytime_p(log_e_max), interval, 1 - alpha, TEST)
+    return evidence_of(pairs, baseline, treatment, tested, alpha)
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a sequential comparison could see, known before anything is spent."""
+
+    max_pairs: int
+    power: float
+    effect: float | None
+    """Smallest gain in success rate shown with chance `power`; None when no gain could be."""
+    pairs_if_so: float | None
+    """Expected pairs when the gain is that large."""
+    pairs_if_none: float
+    """Expected pairs when the arms are alike."""
+    false_verdicts: float
+    """Chance of any verdict, better or worse, when the arms are alike; exact, and at most the design's alpha."""
+
+    def __str__(self) -> str:
+        none = f"about {self.pairs_if_none:.0f} pairs if there is no gain"
+        if self.effect is None or self.pairs_if_so is None:
+            return f"up to {self.max_pairs} pairs can show no gain with {self.power:.0%} chance; {none}"
+        return (
+            f"up to {self.max_pairs} pairs show a gain of {100 * self.effect:.0f} points with {self.power:.0%} chance "
+            f"(about {self.pairs_if_so:.0f} pairs then, {none})"
+        )
+
+
+def plan(design: Design, flip_rate: float = 0.0, power: float = 0.8) -> Forecast:
+    """Say before it spends what a comparison could see, given the share of pairs that flip in an A/A run."""
+    loss = flip_rate / 2
+    effect = detectable_effect(design, loss, power)
+    alike = expect(design, loss, loss)
+    return Forecast(
+        max_pairs=design.max_pairs,
+        power=power,
+        effect=effect,
+        pairs_if_so=None if effect is None else expect(design, effect + loss, loss).pairs,
+        pairs_if_none=alike.pairs,
+        false_verdicts=alike.better + alike.worse,
     )

@@ -1,28 +1,30 @@
 """Trials: task x arm x seed, run under equal conditions, stored once, and never paid twice.
 
-A trial is stored under a key made of everything that may change its result: the task, the view of the library that the
-agent is shown, the agent, the model and the seed. Two arms that show the same view on a task therefore share the trial,
-and a stopped comparison resumes where it stopped. A run that failed from outside (model, sandbox, time) is *missing*,
-never *failed*: it says nothing about the skill, is not stored as final, and is tried again a bounded number of times.
+A trial is stored under a key made of everything that may change its result: the task, the view of the library that
+the agent is shown, the agent (its name says its model and settings) and the seed. Two arms that show the same view on
+a task therefore share the trial, and a stopped comparison resumes where it stopped. A run that failed from outside
+(model, sandbox, time) is *missing*, never *failed*: it says nothing about the skill, is not stored as final, and is
+tried again a bounded number of times.
 """
 
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import anyio
 from anyio import to_thread
 
 from prowess.agents.base import Agent
-from prowess.core.base import canonical_json, digest
+from prowess.core.base import digest
 from prowess.core.cost import Cost
-from prowess.core.errors import BoundaryError, ProwessError, UserError
+from prowess.core.errors import BoundaryError, UserError
 from prowess.core.evidence import Trial
 from prowess.core.skill import Snapshot
 from prowess.core.task import Task
 from prowess.core.trajectory import Trajectory
 from prowess.core.view import View
+from prowess.measure.pool import for_each
 from prowess.suites.base import Suite
 
 WITHOUT = View(snapshot=Snapshot().digest)
@@ -68,13 +70,27 @@ class Progress:
     """Spent by this call."""
 
 
+class Conditions(Protocol):
+    """What a run of the loop has in common with the trials that it causes."""
+
+    @property
+    def agent(self) -> Agent: ...
+
+    @property
+    def suite(self) -> Suite: ...
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def concurrency(self) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What all arms of a comparison have in common: agent, model, suite, store and limits."""
+    """What all arms of a comparison have in common: agent (with its model and budget), suite, store and limits."""
 
     agent: Agent
-    model: str
-    """Name of the model inside the agent; part of every trial's key."""
     suite: Suite
     store: Store
     concurrency: int = 4
@@ -85,29 +101,81 @@ class Bench:
     """How often one trial is tried in all, over every resume, before it stays missing."""
     on_progress: Callable[[Progress], None] | None = None
 
+    @classmethod
+    def of(cls, conditions: Conditions, on_progress: Callable[[Progress], None] | None = None) -> "Bench":
+        c = conditions
+        return cls(c.agent, c.suite, c.store, concurrency=c.concurrency, on_progress=on_progress)
 
-@dataclass(slots=True)
+
+@dataclass(frozen=True, slots=True)
 class _Job:
-    """One run to be had, and the (arm, task, seed) cells that it serves."""
+    """One run to be had; several (arm, task, seed) cells may share it."""
 
     key: str
     task: Task
     view: View
     seed: int
-    result: Trajectory | None = None
-    spent: Cost = field(default_factory=Cost)
-    stored: bool = False
 
 
-def trial_key(task: Task, view: View, agent: str, model: str, seed: int) -> str:
-    """The content key of a trial, under which its trajectory lies in the store (kind `trajectory`)."""
-    return digest([task.digest, view.digest, agent, model, seed])
+def trial_key(task: Task, view: View, agent: str, seed: int) -> str:
+    """The content key of a trial, under which its trajectory lies in the store (kind `trajectory`).
+
+    `agent` is the name of the agent, which says all settings that change behaviour, the model among them.
+    """
+    return digest([task.digest, view.digest, agent, seed])
 
 
 def stored_trajectory(store: Store, id: str) -> Trajectory | None:
     """The trajectory of a trial, by the id that the trial names; None when the store lacks it."""
     data = store.get("trajectory", id)
     return None if data is None else Trajectory.model_validate_json(data)
+
+
+def final_message(trajectory: Trajectory) -> str:
+    """What the agent said last; empty when it said nothing."""
+    return next((step.message for step in reversed(trajectory.steps) if step.source == "agent"), "")
+
+
+async def run_trial(  # noqa: PLR0917
+    task: Task,
+    view: View,
+    seed: int,
+    agent: Agent,
+    suite: Suite,
+    store: Store,
+    *,
+    timeout: float = 900.0,
+    attempts: int = 3,
+) -> Trajectory:
+    """The judged trajectory of one trial: from the store, or run, checked and stored now. Its id is the trial's key.
+
+    Where every attempt failed from outside, it has the status `missing` and its cost is what this call spent; such a
+    result is remembered, not final, and asked for again only while fewer than `attempts` were made in all.
+
+    Raises:
+        BudgetExceeded: a limit was reached.
+    """
+    key = trial_key(task, view, agent.name, seed)
+    stored = stored_trajectory(store, key)
+    if stored is not None:
+        return stored
+    known = {"id": key, "task_id": task.id, "seed": seed}
+    missing, failures = _last_failure(store, key, attempts)
+    spent = Cost()
+    while failures < attempts:
+        run = await _attempt(task, view, seed, agent, timeout)
+        spent += run.cost
+        if run.status == "completed":
+            score = await to_thread.run_sync(suite.check, task, run.outputs, final_message(run))
+            result = run.model_copy(update={**known, "score": score})
+            store.put("trajectory", key, result.model_dump_json().encode(), run.cost)
+            return result
+        missing = run.model_copy(update={**known, "score": None})
+        failures += 1
+        store.put("missing", f"{key}/{failures}", missing.model_dump_json().encode(), run.cost)
+    return (missing or _missing(view, agent, "no attempt is allowed").model_copy(update=known)).model_copy(
+        update={"cost": spent}
+    )
 
 
 async def run_trials(
@@ -139,113 +207,92 @@ async def run_blocks(
     for task, seed in draw.sample(list(blocks), len(blocks)):
         for arm in draw.sample(list(arms), len(arms)):
             view = arm.view_for(task)
-            key = trial_key(task, view, bench.agent.name, bench.model, seed)
+            key = trial_key(task, view, bench.agent.name, seed)
             cells[arm.name, task.id, seed] = key
             jobs.setdefault(key, _Job(key, task, view, seed))
-    await _run_jobs(list(jobs.values()), bench)
-    _check_same_conditions(jobs.values())
-    return tuple(_trial(arm.name, jobs[cells[arm.name, task.id, seed]]) for task, seed in blocks for arm in arms)
-
-
-async def _run_jobs(jobs: list[_Job], bench: Bench) -> None:
-    stopped: list[ProwessError] = []
-    queue = iter(jobs)
-    done = 0
-
-    async def worker() -> None:
-        nonlocal done
-        for job in queue:  # shared by all workers: each takes the next job
-            if stopped:
-                return
-            try:
-                await _run_job(job, bench)
-            except ProwessError as error:  # budget reached, or the caller's mistake: let the others finish what is paid
-                stopped.append(error)
-                return
-            done += 1
-            if bench.on_progress is not None:
-                bench.on_progress(_progress(jobs, done))
-
-    async with anyio.create_task_group() as group:
-        for _ in range(max(1, min(bench.concurrency, len(jobs)))):
-            group.start_soon(worker)
-    if stopped:
-        raise stopped[0]
-
-
-async def _run_job(job: _Job, bench: Bench) -> None:
-    stored = stored_trajectory(bench.store, job.key)
-    if stored is not None:
-        job.result, job.stored = stored, True
-        return
-    failures = _failures(bench.store, job.key)
-    while job.result is None and failures < bench.attempts:
-        trajectory, error = await _attempt(job, bench)
-        if trajectory is not None:
-            job.spent += trajectory.cost
-        if trajectory is None or trajectory.status == "missing":
-            failures += 1
-            error = error or (trajectory.error if trajectory else None) or "no reason given"
-            record = canonical_json({"failures": failures, "error": error})
-            bench.store.put("missing", job.key, record, trajectory.cost if trajectory else Cost())
-            continue
-        answer = next((s.message for s in reversed(trajectory.steps) if s.source == "agent"), "")
-        score = await to_thread.run_sync(bench.suite.check, job.task, trajectory.outputs, answer)
-        job.result = trajectory.model_copy(
-            update={"id": job.key, "task_id": job.task.id, "seed": job.seed, "score": score}
-        )
-        bench.store.put("trajectory", job.key, job.result.model_dump_json().encode(), trajectory.cost)
-
-
-async def _attempt(job: _Job, bench: Bench) -> tuple[Trajectory | None, str | None]:
-    try:
-        with anyio.fail_after(bench.timeout):
-            return await bench.agent.run(job.task, job.view, job.seed), None
-    except TimeoutError:
-        return None, f"no end within {bench.timeout:g} seconds"
-    except BoundaryError as error:
-        return None, str(error)
-
-
-def _failures(store: Store, key: str) -> int:
-    import json
-
-    record = store.get("missing", key)
-    return 0 if record is None else int(json.loads(record)["failures"])
-
-
-def _trial(arm: str, job: _Job) -> Trial:
-    run = job.result
-    score = run.score if run is not None else None
-    trusted = score is not None and score.trusted
-    return Trial(
-        task_id=job.task.id,
-        arm=arm,
-        seed=job.seed,
-        passed=run.passed if run is not None else None,
-        value=score.value if score is not None and trusted else None,
-        trajectory=job.key,
-        judged_by=score.verifier if score is not None and trusted else "",
-        cost=run.cost if run is not None else job.spent,
+    results = await _run_jobs(list(jobs.values()), bench)
+    _check_same_conditions(results.values())
+    return tuple(
+        _trial(task, arm.name, seed, results[cells[arm.name, task.id, seed]]) for task, seed in blocks for arm in arms
     )
 
 
-def _progress(jobs: list[_Job], done: int) -> Progress:
+async def _run_jobs(jobs: list[_Job], bench: Bench) -> dict[str, Trajectory]:
+    results: dict[str, Trajectory] = {}
+    stored = 0
     spent = Cost()
-    for job in jobs:
-        spent += job.spent
-    finished = [job for job in jobs if job.result is not None]
-    return Progress(done, len(jobs), sum(job.stored for job in finished), done - len(finished), spent)
+
+    async def run(job: _Job) -> None:
+        nonlocal stored, spent
+        found = stored_trajectory(bench.store, job.key)
+        result = found or await run_trial(
+            job.task,
+            job.view,
+            job.seed,
+            bench.agent,
+            bench.suite,
+            bench.store,
+            timeout=bench.timeout,
+            attempts=bench.attempts,
+        )
+        results[job.key] = result
+        stored += found is not None
+        spent += Cost() if found else result.cost
+        if bench.on_progress is not None:
+            missing = sum(r.status == "missing" for r in results.values())
+            bench.on_progress(Progress(len(results), len(jobs), stored, missing, spent))
+
+    await for_each(jobs, run, bench.concurrency)
+    return results
+
+
+async def _attempt(task: Task, view: View, seed: int, agent: Agent, timeout: float) -> Trajectory:
+    """One run; what fails from outside becomes a missing trajectory."""
+    try:
+        with anyio.fail_after(timeout):
+            return await agent.run(task, view, seed)
+    except TimeoutError:
+        return _missing(view, agent, f"no end within {timeout:g} seconds")
+    except BoundaryError as error:
+        return _missing(view, agent, f"{type(error).__name__}: {error}")
+
+
+def _missing(view: View, agent: Agent, error: str) -> Trajectory:
+    return Trajectory(id="", agent=agent.name, model="", snapshot=view.snapshot, status="missing", error=error)
+
+
+def _last_failure(store: Store, key: str, attempts: int) -> tuple[Trajectory | None, int]:
+    """The last of the failed attempts before, and how many they were."""
+    last, failures = None, 0
+    while failures < attempts and (record := store.get("missing", f"{key}/{failures + 1}")) is not None:
+        last, failures = Trajectory.model_validate_json(record), failures + 1
+    return last, failures
+
+
+def _trial(task: Task, arm: str, seed: int, run: Trajectory) -> Trial:
+    score = run.score if run.score is not None and run.score.trusted else None
+    return Trial(
+        task_id=task.id,
+        arm=arm,
+        seed=seed,
+        passed=run.passed,
+        value=score.value if score is not None else None,
+        trajectory=run.id,
+        judged_by=score.verifier if score is not None else "",
+        cost=run.cost,
+    )
 
 
 def _check_unique(names: Sequence[object], what: str) -> None:
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise UserError(f"{what} {twice!r} stands twice in one comparison", "name each once")
+    seen: set[object] = set()
+    for name in names:
+        if name in seen:
+            raise UserError(f"{what} {name!r} stands twice in one comparison", "name each once")
+        seen.add(name)
 
 
-def _check_same_conditions(jobs: Iterable[_Job]) -> None:
-    conditions = {(job.result.agent, job.result.model) for job in jobs if job.result is not None}
+def _check_same_conditions(runs: Iterable[Trajectory]) -> None:
+    conditions = {(run.agent, run.model) for run in runs if run.status == "completed"}
     if len(conditions) > 1:
         listed = "; ".join(f"{agent} with {model}" for agent, model in sorted(conditions))
         raise UserError(

@@ -33,7 +33,7 @@ def plain(value: Any, text: Callable[[str], str] = plain_text, depth: int = 0) -
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, (dict, list, tuple)) and depth >= MAX_DEPTH:
-        return text(_as_text(value))
+        return text(_as_text(cast(object, value)))
     if isinstance(value, dict):
         return {text(str(k)): plain(v, text, depth + 1) for k, v in cast(dict[Any, Any], value).items()}
     if isinstance(value, (list, tuple)):

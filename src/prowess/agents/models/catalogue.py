@@ -42,7 +42,9 @@ class Catalogue(Frozen):
 
 @cache
 def catalogue() -> Catalogue:
-    return Catalogue.model_validate(tomllib.loads(files(__package__).joinpath("catalogue.toml").read_text("utf-8")))
+    return Catalogue.model_validate(
+        tomllib.loads(files("prowess.agents.models").joinpath("catalogue.toml").read_text("utf-8"))
+    )
 
 
 def entry(name: str) -> Entry:

@@ -192,7 +192,7 @@ def close_all() -> None:
 
 def _load(path: Path, threads: int | None, context: int) -> Any:
     try:
-        import xllamacpp  # pyright: ignore[reportMissingImports]
+        import xllamacpp  # pyright: ignore[reportMissingTypeStubs]
     except ImportError as error:
         raise ModelError(f"the embedded engine cannot be loaded on this machine: {error}") from error
 
@@ -277,11 +277,12 @@ def response(chunks: Sequence[Body], request: Request, name: str) -> Response:
             for piece in delta.get("tool_calls") or ():
                 call = calls.setdefault(piece.get("index", 0), {"id": "", "name": "", "arguments": ""})
                 call["id"] += piece.get("id") or ""
-                function = piece.get("function") or {}
+                function: Body = piece.get("function") or {}
                 call["name"] += function.get("name") or ""
                 call["arguments"] += function.get("arguments") or ""
-            for token in (choice.get("logprobs") or {}).get("content") or ():
-                logprobs.append(min(0.0, float(token["logprob"])))
+            told: Body = choice.get("logprobs") or {}
+            tokens: list[Body] = told.get("content") or []
+            logprobs.extend(min(0.0, float(token["logprob"])) for token in tokens)
             finish = choice.get("finish_reason") or finish
     if not finish:
         raise ModelError("the embedded engine stopped before the answer's end", retryable=True)

@@ -15,7 +15,7 @@ import tempfile
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -228,7 +228,7 @@ def _download(requirement: str, folder: Path, wanted: Entry, trouble: str) -> Pa
 
 
 @contextmanager
-def _one_at_a_time(path: Path) -> Iterator[None]:
+def _one_at_a_time(path: Path) -> Generator[None]:
     """Holds that only one process pulls a file; a second one waits and then finds it there."""
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,6 +1,7 @@
 """Answers as data: from a pydantic type to a request and back. Model output is parsed, never evaluated."""
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from typing import Any, NoReturn, TypeVar
@@ -108,5 +109,11 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
+def _finite(text: str) -> float:
+    if math.isinf(number := float(text)):
+        raise ValueError(f"{text} is too large")
+    return number
+
+
 # strict=False: small models write line breaks inside strings as they are
-_DECODER: Any = json.JSONDecoder(strict=False, parse_constant=_no_constant)
+_DECODER: Any = json.JSONDecoder(strict=False, parse_constant=_no_constant, parse_float=_finite)

@@ -2,5 +2,6 @@
 
 from prowess.agents.sandbox.base import Limits, Result, Sandbox
 from prowess.agents.sandbox.finding import find_sandbox
+from prowess.agents.sandbox.probing import Probe, probe
 
-__all__ = ["Limits", "Result", "Sandbox", "find_sandbox"]
+__all__ = ["Limits", "Probe", "Result", "Sandbox", "find_sandbox", "probe"]

@@ -90,6 +90,8 @@ class BubblewrapSandbox(Confined):
                 line += ["--symlink", os.readlink(folder), str(folder)]
             elif folder.is_dir():
                 line += ["--ro-bind", str(folder), str(folder)]
+        # Folders that bubblewrap makes on its own are closed to the borrowed user.
+        line += ["--perms", "0755", "--dir", "/etc"]
         for path in CONFIGURATION:
             line += ["--ro-bind-try", path, path]
         return [*line, "--proc", "/proc", "--dev", "/dev"]
@@ -99,7 +101,6 @@ def _interpreter() -> list[str]:
     line: list[str] = []
     made: set[Path] = set()
     for folder in interpreter_folders():
-        # Folders that bubblewrap makes on its own are closed to the borrowed user.
         for parent in reversed(Path(folder).parents[:-1]):
             if parent not in made:
                 made.add(parent)

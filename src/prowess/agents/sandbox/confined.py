@@ -1,5 +1,6 @@
 """What both sandboxes share: the work folder, the orders for the launcher, and reading the result."""
 
+import importlib.util
 import marshal
 import math
 import os
@@ -7,6 +8,7 @@ import random
 import signal
 import sys
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +30,26 @@ CONFIGURATION = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/mime.types")
 """All of /etc that programs see."""
 
 
+@cache
 def interpreter_folders() -> tuple[str, ...]:
-    """Folders that the running interpreter and its packages need, outermost only."""
-    found = {
-        os.path.realpath(p) for p in (sys.prefix, sys.base_prefix, os.path.dirname(os.path.realpath(sys.executable)))
-    }
-    found |= {sys.prefix, sys.base_prefix}
-    if found & {"/", "/home", "/root", os.path.expanduser("~")}:
-        raise SandboxError(
-            f"the Python at {sys.prefix} shares its folder with private files; use a virtual environment"
-        )
-    return tuple(sorted(p for p in found if not p.startswith(("/usr/", "/nix/store/")) and p != "/usr"))
+    """Folders that the running interpreter and its packages need, those of the system left out.
+
+    Raises:
+        SandboxError: such a folder is one that also holds private files.
+    """
+    found = {sys.prefix, sys.base_prefix, package_folder()}
+    found |= {os.path.realpath(p) for p in found} | {os.path.dirname(os.path.realpath(sys.executable))}
+    private = found & {"/", "/home", "/root", os.path.expanduser("~"), tempfile.gettempdir()}
+    if private:
+        raise SandboxError(f"Python's files lie among private ones in {private.pop()}; use a virtual environment")
+    return tuple(sorted(p for p in found if p != "/usr" and not p.startswith(("/usr/", "/nix/store/"))))
+
+
+@cache
+def package_folder() -> str:
+    """Where openpyxl is installed: below the prefix, or elsewhere for a user's own install."""
+    found = importlib.util.find_spec("openpyxl")
+    return os.path.dirname(os.path.dirname(found.origin)) if found and found.origin else sys.prefix
 
 
 def environment(work: str, temp: str) -> dict[str, str]:
@@ -52,6 +63,7 @@ def environment(work: str, temp: str) -> dict[str, str]:
         "TZ": "UTC",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",
+        "PYTHONPATH": "" if package_folder().startswith((sys.prefix, sys.base_prefix)) else package_folder(),
         # Without these, numeric libraries start a thread, and reserve memory, per core.
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",

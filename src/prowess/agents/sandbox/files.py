@@ -110,9 +110,10 @@ def remove_folder(folder: Path) -> None:
     try:
         shutil.rmtree(folder)
     except (OSError, RecursionError):
-        # Python's own removal is recursive and stops at folders without permission; rm does neither.
-        for command in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
-            subprocess.run([*command, "--", str(folder)], check=False, capture_output=True, timeout=30)
+        # Python's own removal is recursive and stops at folders without permission; rm and chmod do neither.
+        for command in (["rm", "-rf"], ["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
+            if folder.exists():
+                subprocess.run([*command, "--", str(folder)], check=False, capture_output=True, timeout=30)
 
 
 def _sound(path: str) -> bool:

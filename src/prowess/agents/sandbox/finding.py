@@ -26,7 +26,9 @@ def find_sandbox() -> Sandbox:
         SandboxError: none works; the text says why and what to install. Nothing is ever run without one.
     """
     reasons: list[str] = []
-    for make in (_bubblewrap_as_root, _bubblewrap, _landlock):
+    # For root, bubblewrap in a user namespace comes last: there the limit on processes does not hold.
+    makers = (_bubblewrap_as_root, _landlock, _bubblewrap) if os.geteuid() == 0 else (_bubblewrap, _landlock)
+    for make in makers:
         try:
             sandbox = make()
             # In a thread of its own, so that it can be called from a running event loop too.
@@ -47,8 +49,6 @@ async def _try(sandbox: Sandbox) -> None:
 
 
 def _bubblewrap_as_root() -> Sandbox:
-    if os.geteuid() != 0:
-        return _bubblewrap()
     from prowess.agents.sandbox.bubblewrap import BubblewrapSandbox
 
     return BubblewrapSandbox(as_root=True)

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from prowess.core.errors import UserError
+from prowess.measure.stats.power import check_chances
 from prowess.measure.stats.sequential import e_value
 from prowess.measure.stats.special import check_share
 
@@ -92,7 +93,7 @@ def chance_of_better(design: Design, n: int, wins: int, losses: int) -> float:
     The pairs to come are drawn from the Dirichlet-multinomial prediction with one imagined win, tie and loss added to
     what was seen, so that a poor start is not taken for certain.
     """
-    return float(_predictions(design.max_pairs, design.alpha)[n][wins, losses])
+    return float(_predictions(design.max_pairs, design.alpha)[n, wins, losses])
 
 
 def expect(design: Design, win: float, loss: float) -> Plan:
@@ -101,51 +102,84 @@ def expect(design: Design, win: float, loss: float) -> Plan:
     Raises:
         UserError: a chance is negative or NaN, or they sum to more than 1.
     """
-    if not (win >= 0 and loss >= 0 and win + loss <= 1 + 1e-12):
-        raise UserError(f"win {win!r} and loss {loss!r}", "give chances that sum to at most 1")
+    import numpy as np
+
+    check_chances(win, loss)
     tie = max(0.0, 1 - win - loss)
-    endings: dict[str, float] = {"better": 0.0, "worse": 0.0, "futile": 0.0, "spent": 0.0}
+    decided = _decided(design.max_pairs, design.alpha)
+    endings = {"better": 0.0, "worse": 0.0, "futile": 0.0}
     pairs = 0.0
-    alive = {(0, 0): 1.0}
+    alive = np.zeros_like(decided, dtype=float)
+    alive[0, 0] = 1.0
     for n in range(1, design.max_pairs + 1):
-        after: dict[tuple[int, int], float] = {}
-        for (won, lost), chance in alive.items():
-            for state, share in (((won + 1, lost), win), ((won, lost + 1), loss), ((won, lost), tie)):
-                if share > 0:
-                    after[state] = after.get(state, 0.0) + chance * share
-        alive = {}
-        for (won, lost), chance in after.items():
-            look = n % design.batch == 0 or n == design.max_pairs
-            reason = stop(design, n, won, lost) if look else None
-            if reason is None and n == design.max_pairs:
-                reason = "spent"
-            if reason is None:
-                alive[won, lost] = chance
-            else:
-                endings[reason] += chance
-                pairs += n * chance
-    return Plan(endings["better"], endings["worse"], endings["futile"], endings["spent"], pairs)
+        after = tie * alive
+        after[1:] += win * alive[:-1]
+        after[:, 1:] += loss * alive[:, :-1]
+        alive = after
+        if n % design.batch and n < design.max_pairs:
+            continue
+        futile = np.zeros_like(decided, dtype=bool)
+        if n < design.max_pairs:
+            futile = (decided == 0) & (_predictions(design.max_pairs, design.alpha)[n] < design.futility)
+        for name, here in (("better", decided == 1), ("worse", decided == -1), ("futile", futile)):
+            chance = float(alive[here].sum())
+            endings[name] += chance
+            pairs += n * chance
+            alive = np.where(here, 0.0, alive)
+    spent = float(alive.sum())
+    return Plan(endings["better"], endings["worse"], endings["futile"], spent, pairs + design.max_pairs * spent)
+
+
+def detectable_effect(design: Design, loss: float = 0.0, power: float = 0.8) -> float | None:
+    """Smallest gain in success rate that the design shows as better with chance `power`; None when none can be.
+
+    `loss` is the share of pairs that are lost all the same: half of the flip rate of an A/A run, for a treatment that
+    harms nothing by itself.
+    """
+    check_share(power=power)
+    check_chances(0.0, loss)
+    if 1 - loss <= loss or expect(design, 1 - loss, loss).better < power:
+        return None
+    low, high = loss, 1 - loss
+    while high - low > 1e-3:
+        middle = (low + high) / 2
+        if expect(design, middle, loss).better < power:
+            low = middle
+        else:
+            high = middle
+    return high - loss
 
 
 @lru_cache(maxsize=8)
-def _predictions(max_pairs: int, alpha: float) -> "list[np.ndarray[Any, Any]]":
-    """For each n, a table over (wins, losses) of the chance to end as better, from the last pair backwards."""
+def _decided(max_pairs: int, alpha: float) -> "np.ndarray[Any, Any]":
+    """Over (wins, losses): 1 where the test says better, -1 where it says worse, else 0."""
     import numpy as np
 
+    out = np.zeros((max_pairs + 1, max_pairs + 1), dtype=np.int8)
+    for wins in range(max_pairs + 1):
+        for losses in range(min(wins, max_pairs - wins + 1)):
+            if e_value(wins, losses) >= 1 / alpha:
+                out[wins, losses], out[losses, wins] = 1, -1
+    return out
+
+
+@lru_cache(maxsize=8)
+def _predictions(max_pairs: int, alpha: float) -> "np.ndarray[Any, Any]":
+    """Over (n, wins, losses): the predicted chance to end as better, from the last pair backwards."""
+    import numpy as np
+
+    decided = _decided(max_pairs, alpha)
     size = max_pairs + 1
-    decided = np.zeros((size, size), dtype=np.int8)
-    for won in range(size):
-        for lost in range(size - won):
-            if e_value(won, lost) >= 1 / alpha:
-                decided[won, lost] = 1 if won > lost else -1
-    table = np.where(decided == 1, 1.0, 0.0)
-    tables = [table]
+    out = np.zeros((size, size, size), dtype=np.float32)
+    later = np.where(decided == 1, 1.0, 0.0)
+    out[max_pairs] = later
     wins, losses = np.arange(size)[:, None], np.arange(size)[None, :]
     for n in range(max_pairs - 1, -1, -1):
-        later = tables[-1]
         if_won = np.vstack([later[1:], later[-1:]])
         if_lost = np.hstack([later[:, 1:], later[:, -1:]])
         ties = np.maximum(0, n - wins - losses)
-        table = ((wins + 1) * if_won + (losses + 1) * if_lost + (ties + 1) * later) / (n + 3)
-        tables.append(np.where(decided == 1, 1.0, np.where(decided == -1, 0.0, table)))
-    return tables[::-1]
+        later = ((wins + 1) * if_won + (losses + 1) * if_lost + (ties + 1) * later) / (n + 3)
+        later = np.where(decided == 1, 1.0, np.where(decided == -1, 0.0, later))
+        later[wins + losses > n] = 0.0  # cannot be reached, and would overflow
+        out[n] = later
+    return out

@@ -6,11 +6,12 @@ where a house rule is broken, so that one broken rule fails one check and not al
 
 import csv
 import io
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 Value = str | Decimal
 Reader = Callable[[str], Value | None]
@@ -133,3 +134,65 @@ def write_csv(header: Sequence[str], rows: Sequence[Sequence[str]], separator: s
         writer.writerow(header)
     writer.writerows(rows)
     return out.getvalue().encode()
+
+
+def read_json(data: bytes, header: Sequence[str], readers: Sequence[Reader]) -> Found:
+    """A JSON list of flat objects. Cells are JSON text, so that `12` and `"12"` can be told apart.
+
+    Raises:
+        Unreadable: it is not such a list.
+    """
+    content = decode(data)
+    try:
+        loaded: Any = json.loads(content, parse_int=_Digits, parse_float=_Digits, parse_constant=_Digits)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"it is not JSON: {str(error)[:100]}") from None
+    if not isinstance(loaded, list) or not all(isinstance(item, dict) for item in cast("list[Any]", loaded)):
+        raise Unreadable("it must be a JSON list of objects")
+    objects = cast("list[dict[str, Any]]", loaded)[:MAX_ROWS]
+    names = tuple(name[:MAX_CELL] for name in list(objects[0])[:MAX_COLUMNS]) if objects else ()
+    if any(tuple(item) != names for item in objects):
+        raise Unreadable("its objects must all have the same keys in the same order")
+    plain = arrange(names, [[_plain(v) for v in item.values()] for item in objects], header, readers)
+    shown = arrange(names, [[_shown(v) for v in item.values()] for item in objects], header, readers)
+    return Found(header=names, cells=shown.cells, values=plain.values)
+
+
+class _Digits(str):
+    """The text of a JSON number, never converted: a number of a million digits costs nothing."""
+
+    __slots__ = ()
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else "" if value is None else "a list, an object, true or false"
+
+
+def _shown(value: Any) -> str:
+    return str(value) if isinstance(value, _Digits) else json.dumps(value) if isinstance(value, str) else "null"
+
+
+def write_json(header: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:
+    """A list of objects; a `Decimal` becomes a whole number."""
+    cells = [[int(v) if isinstance(v, Decimal) else v for v in row] for row in rows]
+    return (json.dumps([dict(zip(header, row, strict=True)) for row in cells], indent=1) + "\n").encode()
+
+
+def read_ini(data: bytes, readers: Sequence[Reader]) -> Found:
+    """An INI file as rows of section, key and value; the mark `equals` is what stands between key and value.
+
+    Raises:
+        Unreadable: a line is no section, no `key = value`, no comment.
+    """
+    rows: list[tuple[str, ...]] = []
+    section, used = "", set[str]()
+    for line in decode(data).splitlines()[:MAX_ROWS]:
+        if match := re.fullmatch(r"\[([^\[\]]{1,100})\]\s*", line):
+            section = match[1]
+        elif match := re.fullmatch(r"([\w.-]{1,100})(\s*[=:]\s*)(\S.{0,400})?", line):
+            rows.append((section, match[1], match[3] or ""))
+            if match[3]:
+                used.add(match[2])
+        elif line.strip() and line[0] not in "#;":
+            raise Unreadable(f"it has a line that is neither a section nor key and value: {line[:40]!r}")
+    return arrange((), rows, (), readers, equals=used.pop() if len(used) == 1 else "mixed")

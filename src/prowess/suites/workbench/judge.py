@@ -1,10 +1,12 @@
 """Judging an answer: which house rules it breaks, told without giving the answer."""
 
+from collections.abc import Sequence
+
 from prowess.core.task import Check, File
 from prowess.suites.workbench.forms import Found, Unreadable, Value
 from prowess.suites.workbench.parts import Case, Family, H, Rows, Rule, broken, combinations
 
-Keyed = dict[tuple[Value | None, ...], tuple[Value | None, ...]]
+Cells = tuple[Value | None, ...]
 
 
 def judge(family: Family[H], case: Case, house: H, outputs: tuple[File, ...]) -> tuple[Check, ...]:
@@ -61,19 +63,27 @@ def _explain(
 
 
 def _differences(right: Rows, found: Found, keys: int) -> list[str]:
-    wanted: Keyed = {row[:keys]: row[keys:] for row in right}
-    got: Keyed = {row[:keys]: row[keys:] for row in found.values}
-    out = ["a row stands twice"] * (len(found.values) - len(got))
-    out += ["a row is missing"] * sum(key not in got for key in wanted)
-    out += ["a row should not be there"] * sum(key not in wanted for key in got)
-    for key in wanted.keys() & got.keys():
-        width = max(len(wanted[key]), len(got[key]))
-        pairs = zip(_padded(wanted[key], width), _padded(got[key], width), strict=True)
-        out += [f"a value in column {keys + i + 1} is wrong" for i, (a, b) in enumerate(pairs) if a != b]
+    wanted, got = _keyed(right, keys), _keyed(found.values, keys)
+    out: list[str] = []
+    for key in wanted.keys() | got.keys():
+        there, here = wanted.get(key, []), got.get(key, [])
+        out += ["a row is missing"] * (len(there) - len(here))
+        out += ["a row stands twice" if there else "a row should not be there"] * (len(here) - len(there))
+        for one, other in zip(there, here, strict=False):
+            width = max(len(one), len(other))
+            pairs = zip(_padded(one, width), _padded(other, width), strict=True)
+            out += [f"a value in column {keys + i + 1} is wrong" for i, (a, b) in enumerate(pairs) if a != b]
     return out
 
 
-def _padded(row: tuple[Value | None, ...], width: int) -> tuple[Value | None, ...]:
+def _keyed(rows: Sequence[Cells], keys: int) -> dict[Cells, list[Cells]]:
+    out: dict[Cells, list[Cells]] = {}
+    for row in rows:
+        out.setdefault(row[:keys], []).append(row[keys:])
+    return out
+
+
+def _padded(row: Cells, width: int) -> Cells:
     return row + (None,) * (width - len(row))
 
 

@@ -5,6 +5,7 @@ one rule, the messages of the checks and the human skill, so that these can neve
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -139,6 +140,19 @@ def header_rule(header: tuple[str, ...], separator: str) -> Rule:
     )
 
 
+def keys_rule(keys: tuple[str, ...]) -> Rule:
+    """Keys of the objects of a JSON output, of which only the first holds text; the house has a field `keys`."""
+    return Rule(
+        kind="form",
+        name="keys",
+        text=f"each object must have exactly the keys {', '.join(keys)}, in this order; numbers stand without quotes",
+        off={"keys": tuple(name.upper() + "_" for name in keys)},
+        seen=lambda found: (
+            found.header == keys and all(found.matches(index, r"-?\d+(\.\d+)?") for index in range(1, len(keys)))
+        ),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """An order of rows, in words, as a key over rows of the answer, and as the same key in a program."""
@@ -193,9 +207,9 @@ def draw(family: Family[H], variant: str, seed: int) -> Case:
 
 
 def _telling(family: Family[H], case: Case, house: H, rules: tuple[Rule, ...]) -> bool:
-    seen: set[frozenset[tuple[Value, ...]]] = set()
+    seen: set[frozenset[tuple[tuple[Value, ...], int]]] = set()
     for subset in combinations(rules):
-        rows = frozenset(family.answer(case, broken(house, subset)))
+        rows = frozenset(Counter(family.answer(case, broken(house, subset))).items())
         if rows in seen:
             return False
         seen.add(rows)
@@ -234,6 +248,11 @@ def input_csv(path: str, rng: Random, names: Mapping[str, str], rows: Sequence[R
     lines = [separator.join(names[field] for field in fields)]
     lines += [separator.join(row[field] for field in fields) for row in rows]
     return File(path=path, data=("\n".join(lines) + "\n").encode())
+
+
+def clock(minutes: int) -> str:
+    """A time of the day, as in 07:30."""
+    return f"{minutes // 60:02d}:{minutes % 60:02d}"
 
 
 def cents(rng: Random, low: int, high: int) -> Decimal:

@@ -6,7 +6,20 @@ from typing import Any
 from prowess.core.errors import UserError
 from prowess.core.skill import Skill
 from prowess.core.task import File, Score, Split, Task
-from prowess.suites.workbench import inventory_reorder, ledger_totals, timesheet_hours
+from prowess.suites.workbench import (
+    address_list,
+    budget_sheet,
+    catalogue_merge,
+    config_merge,
+    expense_claims,
+    inventory_reorder,
+    invoice_ageing,
+    ledger_totals,
+    orders_report,
+    room_conflicts,
+    server_log_summary,
+    timesheet_hours,
+)
 from prowess.suites.workbench.judge import judge
 from prowess.suites.workbench.parts import Case, Family, draw, prompt
 
@@ -16,6 +29,15 @@ FAMILIES: dict[str, Family[Any]] = {
         ledger_totals,
         timesheet_hours,
         inventory_reorder,
+        server_log_summary,
+        room_conflicts,
+        catalogue_merge,
+        budget_sheet,
+        orders_report,
+        config_merge,
+        address_list,
+        invoice_ageing,
+        expense_claims,
     )
 }
 OFFSETS: dict[Split, int] = {"evidence": 0, "gate": 1, "test": 2}

@@ -13,6 +13,7 @@ from prowess.suites.workbench.parts import (
     Row,
     Rows,
     Rule,
+    clock,
     fill,
     header_rule,
     input_csv,
@@ -46,10 +47,6 @@ class Timesheet(House):
     pause: int = 30
     """Minutes taken off an entry of more than six hours."""
     order: Order = SURNAME
-
-
-def clock(minutes: int) -> str:
-    return f"{minutes // 60:02d}:{minutes % 60:02d}"
 
 
 def make(rng: Random) -> Case:

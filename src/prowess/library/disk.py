@@ -1,0 +1,237 @@
+"""Files and folders, read without trust and written so that a crash loses nothing.
+
+Reading never follows a symbolic link and stops at fixed sizes. Writing flushes the file, renames it into place, and
+flushes the folder, in that order. What the bytes mean is not known here.
+"""
+
+import ctypes
+import errno
+import fcntl
+import os
+import secrets
+import stat
+import time
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from prowess.core.errors import UserError
+
+FILE_CAP: Final = 8 * 1024 * 1024
+"""Bytes of one file of a skill that are read."""
+FOLDER_CAP: Final = 32 * 1024 * 1024
+"""Bytes of one skill folder that are read."""
+COUNT_CAP: Final = 1000
+"""Files of one skill folder that are read."""
+_DEPTH_CAP: Final = 6
+_JUNK: Final = frozenset(["__pycache__", ".DS_Store", "Thumbs.db"])
+_EXCHANGE: Final = 2
+_AT_FDCWD: Final = -100
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """The files of a folder, and what of it could not be read: links, oversized files, unfit names."""
+
+    files: dict[str, bytes]
+    problems: tuple[str, ...]
+
+
+def read_folder(folder: Path) -> Folder:
+    """Every regular file below `folder`. Interpreter caches and desktop files are passed over.
+
+    Raises:
+        OSError: the folder itself is no folder, or a link.
+    """
+    files: dict[str, bytes] = {}
+    problems: list[str] = []
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    root = os.open(folder, flags)
+    try:
+        _read_into(root, "", 0, files, problems)
+    finally:
+        os.close(root)
+    return Folder(dict(sorted(files.items())), tuple(sorted(problems)))
+
+
+def _read_into(fd: int, prefix: str, size: int, files: dict[str, bytes], problems: list[str]) -> int:
+    """Reads the folder open at `fd`; returns the bytes read so far in all."""
+    for name in sorted(os.listdir(fd)):
+        if name in _JUNK or name.endswith(".pyc"):
+            continue
+        path = prefix + name
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            problems.append(f"{path!r} has a name that is not UTF-8")
+            continue
+        if any(ord(char) < 32 for char in name):
+            problems.append(f"{path!r} has a control character in its name")
+            continue
+        try:
+            mode = os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode
+            if stat.S_ISDIR(mode):
+                if path.count("/") >= _DEPTH_CAP or name == ".git":
+                    problems.append(f"{path!r} is not read: {'a git folder' if name == '.git' else 'too deep'}")
+                    continue
+                child = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
+                try:
+                    size = _read_into(child, path + "/", size, files, problems)
+                finally:
+                    os.close(child)
+                continue
+            if not stat.S_ISREG(mode):
+                problems.append(f"{path!r} is a {'symbolic link' if stat.S_ISLNK(mode) else 'special file'}")
+                continue
+            if len(files) >= COUNT_CAP:
+                problems.append(f"more than {COUNT_CAP} files")
+                return size
+            data = _read_at(name, fd, min(FILE_CAP, FOLDER_CAP - size))
+        except OSError as error:
+            problems.append(f"{path!r} cannot be read: {error.strerror}")
+            continue
+        if data is None:
+            problems.append(f"{path!r} is too large")
+            continue
+        files[path] = data
+        size += len(data)
+    return size
+
+
+def _read_at(name: str, folder: int, cap: int) -> bytes | None:
+    """At most `cap` bytes of a file; None where it is larger. Checks the file that was opened, not its name."""
+    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    with os.fdopen(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        data = file.read(cap + 1)
+    return data if len(data) <= cap else None
+
+
+def write_file(path: Path, data: bytes, scratch: Path) -> None:
+    """Puts `data` at `path` at once and for good; a reader sees the old file or the new one, whole.
+
+    Args:
+        scratch: Folder on the same file system for the unfinished file.
+    """
+    unfinished = scratch / f"{secrets.token_hex(8)}.tmp"
+    try:
+        _write_new(unfinished, data, 0o644)
+        os.replace(unfinished, path)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(unfinished)
+        raise
+    sync_folder(path.parent)
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Makes `folder` with `files` in it, flushed. Files that begin with `#!` become executable."""
+    os.mkdir(folder)
+    made = {folder}
+    for path, data in sorted(files.items()):
+        target = folder / path
+        missing = [p for p in target.parents if p not in made and folder in p.parents]
+        for parent in reversed(missing):
+            os.mkdir(parent)
+            made.add(parent)
+        _write_new(target, data, 0o755 if data.startswith(b"#!") else 0o644)
+    for each in sorted(made, reverse=True):
+        sync_folder(each)
+
+
+def _write_new(path: Path, data: bytes, mode: int) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes renames inside `folder` survive a power cut."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def exchange(left: Path, right: Path) -> None:
+    """Swaps two folders on one file system: in one step on Linux, elsewhere in three renames."""
+    if _exchange_at_once(left, right):
+        return
+    aside = right.with_name(f"{right.name}.{secrets.token_hex(4)}.aside")
+    os.rename(left, aside)
+    os.rename(right, left)
+    os.rename(aside, right)
+
+
+def _exchange_at_once(left: Path, right: Path) -> bool:
+    try:
+        call = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):
+        return False
+    if call(_AT_FDCWD, os.fsencode(left), _AT_FDCWD, os.fsencode(right), _EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
+        return False
+    raise OSError(code, os.strerror(code), os.fspath(left))
+
+
+def remove_folder(folder: Path) -> None:
+    """Deletes `folder` and all below it, never through a link. A folder that is not there is fine."""
+    if folder.is_symlink() or folder.is_file():
+        os.unlink(folder)
+        return
+    if not folder.exists():
+        return
+    for entry in list(os.scandir(folder)):
+        if entry.is_dir(follow_symlinks=False):
+            remove_folder(Path(entry.path))
+        else:
+            os.unlink(entry.path)
+    os.rmdir(folder)
+
+
+@contextmanager
+def locked(path: Path, exclusive: bool, timeout: float) -> Generator[None]:
+    """Holds the lock file at `path`; the system frees it when the process dies.
+
+    Args:
+        exclusive: One holder alone; otherwise many readers may hold it together.
+        timeout: Seconds to wait.
+
+    Raises:
+        UserError: others held it all that time; the text names the last writer.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        deadline = time.monotonic() + timeout
+        pause = 0.002
+        while True:
+            try:
+                fcntl.flock(fd, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
+                    raise UserError(
+                        f"the library at {path.parent.parent} is in use; waited {timeout:g} s for process {holder}",
+                        "wait until it has finished, or end that process; a killed process leaves no lock behind",
+                    ) from None
+                time.sleep(pause)
+                pause = min(pause * 1.5, 0.05)
+        if exclusive:
+            # Only for the message above; a full disk must not stop a reader of the ledger.
+            with suppress(OSError):
+                os.pwrite(fd, f"{os.getpid():<31}\n".encode(), 0)
+        yield
+    finally:
+        os.close(fd)

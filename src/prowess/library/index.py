@@ -1,0 +1,235 @@
+"""The index of a library: an SQLite database of what the ledger says, for quick answers.
+
+It holds nothing of its own but use statistics. Whenever it is missing, damaged or behind, it is made anew from the
+ledger, so a fault in it never costs a change.
+"""
+
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from prowess.core.errors import UserError
+from prowess.core.lesson import Lesson
+from prowess.library.records import Change, Proposal, Rejection, Use, Version
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS head (only INTEGER PRIMARY KEY CHECK (only = 1), number INTEGER, digest TEXT);
+CREATE TABLE IF NOT EXISTS changes (number INTEGER PRIMARY KEY, id TEXT UNIQUE, kind TEXT, patch_id TEXT,
+    undoes TEXT, before TEXT, after TEXT, body TEXT);
+CREATE INDEX IF NOT EXISTS changes_patch ON changes (patch_id);
+CREATE INDEX IF NOT EXISTS changes_after ON changes (after);
+CREATE INDEX IF NOT EXISTS changes_before ON changes (before);
+CREATE TABLE IF NOT EXISTS versions (number INTEGER, name TEXT, tree TEXT, authored INTEGER,
+    PRIMARY KEY (name, number)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS lessons (id TEXT PRIMARY KEY, body TEXT);
+CREATE TABLE IF NOT EXISTS lesson_changes (lesson TEXT, number INTEGER, PRIMARY KEY (lesson, number)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS proposals (id TEXT PRIMARY KEY, number INTEGER, body TEXT, rejected TEXT);
+CREATE TABLE IF NOT EXISTS uses (trajectory TEXT, skill TEXT, offered INTEGER, loaded INTEGER, used INTEGER,
+    passed INTEGER, PRIMARY KEY (trajectory, skill)) WITHOUT ROWID;
+PRAGMA user_version = 1;
+"""
+_VERSION: Final = 1
+
+Row = tuple[str, str, int, int, int, int | None]
+"""Trajectory, skill, offered, loaded, used, passed."""
+
+
+class Index:
+    """Queries and updates within one connection. Callers hold the library's lock for as long as it is open."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    @classmethod
+    @contextmanager
+    def open(cls, path: Path) -> "Generator[Index]":
+        """A connection with one transaction, committed at the end.
+
+        Raises:
+            sqlite3.DatabaseError: the file is no database or is damaged; the caller makes it anew.
+            UserError: the disk is full or the file cannot be written.
+        """
+        try:
+            db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+            try:
+                db.execute("PRAGMA journal_mode=WAL")
+                db.execute("PRAGMA synchronous=NORMAL")
+                if (version := db.execute("PRAGMA user_version").fetchone()[0]) == 0:
+                    db.executescript(_SCHEMA)
+                elif version != _VERSION:
+                    raise sqlite3.DatabaseError(f"index version {version} is not {_VERSION}")
+                db.execute("BEGIN")
+                yield cls(db)
+                db.execute("COMMIT")
+            finally:
+                db.close()
+        except sqlite3.OperationalError as error:
+            raise UserError(
+                f"the index of the library at {path.parent.parent} cannot be used: {error}",
+                "make room on the disk or give yourself write access; no skill or change is lost",
+            ) from error
+
+    def head(self) -> tuple[int, str]:
+        """Number and digest of the last ledger entry that the index knows; (0, "") for none."""
+        row = self._db.execute("SELECT number, digest FROM head").fetchone()
+        return (row[0], row[1]) if row else (0, "")
+
+    def add(self, record: Change | Proposal | Rejection, digest: str) -> None:
+        """Takes in the ledger entry `record`, whose bytes have `digest`."""
+        if isinstance(record, Change):
+            self._add_change(record)
+        elif isinstance(record, Proposal):
+            self._db.execute(
+                "INSERT OR REPLACE INTO proposals VALUES (?, ?, ?, NULL)",
+                (record.id, record.number, record.model_dump_json()),
+            )
+        else:
+            self._db.execute("UPDATE proposals SET rejected = ? WHERE id = ?", (record.reason, record.proposal))
+        if not isinstance(record, Rejection):
+            self._db.executemany(
+                "INSERT OR IGNORE INTO lessons VALUES (?, ?)",
+                [(lesson.id, lesson.model_dump_json()) for lesson in record.lessons],
+            )
+        self._db.execute("INSERT OR REPLACE INTO head VALUES (1, ?, ?)", (record.number, digest))
+
+    def _add_change(self, change: Change) -> None:
+        for name, (old, new) in change.trees.items():
+            self._db.execute(
+                "INSERT INTO versions VALUES (?, ?, ?, ?)",
+                (change.number, name, new, self._authored_by(change, name, old)),
+            )
+        self._db.execute(
+            "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                change.number, change.id, change.kind, change.patch_id, change.undoes,
+                change.before, change.after, change.model_dump_json(),
+            ),
+        )  # fmt: skip
+        ids = {lesson.id for lesson in change.lessons} | set(change.patch.lessons if change.patch else ())
+        self._db.executemany("INSERT INTO lesson_changes VALUES (?, ?)", [(i, change.number) for i in ids])
+
+    def _authored_by(self, change: Change, name: str, old: str | None) -> bool:
+        """A skill is ours from its creation by a patch until its folder vanishes; undo brings back what it was."""
+        if old is None and change.kind != "undo":
+            return change.kind == "apply"
+        row = self._db.execute(
+            "SELECT authored FROM versions WHERE name = ? AND tree IS NOT NULL ORDER BY number DESC LIMIT 1", (name,)
+        ).fetchone()
+        return bool(row and row[0])
+
+    def trees(self, number: int | None = None) -> dict[str, tuple[str, bool]]:
+        """Skill name to content digest and authorship, after ledger entry `number`; now when None."""
+        rows = self._db.execute(
+            "SELECT v.name, v.tree, v.authored FROM versions v JOIN (SELECT name, max(number) AS number FROM versions"
+            " WHERE number <= ? GROUP BY name) l ON v.name = l.name AND v.number = l.number WHERE v.tree IS NOT NULL",
+            (2**62 if number is None else number,),
+        )
+        return {name: (tree, bool(authored)) for name, tree, authored in rows}
+
+    def numbers_at(self, digest: str) -> dict[str, int]:
+        """Snapshot digests that begin with `digest`, each with a ledger entry after which the library was at it."""
+        pattern = digest.replace("%", "").replace("_", "") + "%"
+        before = self._db.execute("SELECT before, number - 1 FROM changes WHERE before LIKE ?", (pattern,)).fetchall()
+        after = self._db.execute("SELECT after, number FROM changes WHERE after LIKE ?", (pattern,)).fetchall()
+        return dict([*before, *after])
+
+    def last(self) -> Change | None:
+        row = self._db.execute("SELECT body FROM changes ORDER BY number DESC LIMIT 1").fetchone()
+        return Change.model_validate_json(row[0]) if row else None
+
+    def change(self, id: str) -> Change | None:
+        row = self._db.execute("SELECT body FROM changes WHERE id = ?", (id,)).fetchone()
+        return Change.model_validate_json(row[0]) if row else None
+
+    def changes(self, name: str | None = None, lesson: str | None = None, limit: int | None = None) -> list[Change]:
+        """Newest first."""
+        query, args = "SELECT body FROM changes WHERE 1", list[str | int]()
+        if name is not None:
+            query += " AND number IN (SELECT number FROM versions WHERE name = ?)"
+            args.append(name)
+        if lesson is not None:
+            query += " AND number IN (SELECT number FROM lesson_changes WHERE lesson = ?)"
+            args.append(lesson)
+        query += " ORDER BY number DESC LIMIT ?"
+        args.append(-1 if limit is None else limit)
+        return [Change.model_validate_json(body) for (body,) in self._db.execute(query, args)]
+
+    def in_force(self) -> list[str]:
+        """Ids of all changes that no later change in force undoes, newest first."""
+        undone: set[str] = set()
+        found: list[str] = []
+        for id, undoes in self._db.execute("SELECT id, undoes FROM changes ORDER BY number DESC"):
+            if id not in undone:
+                found.append(id)
+                if undoes:
+                    undone.add(undoes)
+        return found
+
+    def applied(self, patch_id: str) -> Change | None:
+        """The change by which the patch was applied, if it is still in force."""
+        rows = self._db.execute(
+            "SELECT id FROM changes WHERE patch_id = ? ORDER BY number DESC", (patch_id,)
+        ).fetchall()
+        if not rows:
+            return None
+        valid = set(self.in_force())
+        return next((self.change(id) for (id,) in rows if id in valid), None)
+
+    def versions(self, name: str) -> list[Version]:
+        """Newest first."""
+        rows = self._db.execute(
+            "SELECT v.tree, v.authored, c.body FROM versions v JOIN changes c ON c.number = v.number"
+            " WHERE v.name = ? ORDER BY v.number DESC",
+            (name,),
+        ).fetchall()
+        found: list[Version] = []
+        for tree, authored, body in rows:
+            change = Change.model_validate_json(body)
+            found.append(
+                Version(
+                    name=name, tree=tree, authored=bool(authored), change=change.id, number=change.number,
+                    when=change.when, kind=change.kind, by=change.by,
+                )
+            )  # fmt: skip
+        return found
+
+    def all_trees(self) -> set[str]:
+        """Every content digest that any version points to."""
+        return {tree for (tree,) in self._db.execute("SELECT DISTINCT tree FROM versions WHERE tree IS NOT NULL")}
+
+    def lesson(self, id: str) -> Lesson | None:
+        row = self._db.execute("SELECT body FROM lessons WHERE id = ?", (id,)).fetchone()
+        return Lesson.model_validate_json(row[0]) if row else None
+
+    def proposals(self) -> list[Proposal]:
+        """Those that wait, oldest first."""
+        rows = self._db.execute(
+            "SELECT body FROM proposals p WHERE rejected IS NULL AND NOT EXISTS"
+            " (SELECT 1 FROM changes c WHERE c.patch_id = p.id AND c.number > p.number) ORDER BY number"
+        )
+        return [Proposal.model_validate_json(body) for (body,) in rows]
+
+    def proposal(self, id: str) -> tuple[Proposal, str | None] | None:
+        """A proposal, waiting or not, and the reason of its rejection; None in place of that when it has none."""
+        row = self._db.execute("SELECT body, rejected FROM proposals WHERE id = ?", (id,)).fetchone()
+        return (Proposal.model_validate_json(row[0]), row[1]) if row else None
+
+    def damage(self) -> list[str]:
+        """What SQLite itself finds wrong; empty when all is well."""
+        return [text for (text,) in self._db.execute("PRAGMA integrity_check(10)") if text != "ok"]
+
+    def add_uses(self, rows: list[Row]) -> None:
+        """Counts each pair of trajectory and skill once, however often it is told."""
+        self._db.executemany("INSERT OR REPLACE INTO uses VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def use_rows(self) -> list[Row]:
+        return self._db.execute("SELECT * FROM uses").fetchall()
+
+    def uses(self) -> list[Use]:
+        rows = self._db.execute(
+            "SELECT skill, sum(offered), sum(loaded), sum(used), sum(used AND passed = 1), sum(used AND passed = 0)"
+            " FROM uses GROUP BY skill ORDER BY skill"
+        )
+        return [Use(skill=s, offered=o, loaded=lo, used=u, passed=p or 0, failed=f or 0) for s, o, lo, u, p, f in rows]

@@ -1,0 +1,103 @@
+"""`prowess.lock`: which skills, in which exact content, a project was tested with.
+
+Sorted JSON without times, so that it changes only when a skill does and merges well.
+`check` compares it with a library.
+"""
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from prowess.core.base import Frozen, digest
+from prowess.core.errors import UserError
+from prowess.library.library import Library
+from prowess.library.trees import tree_digest
+
+
+class Entry(Frozen):
+    """One skill."""
+
+    digest: str
+    """SHA-256 over sorted lines `path NUL sha256-of-bytes`, each ended by a line feed."""
+    parent: str | None = None
+    """Digest of the version before."""
+    evidence: str | None = None
+    """Id of the newest evidence with which this version was accepted: the first 16 digits of its digest."""
+    source: Literal["prowess", "foreign"]
+    """Who wrote the skill."""
+
+
+class Lock(Frozen):
+    """All skills of a library, by name."""
+
+    version: Literal[1] = 1
+    skills: dict[str, Entry]
+
+
+class Drift(Frozen):
+    """A difference between the lock file and the library."""
+
+    name: str
+    kind: Literal["changed", "missing", "added"]
+    """`missing`: locked but not in the library; `added`: in the library but not locked."""
+    locked: str | None = None
+    found: str | None = None
+
+
+def of(library: Library) -> Lock:
+    """The lock of the library as it is now."""
+    skills: dict[str, Entry] = {}
+    for name, tree in library.trees().items():
+        now = tree_digest(tree)
+        versions = library.versions(name)
+        made = next((v for v in versions if v.tree == now), None)
+        older = [v.tree for v in versions if v.tree not in (now, None) and (made is None or v.number < made.number)]
+        evidence = None
+        if made is not None:
+            found = [v.evidence for v in library.change(made.change).verdicts if v.evidence is not None]
+            evidence = digest(found[-1])[:16] if found else None
+        skills[name] = Entry(
+            digest=now,
+            parent=older[0] if older else None,
+            evidence=evidence,
+            source="prowess" if library.is_authored(name) else "foreign",
+        )
+    return Lock(skills=dict(sorted(skills.items())))
+
+
+def write(path: Path, lock: Lock) -> None:
+    """Writes the lock file; equal locks give equal bytes."""
+    text = json.dumps(lock.model_dump(exclude_none=True), indent=2, sort_keys=True) + "\n"
+    unfinished = path.with_name(path.name + ".tmp")
+    try:
+        unfinished.write_text(text, "utf-8")
+        unfinished.replace(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}", "make room or give yourself access") from error
+
+
+def read(path: Path) -> Lock:
+    """Raises UserError when the file is missing or is no lock file."""
+    try:
+        return Lock.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}", "write it first") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{path} is not a lock file: {where}: {first['msg']}", "write it anew") from error
+
+
+def check(path: Path, library: Library) -> list[Drift]:
+    """Every difference between the lock file and the library, by name; empty when they agree."""
+    locked = {name: entry.digest for name, entry in read(path).skills.items()}
+    found = {name: tree_digest(tree) for name, tree in library.trees().items()}
+    drift: list[Drift] = []
+    for name in sorted({*locked, *found}):
+        was, now = locked.get(name), found.get(name)
+        if was != now:
+            kind = "added" if was is None else "missing" if now is None else "changed"
+            drift.append(Drift(name=name, kind=kind, locked=was, found=now))
+    return drift

@@ -1,0 +1,95 @@
+"""What the ledger of a library holds: changes, proposals, and what became of them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from prowess.core.base import Frozen
+from prowess.core.cost import Cost
+from prowess.core.evidence import Verdict
+from prowess.core.lesson import Lesson
+from prowess.core.patch import Patch
+
+
+class Change(Frozen):
+    """One step of a library from a snapshot to the next. Change number n is followed by number n + 1."""
+
+    record: Literal["change"] = "change"
+    number: int
+    """Place in the ledger, from 1; proposals and rejections are numbered with changes."""
+    id: str
+    when: str
+    """ISO 8601, UTC."""
+    kind: Literal["apply", "undo", "external"]
+    """`external`: somebody edited the folders without prowess; what was found is recorded before anything else."""
+    before: str
+    after: str
+    """Digests of the snapshots."""
+    trees: dict[str, tuple[str | None, str | None]]
+    """For each skill that changed, the content digests of its folder before and after; None where it is not there."""
+    patch: Patch | None = None
+    """As it was applied; None for `undo` and `external`."""
+    patch_id: str | None = None
+    """Id of the patch as it was handed in, which differs from `patch.id` when it was rebased."""
+    rebased: Literal["same base", "operations fit", "merged"] = "same base"
+    undoes: str | None = None
+    """For `undo`: id of the change that it reverts."""
+    verdicts: tuple[Verdict, ...] = ()
+    lessons: tuple[Lesson, ...] = ()
+    cost: Cost = Cost()
+    by: str = ""
+
+
+class Proposal(Frozen):
+    """A patch that waits for a person."""
+
+    record: Literal["proposal"] = "proposal"
+    number: int
+    id: str
+    """Id of the patch."""
+    when: str
+    patch: Patch
+    lessons: tuple[Lesson, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    by: str = ""
+
+
+class Rejection(Frozen):
+    """A person's no to a proposal."""
+
+    record: Literal["rejection"] = "rejection"
+    number: int
+    proposal: str
+    when: str
+    reason: str = ""
+
+
+class Version(Frozen):
+    """One state of one skill."""
+
+    name: str
+    tree: str | None
+    """Content digest of the folder; None where the change deleted it."""
+    authored: bool
+    """Whether prowess wrote the skill."""
+    change: str
+    number: int
+    when: str
+    kind: Literal["apply", "undo", "external"]
+    by: str = ""
+
+
+class Use(Frozen):
+    """How often trajectories were offered a skill, loaded it, used it, and passed when they had used it."""
+
+    skill: str
+    offered: int = 0
+    loaded: int = 0
+    used: int = 0
+    passed: int = 0
+    """Of those that used it, how many passed by a trusted score."""
+    failed: int = 0
+
+
+Record = Annotated[Change | Proposal | Rejection, Field(discriminator="record")]
+RECORD: TypeAdapter[Change | Proposal | Rejection] = TypeAdapter(Record)

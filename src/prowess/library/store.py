@@ -1,0 +1,393 @@
+"""A library on disk: skill folders, blobs, the ledger, and the step from one state to the next.
+
+    <library>/<skill>/...            the truth for text
+    <library>/.prowess/ledger/       one file for each change, proposal and rejection; the truth for history
+    <library>/.prowess/blobs/        every file and folder manifest that a version ever had, by SHA-256
+    <library>/.prowess/library.db    the index, made from the ledger
+    <library>/.prowess/journal.json  there only while a change is under way
+    <library>/.prowess/staging/      unfinished files
+
+A change is made so: blobs, new folders in staging, the journal, folders swapped one by one, the ledger entry, clean up.
+The rename that puts the ledger entry into place is the commit. Whoever next takes the lock and finds a journal whose
+entry is not in the ledger swaps the old folders back (from staging, or made anew from blobs); otherwise it tidies up.
+All methods need the lock to be held by the caller unless they say otherwise.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import re
+import sqlite3
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from prowess.core.base import canonical_json
+from prowess.core.errors import UserError
+from prowess.library.disk import (
+    Folder,
+    exchange,
+    locked,
+    read_folder,
+    remove_folder,
+    sync_folder,
+    write_file,
+    write_folder,
+)
+from prowess.library.index import Index, Row
+from prowess.library.records import RECORD, Change, Proposal, Rejection
+from prowess.library.trees import Tree, is_component, manifest, paths_of, tree_digest
+
+FORMAT: Final = "1"
+_IGNORED: Final = "library.db*\nlock\nstaging/\njournal.json\ninstalls.json\n"
+_log = logging.getLogger(__name__)
+
+
+class Store:
+    """The folders and files of one library. Knows bytes and records, not what makes a skill valid."""
+
+    def __init__(self, path: Path, lock_timeout: float) -> None:
+        self.path = path
+        self.own = path / ".prowess"
+        self.blobs = self.own / "blobs"
+        self.ledger = self.own / "ledger"
+        self.staging = self.own / "staging"
+        self.database = self.own / "library.db"
+        self.journal = self.own / "journal.json"
+        self.installs = self.own / "installs.json"
+        self._timeout = lock_timeout
+
+    def create(self) -> None:
+        """Makes the folders of an empty library around whatever lies there. Needs no lock; safe to repeat."""
+        with _clear_errors(self):
+            self.own.mkdir(parents=True, exist_ok=True)
+            with locked(self.own / "lock", True, self._timeout):
+                for folder in (self.blobs, self.ledger, self.staging):
+                    folder.mkdir(exist_ok=True)
+                for name, text in ((".gitignore", _IGNORED), ("format", FORMAT + "\n")):
+                    if not (self.own / name).exists():
+                        write_file(self.own / name, text.encode(), self.staging)
+
+    def check_format(self) -> None:
+        """Raises UserError for a library that a later prowess made, or whose own folders lead elsewhere."""
+        for folder in (self.own, self.blobs, self.ledger, self.staging):
+            if folder.is_symlink() or not folder.is_dir():
+                raise UserError(
+                    f"{folder} is missing or a link, so this is no sound library",
+                    "make one with `create=True`; nothing that lies there is touched",
+                )
+        try:
+            found = (self.own / "format").read_text().strip()
+        except (OSError, UnicodeDecodeError):
+            return
+        if found != FORMAT:
+            raise UserError(
+                f"the library at {self.path} has format {found[:20]!r}, this prowess knows {FORMAT!r}",
+                "install the newest prowess",
+            )
+
+    @contextmanager
+    def writing(self) -> Generator[None]:
+        """Holds the library alone, with every unfinished change settled."""
+        with locked(self.own / "lock", True, self._timeout), _clear_errors(self):
+            self._settle()
+            yield
+
+    @contextmanager
+    def reading(self) -> Generator[None]:
+        """Holds the library with other readers, with every unfinished change settled."""
+        while True:
+            with locked(self.own / "lock", False, self._timeout), _clear_errors(self):
+                if not self.journal.exists() and self._is_indexed():
+                    yield
+                    return
+            with self.writing():
+                pass
+
+    @contextmanager
+    def index(self) -> Generator[Index]:
+        with Index.open(self.database) as index:
+            yield index
+
+    # Folders
+
+    def folders(self) -> dict[str, Folder]:
+        """Every skill folder as it lies there now. Links and unreadable folders have no files and a problem."""
+        found: dict[str, Folder] = {}
+        for entry in sorted(os.scandir(self.path), key=lambda e: e.name):
+            if entry.name.startswith(".") or (entry.is_file() and not entry.is_symlink()):
+                continue
+            try:
+                found[entry.name] = read_folder(Path(entry.path))
+            except OSError as error:
+                reason = "it is a symbolic link" if entry.is_symlink() else str(error.strerror)
+                found[entry.name] = Folder({}, (f"the folder cannot be read: {reason}",))
+        return found
+
+    def _digest(self, folder: Path) -> str | None:
+        """Content digest of a folder now; None where there is none, "" for something else."""
+        if not os.path.lexists(folder):
+            return None
+        try:
+            return tree_digest(read_folder(folder).files)
+        except OSError:
+            return ""
+
+    # Blobs
+
+    def put(self, tree: Tree) -> str:
+        """Stores a folder's content for good; returns its digest."""
+        for data in tree.values():
+            self._put_blob(data)
+        return self._put_blob(manifest(tree))
+
+    def tree(self, digest: str) -> dict[str, bytes]:
+        """The content of a folder by its digest.
+
+        Raises:
+            UserError: a blob is missing or damaged.
+        """
+        try:
+            return {path: self._blob(sha) for path, sha in paths_of(self._blob(digest)).items()}
+        except ValueError as error:
+            raise self._damaged(digest, str(error)) from error
+
+    def _blob_path(self, sha: str) -> Path:
+        return self.blobs / sha[:2] / sha[2:]
+
+    def _put_blob(self, data: bytes) -> str:
+        sha = hashlib.sha256(data).hexdigest()
+        path = self._blob_path(sha)
+        with suppress(OSError):
+            if path.read_bytes() == data:
+                return sha
+        if not path.parent.exists():
+            path.parent.mkdir()
+            sync_folder(self.blobs)
+        write_file(path, data, self.staging)
+        return sha
+
+    def _blob(self, sha: str) -> bytes:
+        if not re.fullmatch(r"[0-9a-f]{64}", sha):
+            raise self._damaged(sha, "this is no SHA-256")
+        try:
+            data = self._blob_path(sha).read_bytes()
+        except OSError as error:
+            raise self._damaged(sha, str(error.strerror)) from error
+        if hashlib.sha256(data).hexdigest() != sha:
+            raise self._damaged(sha, "its content has another digest")
+        return data
+
+    def _damaged(self, sha: str, reason: str) -> UserError:
+        return UserError(
+            f"version {sha[:12]!r} cannot be read from the library at {self.path}: {reason}",
+            "restore .prowess/blobs from a backup; skills as they are now are not affected",
+        )
+
+    # Ledger
+
+    def entries(self) -> Iterator[tuple[int, str, Change | Proposal | Rejection | None]]:
+        """Number, digest and content of every ledger entry in order; content None where it is damaged."""
+        numbers = sorted(int(p.stem) for p in self.ledger.glob("*.json") if p.stem.isdigit())
+        for number in numbers:
+            yield (number, *self._entry(number))
+
+    def _entry_path(self, number: int) -> Path:
+        return self.ledger / f"{number:08d}.json"
+
+    def _entry(self, number: int) -> tuple[str, Change | Proposal | Rejection | None]:
+        """An entry is one line with the SHA-256 of the rest, then the record as JSON."""
+        try:
+            head, _, body = self._entry_path(number).read_bytes().partition(b"\n")
+            if hashlib.sha256(body).hexdigest().encode() != head:
+                return "", None
+            record = RECORD.validate_json(body)
+            sound = record.number == number
+            if isinstance(record, Change):
+                sound = sound and all(is_component(name) for name in record.trees)
+            return (head.decode(), record) if sound else ("", None)
+        except (OSError, ValidationError):
+            return "", None
+
+    def append(self, record: Change | Proposal | Rejection) -> None:
+        """Adds an entry to the ledger; once this returns it is there for good. The index follows as soon as it can."""
+        body = canonical_json(record) + b"\n"
+        digest = hashlib.sha256(body).hexdigest()
+        path = self._entry_path(record.number)
+        try:
+            write_file(path, digest.encode() + b"\n" + body, self.staging)
+        except OSError:
+            # The rename may have happened before the failure: an entry that was not acknowledged must not stay.
+            if path.exists():
+                os.unlink(path)
+            raise
+        try:
+            with self.index() as index:
+                index.add(record, digest)
+        except (UserError, sqlite3.DatabaseError) as error:
+            _log.warning("the index is behind and will be mended at the next use: %s", error)
+
+    def next_number(self) -> int:
+        with self.index() as index:
+            return index.head()[0] + 1
+
+    # Changes
+
+    def commit(self, change: Change, new: Mapping[str, Tree | None]) -> None:
+        """Makes `change`: afterwards the folders named in `new` have that content and the ledger says so.
+
+        Raises:
+            OSError: nothing has changed.
+        """
+        for tree in new.values():
+            if tree is not None:
+                self.put(tree)
+        stage = self.staging / f"{change.number:08d}"
+        try:
+            remove_folder(stage)
+            os.mkdir(stage)
+            for name, tree in new.items():
+                if tree is not None:
+                    write_folder(stage / name, tree)
+            sync_folder(stage)
+            plan = {"number": change.number, "id": change.id, "trees": {name: change.trees[name] for name in new}}
+            write_file(self.journal, canonical_json(plan), self.staging)
+            for name, tree in new.items():
+                self._swap(name, stage / name, tree is not None)
+                if self._digest(stage / name) != change.trees[name][0]:
+                    raise UserError(f"skill {name!r} was edited during the change", "repeat it")
+            sync_folder(self.path)
+            self.append(change)
+        except BaseException:
+            # When even this fails, whoever takes the lock next does the same from the journal.
+            with suppress(OSError, UserError):
+                self._settle_journal()
+                remove_folder(stage)
+            raise
+        with suppress(OSError):
+            os.unlink(self.journal)
+            remove_folder(stage)
+
+    def _swap(self, name: str, staged: Path, wanted: bool) -> None:
+        """Puts the staged folder into place and the present one into staging; either may be absent."""
+        target = self.path / name
+        if not wanted:
+            os.rename(target, staged)
+        elif os.path.lexists(target):
+            exchange(target, staged)
+        else:
+            os.rename(staged, target)
+
+    def _settle(self) -> None:
+        self._settle_journal()
+        for leftover in list(os.scandir(self.staging)):
+            remove_folder(Path(leftover.path))
+        if not self._is_indexed():
+            self.reindex()
+
+    def _settle_journal(self) -> None:
+        """Ends a change that was cut short: back to the old state unless its ledger entry was written."""
+        try:
+            plan = json.loads(self.journal.read_bytes())
+            number, id, trees = int(plan["number"]), plan["id"], dict(plan["trees"])
+            if not all(is_component(name) for name in trees):
+                raise ValueError("unsafe name")
+        except FileNotFoundError:
+            return
+        except (ValueError, KeyError, TypeError):
+            # Written in one step, so this is damage from outside. What lies there is taken as an edit by hand.
+            _log.warning("the journal of %s is damaged and left out", self.path)
+            os.unlink(self.journal)
+            return
+        _, record = self._entry(number)
+        if not (isinstance(record, Change) and record.id == id):
+            stage = self.staging / f"{number:08d}"
+            stage.mkdir(exist_ok=True)
+            for name, (old, new) in trees.items():
+                self._restore(name, old, new, stage)
+            sync_folder(self.path)
+        os.unlink(self.journal)
+
+    def _restore(self, name: str, old: str | None, new: str | None, stage: Path) -> None:
+        """Puts back the old folder, unless somebody has edited the present one since: then it is left as it is."""
+        target, staged = self.path / name, stage / name
+        now = self._digest(target)
+        if now == old or now not in (new, None):
+            return
+        if now == new and staged.is_dir():
+            # Swapped already, so staging holds what lay there before, later edits by hand included.
+            self._swap(name, staged, True)
+        elif old is None:
+            os.rename(target, stage / f"{name}.discarded")
+        else:
+            copy = stage / f"{name}.restored"
+            remove_folder(copy)
+            write_folder(copy, self.tree(old))
+            self._swap(name, copy, True)
+
+    # Installs
+
+    def read_installs(self) -> dict[str, str]:
+        """What prowess installed: absolute path to what it put there; nothing when the list is damaged."""
+        try:
+            return TypeAdapter(dict[str, str]).validate_json(self.installs.read_bytes())
+        except (OSError, ValidationError):
+            return {}
+
+    def write_installs(self, owned: Mapping[str, str]) -> None:
+        write_file(self.installs, canonical_json(dict(owned)), self.staging)
+
+    # Index
+
+    def _is_indexed(self) -> bool:
+        """Whether the index ends at the ledger's last entry."""
+        if not self.database.exists():
+            return False
+        try:
+            with self.index() as index:
+                number, digest = index.head()
+        except sqlite3.DatabaseError:
+            return False
+        return not self._entry_path(number + 1).exists() and (number == 0 or self._entry(number)[0] == digest)
+
+    def reindex(self) -> None:
+        """Makes the index anew from the ledger; damaged entries are left out. Use statistics are kept if readable."""
+        uses: list[Row] = []
+        try:
+            if self.database.exists():
+                with self.index() as index:
+                    uses = index.use_rows()
+        except sqlite3.DatabaseError:
+            _log.warning("the index of %s was damaged and is made anew; use statistics are lost", self.path)
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{self.database}{suffix}").unlink(missing_ok=True)
+        with self.index() as index:
+            for number, digest, record in self.entries():
+                if record is None:
+                    _log.warning("ledger entry %d of %s is damaged and left out", number, self.path)
+                else:
+                    index.add(record, digest)
+            index.add_uses(uses)
+
+
+@contextmanager
+def _clear_errors(store: Store) -> Generator[None]:
+    """Turns failures of the disk into an error that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"the library at {store.path} could not be read or written: {error.strerror or error}",
+            "make room on the disk or give yourself access, then repeat; the library is in its old state",
+        ) from error
+    except sqlite3.DatabaseError as error:
+        # The next use finds no index and makes it anew, under a lock of its own.
+        store.database.unlink(missing_ok=True)
+        raise UserError(
+            f"the index of the library at {store.path} is damaged: {error}",
+            "repeat; the index is made anew from the ledger",
+        ) from error

@@ -1,0 +1,35 @@
+"""Bounded concurrency that does not throw away what is already paid."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
+
+import anyio
+
+from prowess.core.errors import ProwessError
+
+T = TypeVar("T")
+
+
+async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[None]], concurrency: int) -> None:
+    """Do `work` on every item, at most `concurrency` at once, starting them in order.
+
+    After an error raised on purpose (a budget, a mistake of the caller) no further item is started, those in flight are
+    finished, and the first such error is raised, bare. Any other error is a bug: it cancels the rest.
+    """
+    stopped: list[ProwessError] = []
+    queue = iter(items)
+
+    async def worker() -> None:
+        for item in queue:  # shared by all workers: each takes the next item
+            try:
+                await work(item)
+            except ProwessError as error:
+                stopped.append(error)
+            if stopped:
+                return
+
+    async with anyio.create_task_group() as group:
+        for _ in range(max(1, concurrency)):
+            group.start_soon(worker)
+    if stopped:
+        raise stopped[0]

@@ -1,0 +1,194 @@
+"""Open invoices by age. Hard: payment term, limits of the buckets, disputed invoices."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from random import Random
+
+from prowess.suites.workbench.forms import Found, Value, number, read_csv, text, write_csv
+from prowess.suites.workbench.parts import (
+    Case,
+    Family,
+    House,
+    Order,
+    Row,
+    Rows,
+    Rule,
+    cents,
+    fill,
+    header_rule,
+    input_csv,
+    order_rule,
+    pick_names,
+    quoted,
+    separator_rule,
+)
+
+NAMES = {
+    "invoice": ("invoice", "number", "doc", "bill"),
+    "customer": ("customer", "client", "debtor", "payer"),
+    "issued": ("issued", "invoice_date", "dated", "sent"),
+    "amount": ("amount", "gross", "open_eur", "balance"),
+    "state": ("state", "status", "flag", "mark"),
+}
+
+
+def age(label: Value) -> int:
+    """Where a bucket stands among the others, by the first number of its label."""
+    digits = str(label).partition("-")[0].strip("+")
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 9 else -1
+
+
+YOUNGEST = Order("age, not yet due first", "labels.index(item[0])", lambda row: age(row[0]))
+OLDEST = Order("age, oldest first, not yet due last", "-labels.index(item[0])", lambda row: -age(row[0]))
+
+
+@dataclass(frozen=True, slots=True)
+class Ageing(House):
+    separator: str = ";"
+    header: tuple[str, ...] = ("bucket", "invoices", "sum")
+    ignored: str = "DISPUTED"
+    term: int = 30
+    limits: tuple[int, int] = (30, 60)
+    order: Order = YOUNGEST
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        one, two = self.limits
+        return ("current", f"1-{one}", f"{one + 1}-{two}", f"{two + 1}+")
+
+
+def make(rng: Random) -> Case:
+    names = pick_names(rng, NAMES)
+    today = date(rng.randint(2018, 2030), rng.randint(1, 12), rng.randint(1, 28))
+    tag = f"{today:%y%m}"
+    names |= {
+        "source": f"{rng.choice(('invoices', 'receivables', 'open_items'))}_{tag}.csv",
+        "target": f"{rng.choice(('ageing', 'aged', 'overdue'))}_{tag}.csv",
+        "today": today.isoformat(),
+        "today_code": f"{today.year}, {today.month}, {today.day}",
+    }
+    # ages on both sides of every limit, so that being one day off is seen
+    edges = [term + limit + off for term in (14, 30, 45) for limit in (0, 30, 60) for off in (0, 1)]
+    ages = rng.sample(edges, 10) + [rng.randint(1, 150) for _ in range(14)]
+    rows: list[Row] = [
+        {
+            "invoice": f"R{number_}",
+            "customer": f"K{rng.randint(10, 99)}",
+            "issued": (today - timedelta(days=days)).isoformat(),
+            "amount": f"{cents(rng, 1_000, 90_000):.2f}",
+            "state": rng.choice(("OPEN", "OPEN", "OPEN", "REMINDED", "DISPUTED", "INSTALMENT")),
+        }
+        for number_, days in zip(rng.sample(range(1000, 9999), len(ages)), ages, strict=True)
+    ]
+    rng.shuffle(rows)
+    job = (
+        f"Age the invoices of `{names['source']}` (`{names['issued']}`, `{names['amount']}`) as of {names['today']}. "
+        f"Write one line per age bucket that has any, bucket, number of invoices and sum, to `{names['target']}`."
+    )
+    files = (input_csv(names["source"], rng, {f: names[f] for f in NAMES}, rows),)
+    return Case(job=job, names=names, tables={"rows": tuple(rows)}, files=files)
+
+
+def answer(case: Case, house: Ageing) -> Rows:
+    today = date.fromisoformat(case.names["today"])
+    buckets: dict[str, list[Decimal]] = {}
+    for row in case.rows:
+        if row["state"] != house.ignored:
+            late = (today - date.fromisoformat(row["issued"])).days - house.term
+            index = sum(late > limit for limit in (0, *house.limits))
+            buckets.setdefault(house.labels[index], []).append(Decimal(row["amount"]))
+    rows = [(label, Decimal(len(sums)), sum(sums, Decimal(0))) for label, sums in buckets.items()]
+    return tuple(sorted(rows, key=house.order.key))
+
+
+def write(rows: Rows, house: Ageing) -> bytes:
+    return write_csv(house.header, [(str(a), str(b), f"{c:.2f}") for a, b, c in rows], house.separator)
+
+
+def read(data: bytes, house: Ageing) -> Found:
+    return read_csv(data, house.header, (text, number, number), house.separator)
+
+
+def rules(house: Ageing) -> tuple[Rule, ...]:
+    current, *late = house.labels
+    return (
+        separator_rule(house.separator),
+        header_rule(house.header, house.separator),
+        Rule(
+            kind="value",
+            name="ignored",
+            text=f"invoices that are {house.ignored} must not be counted; all others are",
+            off={"ignored": ""},
+        ),
+        Rule(
+            kind="value",
+            name="term",
+            text=f"an invoice is due {house.term} days after it was issued, and its age is counted from that day",
+            off={"term": 0},
+        ),
+        Rule(
+            kind="value",
+            name="buckets",
+            text=f"the buckets are {current!r} (not late, or due today) and, in days late, "
+            + ", ".join(map(repr, late)),
+            off={"limits": (house.limits[0], house.limits[1] + 30)},
+        ),
+        order_rule(house.order),
+    )
+
+
+PROGRAM = """
+import csv
+from datetime import date
+from decimal import Decimal
+
+labels = $labels
+buckets = {}
+for row in csv.DictReader(open("$source", encoding="utf-8")):
+    if row["$state"] != "$ignored":
+        late = (date($today_code) - date.fromisoformat(row["$issued"])).days - $term
+        label = labels[(late > 0) + (late > $one) + (late > $two)]
+        count, total = buckets.get(label, (0, Decimal(0)))
+        buckets[label] = (count + 1, total + Decimal(row["$amount"]))
+with open("$target", "w", encoding="utf-8") as out:
+    out.write("$header\\n")
+    for label, (count, total) in sorted(buckets.items(), key=lambda item: $order):
+        out.write(f"{label}$separator{count}$separator{total:.2f}\\n")
+"""
+
+
+def program(case: Case, house: Ageing) -> str:
+    return fill(
+        PROGRAM,
+        case.names,
+        labels="[" + ", ".join(f'"{label}"' for label in house.labels) + "]",
+        ignored=house.ignored,
+        term=str(house.term),
+        one=str(house.limits[0]),
+        two=str(house.limits[1]),
+        header=house.separator.join(house.header),
+        order=house.order.code,
+        separator=quoted(house.separator),
+    )
+
+
+FAMILY = Family(
+    name="invoice-ageing",
+    title="Invoice ageing",
+    description="Ages open invoices of a CSV into buckets by the house rules. Use when a task asks how old or overdue "
+    "invoices are.",
+    self_check="Each line of the output has the form `31-60;4;1234.50`, and there are at most four.",
+    flow=("read", "filter", "compute", "compare", "align", "output"),
+    houses={
+        "base": Ageing(),
+        "north": Ageing(separator="\t", term=14, limits=(15, 45)),
+        "south": Ageing(header=("age", "count", "total"), ignored="INSTALMENT", term=45, order=OLDEST),
+    },
+    make=make,
+    answer=answer,
+    write=write,
+    read=read,
+    rules=rules,
+    program=program,
+)

@@ -1,0 +1,171 @@
+"""Clashing meetings per room. Hard: pairs, clearing time, tentative meetings."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from random import Random
+
+from prowess.suites.workbench.forms import Found, number, read_csv, text, write_csv
+from prowess.suites.workbench.parts import (
+    Case,
+    Family,
+    House,
+    Order,
+    Row,
+    Rows,
+    Rule,
+    clock,
+    fill,
+    header_rule,
+    input_csv,
+    order_rule,
+    pick_names,
+    quoted,
+    separator_rule,
+)
+
+NAMES = {
+    "room": ("room", "hall", "location", "place"),
+    "title": ("title", "meeting", "subject", "event"),
+    "start": ("start", "begins", "time_from", "opens"),
+    "end": ("end", "ends", "time_to", "closes"),
+    "state": ("state", "status", "booking", "kind"),
+}
+TITLES = ("audit", "board", "budget", "demo", "hiring", "intro", "legal", "press", "review", "sales", "sync", "town")
+ROOM = Order("room, then first meeting, then second meeting", "(item[0], item[1], item[2])", lambda row: row[:3])
+LONGEST = Order(
+    "minutes, most first; equal minutes by first meeting, then second meeting",
+    "(-item[3], item[1], item[2])",
+    lambda row: (-row[3], row[1], row[2]),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms(House):
+    separator: str = ";"
+    header: tuple[str, ...] = ("room", "first", "second", "minutes")
+    ignored: str = "TENTATIVE"
+    clearing: int = 15
+    order: Order = ROOM
+
+
+def make(rng: Random) -> Case:
+    names = pick_names(rng, NAMES)
+    day = f"{rng.randint(1, 12):02d}{rng.randint(1, 28):02d}"
+    names |= {
+        "source": f"{rng.choice(('calendar', 'meetings', 'rooms', 'agenda'))}_{day}.csv",
+        "target": f"{rng.choice(('conflicts', 'clashes', 'overlaps'))}_{day}.csv",
+    }
+    rows: list[Row] = []
+    for room in rng.sample(("Aula", "Birch", "Cedar", "Dome", "Elm"), 3):
+        begins = sorted(rng.sample(range(8 * 60, 15 * 60, 5), 5))
+        for begin, title in zip(begins, rng.sample(TITLES, 5), strict=True):
+            state = rng.choice(("FIRM", "FIRM", "TENTATIVE", "INTERNAL"))
+            end = begin + rng.choice((30, 45, 60, 75, 90))
+            rows.append({"room": room, "title": title, "start": clock(begin), "end": clock(end), "state": state})
+    rng.shuffle(rows)
+    job = (
+        f"In `{names['source']}`, find every two meetings that clash in one room. Write one line per pair to "
+        f"`{names['target']}`: room, the meeting that begins first, the other, and by how many minutes the first runs "
+        "into the other."
+    )
+    files = (input_csv(names["source"], rng, names, rows),)
+    return Case(job=job, names=names, tables={"rows": tuple(rows)}, files=files)
+
+
+def minutes(time: str) -> int:
+    return int(time[:2]) * 60 + int(time[3:])
+
+
+def answer(case: Case, house: Rooms) -> Rows:
+    kept = [row for row in case.rows if row["state"] != house.ignored]
+    rows: list[tuple[str, str, str, Decimal]] = []
+    for first in kept:
+        for second in kept:
+            begin = minutes(second["start"])
+            over = minutes(first["end"]) + house.clearing - begin
+            if first["room"] == second["room"] and minutes(first["start"]) < begin and over > 0:
+                rows.append((first["room"], first["title"], second["title"], Decimal(over)))
+    return tuple(sorted(rows, key=house.order.key))
+
+
+def write(rows: Rows, house: Rooms) -> bytes:
+    return write_csv(house.header, [tuple(str(value) for value in row) for row in rows], house.separator)
+
+
+def read(data: bytes, house: Rooms) -> Found:
+    return read_csv(data, house.header, (text, text, text, number), house.separator)
+
+
+def rules(house: Rooms) -> tuple[Rule, ...]:
+    return (
+        separator_rule(house.separator),
+        header_rule(house.header, house.separator),
+        Rule(
+            kind="value",
+            name="ignored",
+            text=f"meetings that are {house.ignored} clash with nothing; all others count",
+            off={"ignored": ""},
+        ),
+        Rule(
+            kind="value",
+            name="clearing",
+            text=f"each meeting holds its room for {house.clearing} minutes after its end; these count as part of it",
+            off={"clearing": 0},
+        ),
+        order_rule(house.order),
+    )
+
+
+PROGRAM = """
+import csv
+
+def minutes(time):
+    return int(time[:2]) * 60 + int(time[3:])
+
+rows = [row for row in csv.DictReader(open("$source", encoding="utf-8")) if row["$state"] != "$ignored"]
+pairs = []
+for a in rows:
+    for b in rows:
+        over = minutes(a["$end"]) + $clearing - minutes(b["$start"])
+        if a["$room"] == b["$room"] and a["$start"] < b["$start"] and over > 0:
+            pairs.append((a["$room"], a["$title"], b["$title"], over))
+pairs.sort(key=lambda item: $order)
+with open("$target", "w", encoding="utf-8") as out:
+    out.write("$header\\n")
+    for room, first, second, over in pairs:
+        out.write(f"{room}$separator{first}$separator{second}$separator{over}\\n")
+"""
+
+
+def program(case: Case, house: Rooms) -> str:
+    return fill(
+        PROGRAM,
+        case.names,
+        ignored=house.ignored,
+        clearing=str(house.clearing),
+        order=house.order.code,
+        header=house.separator.join(house.header),
+        separator=quoted(house.separator),
+    )
+
+
+FAMILY = Family(
+    name="room-conflicts",
+    title="Room conflicts",
+    description="Lists clashing meetings per room from a calendar CSV by the house rules. Use when a task asks for "
+    "meetings that overlap or clash.",
+    self_check="Each line of the output has the form `Aula;audit;board;25`; the last field is a whole number above 0.",
+    flow=("read", "filter", "normalize", "compare", "detect", "output"),
+    houses={
+        "base": Rooms(),
+        "north": Rooms(separator="|", clearing=10, order=LONGEST),
+        "south": Rooms(header=("place", "a", "b", "overlap"), ignored="INTERNAL", clearing=20),
+    },
+    make=make,
+    answer=answer,
+    write=write,
+    read=read,
+    rules=rules,
+    program=program,
+    keys=3,
+)

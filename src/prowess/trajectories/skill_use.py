@@ -1,0 +1,89 @@
+"""Which skills a session was offered, loaded and used, read off its steps.
+
+offered  the session's own list of skills named it, or it was loaded.
+loaded   its instructions came into the context: the native `Skill` tool was called with its name, a reading tool or a
+         reading command (`cat`, `sed`, …) opened `<name>/SKILL.md`, or the agent's program put them there, and no error
+         came back.
+used     after it was loaded, a later action touched another file of its folder (`<name>/scripts/…`), or the agent
+         named it: a name of several words as such, a name of one word only as "the <name> skill" or in backticks.
+
+Used is a lower bound: an agent may follow instructions without naming where it has them from.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+
+from prowess.core.model import ToolCall
+from prowess.core.trajectory import Step, Trajectory
+
+_READING_TOOL = re.compile(r"(?i)(?:read|view|open|cat|get).{0,20}").fullmatch
+_READING_COMMAND = re.compile(
+    r"(?:^|[\s;&|(`])(?:cat|bat|head|tail|sed|awk|less|more|nl|grep|rg|type|Get-Content)\s[^;&|>\n]{0,300}?"
+    r"([A-Za-z0-9._-]{1,64})/SKILL\.md",
+    re.MULTILINE,
+)
+_SKILL_FILE = re.compile(r"([A-Za-z0-9._-]{1,64})[/\\]SKILL\.md$")
+_PATHS = ("file_path", "path", "filePath", "filename", "file", "target_file")
+_COMMANDS = ("command", "cmd", "input", "script")
+
+
+def with_skills(trajectory: Trajectory, offered: Iterable[str], loaded_by_program: Iterable[tuple[int, str]] = ()) -> Trajectory:
+    """The trajectory with `offered`, `loaded` and `used` filled in.
+
+    Args:
+        offered: Skills that the session says it had.
+        loaded_by_program: (step index, skill) of skills whose text the agent's program put into the context by itself.
+    """
+    loads: dict[str, int] = {}
+    for index, name in sorted([*_loads(trajectory.steps), *loaded_by_program]):
+        loads.setdefault(name, index)
+    used = tuple(name for name, index in loads.items() if _used(name, trajectory.steps[index + 1 :]))
+    listed = tuple(dict.fromkeys([*offered, *loads]))
+    return trajectory.model_copy(update={"offered": listed, "loaded": tuple(loads), "used": used})
+
+
+def _loads(steps: tuple[Step, ...]) -> Iterable[tuple[int, str]]:
+    for index, step in enumerate(steps):
+        failed = {o.call_id for o in step.observations if o.is_error}
+        for call in step.tool_calls:
+            if call.id not in failed:
+                for name in opened_by(call):
+                    yield index, name
+
+
+def opened_by(call: ToolCall) -> list[str]:
+    """Names of the skills whose instructions this call asks for."""
+    if call.name == "Skill":
+        # Earlier versions of the tool called its argument `command`.
+        name = call.arguments.get("skill") or call.arguments.get("command")
+        return [name.split(":")[-1].lstrip("/")] if isinstance(name, str) and name.strip("/: ") else []
+    names: list[str] = []
+    for key, value in call.arguments.items():
+        if isinstance(value, list):
+            value = " ".join(part for part in value if isinstance(part, str))
+        if not isinstance(value, str) or "SKILL.md" not in value:
+            continue
+        if key in _PATHS and _READING_TOOL(call.name):
+            names += _SKILL_FILE.findall(value)
+        elif key in _COMMANDS:
+            names += _READING_COMMAND.findall(value)
+    return names
+
+
+def _used(name: str, later: tuple[Step, ...]) -> bool:
+    quoted = re.escape(name)
+    folder = re.compile(rf"(?<![A-Za-z0-9._-]){quoted}[/\\](?!SKILL\.md)[A-Za-z0-9._]")
+    boundary = rf"(?<![A-Za-z0-9_./-]){quoted}(?![A-Za-z0-9_/-])"
+    if re.search(r"[-_]", name):
+        named = re.compile(boundary, re.IGNORECASE)
+    else:
+        named = re.compile(rf"{boundary} skill|skill {boundary}|`{quoted}`", re.IGNORECASE)
+    for step in later:
+        if step.source != "agent":
+            continue
+        if named.search(step.message) or named.search(step.reasoning):
+            return True
+        if any(call.name != "Skill" and folder.search(json.dumps(call.arguments)) for call in step.tool_calls):
+            return True
+    return False
