@@ -19,8 +19,10 @@ from prowess.library import Library
 LESSON = Lesson(
     kind="memory",
     text="Void rows do not count.",
-    references=(Reference(trajectory="session-1", first_step=2, last_step=2, quote="rows with status\nvoid \x1b[31mare out"),),
-)  # fmt: skip
+    references=(
+        Reference(trajectory="session-1", first_step=2, last_step=2, quote="rows with status\nvoid \x1b[31mare out"),
+    ),
+)
 SKILL = Skill(
     name="ledger-totals",
     description="Sums ledgers by account under the house rules.",
@@ -80,8 +82,11 @@ def library(home: Path, tmp_path: Path) -> Library:
     """The user's library, with one learned skill and one waiting proposal."""
     library = Library.open(tmp_path / "data" / "library", create=True)
     create = Patch(
-        base=library.snapshot().digest, operations=(CreateSkill(skill=SKILL),), reason="Ledgers failed", lessons=(LESSON.id,)
-    )  # fmt: skip
+        base=library.snapshot().digest,
+        operations=(CreateSkill(skill=SKILL),),
+        reason="Ledgers failed",
+        lessons=(LESSON.id,),
+    )
     verdict = Verdict(gate="trials", status="pass", evidence=EVIDENCE, cost=Cost(calls=24, usd=0.1))
     library.apply(create, lessons=[LESSON], verdicts=[verdict], by="trace2skill")
     library.propose(rounding(library), [LESSON], [Verdict(gate="approval", status="propose")], by="learn")

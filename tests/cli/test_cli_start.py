@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from prowess import __version__
-from prowess.cli.main import app
 from prowess.core.errors import BudgetExceeded, ModelError
 
 START = "from prowess.cli.main import run; run()"
@@ -108,8 +107,9 @@ def test_wrong_settings_stop_every_verb(prowess, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    ("error", "code"), [(BudgetExceeded("all spent", "raise it"), 3), (ModelError("no answer"), 2), (KeyboardInterrupt(), 130)]
-)  # fmt: skip
+    ("error", "code"),
+    [(BudgetExceeded("all spent", "raise it"), 3), (ModelError("no answer"), 2), (KeyboardInterrupt(), 130)],
+)
 def test_exit_codes(prowess, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int) -> None:
     def fail(*_: object, **__: object) -> None:
         raise error

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 
 def apply(
+    *,
     what: Annotated[str, typer.Argument(metavar="PATCH", help="A patch file (JSON), - for stdin, or a proposal's id.")],
     foreign: Annotated[bool, typer.Option("--foreign", help="Also change skills that prowess did not write.")] = False,
     library: LibraryPath = None,

@@ -9,6 +9,7 @@ from prowess.cli.options import Budget, Concurrency, Json, ModelSpec, Seed
 
 
 def demo(
+    *,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where the run and its page go.")] = Path(
         "demo"
     ),
@@ -25,10 +26,10 @@ def demo(
     """
     import anyio
 
+    from prowess.cli import loop
     from prowess.cli.outcome import finish
     from prowess.cli.progress import Waiting
     from prowess.cli.screen import Screen
-    from prowess.evolve.demo import demo as run_demo
     from prowess.settings import load
 
     screen, settings = Screen(json), load().settings
@@ -36,7 +37,7 @@ def demo(
     out.mkdir(parents=True, exist_ok=True)
     with Waiting(limit) as waiting:
         record = anyio.run(
-            lambda: run_demo(
+            lambda: loop.demo()(
                 out=out,
                 model=model or settings.model,
                 short=short,

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 
 def diff(
+    *,
     first: Annotated[
         str | None, typer.Argument(metavar="[FROM]", help="A change, or a snapshot digest; by default the last change.")
     ] = None,

@@ -1,7 +1,7 @@
 """`prowess export`: put the library's skills where agents look for them, and pin them in a lock file."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -10,10 +10,12 @@ from prowess.cli.options import Json, LibraryPath, Yes, open_library
 if TYPE_CHECKING:
     from prowess.cli.screen import Screen
     from prowess.library import Library
+    from prowess.library.scopes import Scope
     from prowess.library.targets import Report
 
 
 def export(
+    *,
     target: Annotated[
         list[str] | None,
         typer.Option("--target", "-t", metavar="AGENT", help="claude-code, codex, cursor, gemini, opencode, …"),
@@ -54,7 +56,10 @@ def export(
 
         locks.write(lock, locks.of(opened))
         screen.note(f"wrote {lock}")
-    reports = {name: _install(screen, opened, name, scope, skill, link, remove, dry_run, yes) for name in target or ()}
+    reports = {
+        name: _install(screen, opened, name, scope, skills=skill, link=link, remove=remove, dry_run=dry_run, yes=yes)
+        for name in target or ()
+    }
     if json:
         screen.data({"targets": {n: _plain(r) for n, r in reports.items()}, "lock": lock})
     if any(report.refused for report in reports.values()):
@@ -66,6 +71,7 @@ def _install(
     library: "Library",
     agent: str,
     scope: str,
+    *,
     skills: list[str] | None,
     link: bool,
     remove: bool,
@@ -76,19 +82,20 @@ def _install(
     from prowess.library import targets
     from prowess.settings import variables
 
-    if scope != "user" and scope != "project":
+    if scope not in {"user", "project"}:
         raise UserError(f"no scope is called {scope!r}", "give user or project")
+    whose = cast("Scope", scope)
     names = tuple(skills) if skills else None
     moved = targets.target(agent).variable
     environ = variables(moved.name) if moved is not None else {}
-    root = _root(scope)
+    root = _root(whose)
 
     def go(dry: bool) -> "Report":
         if remove:
-            return targets.uninstall(library, agent, scope, root, dry_run=dry, environ=environ)
+            return targets.uninstall(library, agent, whose, root, dry_run=dry, environ=environ)
         mode = "link" if link else "copy"
         return targets.install(
-            library, agent, scope, root, names=names, mode=mode, dry_run=dry, environ=environ
+            library, agent, whose, root, names=names, mode=mode, dry_run=dry, environ=environ
         )  # fmt: skip
 
     plan = go(dry=True)
@@ -101,7 +108,7 @@ def _install(
     return report
 
 
-def _root(scope: str) -> Path:
+def _root(scope: "Scope") -> Path:
     from prowess.library.scopes import project_root
 
     if scope == "user":

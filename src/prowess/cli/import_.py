@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 def import_(
+    *,
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Session files, or folders that hold some.")],
     format: Annotated[
         str | None,

@@ -9,6 +9,7 @@ from prowess.cli.options import Budget, Concurrency, Json, LibraryPath, ModelSpe
 
 
 def learn(
+    *,
     source: Annotated[
         Path | None,
         typer.Option("--from", metavar="FOLDER", help="Sessions to read; by default all that were imported."),
@@ -25,11 +26,10 @@ def learn(
     """
     import anyio
 
-    from prowess.cli import views
+    from prowess.cli import loop, views
     from prowess.cli.places import trajectories
     from prowess.cli.progress import Waiting
     from prowess.cli.screen import Screen
-    from prowess.evolve.learn import learn as run_learn
     from prowess.settings import load
 
     screen, settings = Screen(json), load().settings
@@ -37,7 +37,7 @@ def learn(
     opened = open_library(library, create=True)
     with trajectories() as store, Waiting(limit) as waiting:
         proposals = anyio.run(
-            lambda: run_learn(
+            lambda: loop.learn()(
                 source=source,
                 sessions=store,
                 library=opened,

@@ -23,11 +23,11 @@ from prowess.cli import (
     measure,
     model,
     review,
-    run as run_verb,
     search,
     show,
     undo,
-)  # fmt: skip
+)
+from prowess.cli import run as run_verb
 
 DEBUG = "prowess.debug"
 JSON = "prowess.json"
@@ -60,7 +60,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help: it starts at once, and reads well everywhere
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    help="Turns the runs of AI agents into skills, proves by paired trials that each skill helps, and keeps what helps.",
+    help="Turns the runs of AI agents into skills, proves that each skill helps, and keeps what helps.",
     epilog="Every verb takes --json. Exit codes: 0 done, 1 the answer is no, 2 you can mend it, 3 budget reached.",
 )
 

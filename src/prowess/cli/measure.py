@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 def measure(
+    *,
     skill: Annotated[
         list[str] | None, typer.Argument(metavar="[SKILL]...", help="Only these skills; by default the whole library.")
     ] = None,
@@ -43,7 +44,8 @@ def measure(
 
     from prowess.agents.code import CodeAgent
     from prowess.agents.models import open_model
-    from prowess.agents.models.meter import Budget as Limit, Metered
+    from prowess.agents.models.meter import Budget as Limit
+    from prowess.agents.models.meter import Metered
     from prowess.agents.sandbox import find_sandbox
     from prowess.cli import views
     from prowess.cli.progress import Waiting

@@ -56,7 +56,8 @@ def list_(json: Json = False) -> None:
 @app.command()
 def use(name: Annotated[str, typer.Argument(metavar="NAME")], json: Json = False) -> None:
     """Make a model the default embedded one."""
-    from prowess.agents.models.pull import installed, use as choose
+    from prowess.agents.models.pull import installed
+    from prowess.agents.models.pull import use as choose
     from prowess.cli.screen import Screen
 
     screen = Screen(json)

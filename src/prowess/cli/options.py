@@ -56,7 +56,7 @@ def open_library(given: Path | None, create: bool = False) -> "Library":
     Raises:
         UserError: there is none, and `create` is not set.
     """
-    from prowess.library import Change, Library, Proposal
+    from prowess.library import Library
 
     return Library.open(chosen_library(given), create=create)
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 
 def review(
+    *,
     accept: Annotated[list[str] | None, typer.Option("--accept", metavar="ID", help="Apply this proposal.")] = None,
     reject: Annotated[
         list[str] | None, typer.Option("--reject", metavar="ID", help="Refuse this one for good.")

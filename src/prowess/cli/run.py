@@ -9,6 +9,7 @@ from prowess.cli.options import Budget, Concurrency, Json, LibraryPath, ModelSpe
 
 
 def run(
+    *,
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="trace2skill or skillos.")],
     suite: Annotated[str, typer.Option("--suite", "-s", help="Where the tasks come from.")] = "workbench",
     family: Annotated[
@@ -35,10 +36,10 @@ def run(
     """
     import anyio
 
+    from prowess.cli import loop
     from prowess.cli.outcome import finish
     from prowess.cli.progress import Waiting
     from prowess.cli.screen import Screen
-    from prowess.evolve.run import run_recipe
     from prowess.settings import load
 
     screen, settings = Screen(json), load().settings
@@ -47,7 +48,7 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     with Waiting(limit) as waiting:
         record = anyio.run(
-            lambda: run_recipe(
+            lambda: loop.run_recipe()(
                 recipe,
                 suite=suite,
                 families=tuple(family or ()),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 def show(
+    *,
     what: Annotated[
         str | None,
         typer.Argument(
