@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 def diff(
     *,
     first: Annotated[
-        str | None, typer.Argument(metavar="[FROM]", help="A change, or a snapshot digest; by default the last change.")
+        str | None, typer.Argument(metavar="FROM", help="A change, or a snapshot digest; by default the last change.")
     ] = None,
     second: Annotated[
-        str | None, typer.Argument(metavar="[TO]", help="Another one; without it, FROM is a change and shown alone.")
+        str | None, typer.Argument(metavar="TO", help="Another one; without it, FROM is a change and shown alone.")
     ] = None,
     library: LibraryPath = None,
     json: Json = False,

@@ -22,7 +22,7 @@ def export(
     ] = None,
     scope: Annotated[str, typer.Option("--scope", metavar="user|project", help="Whose folder.")] = "project",
     skill: Annotated[
-        list[str] | None, typer.Option("--skill", help="Only this skill; may stand more than once.")
+        list[str] | None, typer.Option("--skill", metavar="SKILL", help="Only this skill; may stand more than once.")
     ] = None,
     link: Annotated[bool, typer.Option("--link", help="Link to the library instead of copying.")] = False,
     remove: Annotated[bool, typer.Option("--remove", help="Take away what was installed there.")] = False,

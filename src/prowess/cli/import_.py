@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def import_(
     *,
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Session files, or folders that hold some.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Session files, or folders that hold some.")],
     format: Annotated[
         str | None,
         typer.Option("--format", metavar="FORMAT", help="claude-code, codex, chat or atif, where it is not clear."),

@@ -9,8 +9,8 @@ from prowess.cli.options import Json, LibraryPath, open_library
 
 def log(
     *,
-    skill: Annotated[str | None, typer.Argument(metavar="[SKILL]", help="Only changes of this skill.")] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Most changes to list.")] = 20,
+    skill: Annotated[str | None, typer.Argument(metavar="SKILL", help="Only changes of this skill.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, help="Most changes to list.")] = 20,
     library: LibraryPath = None,
     json: Json = False,
 ) -> None:

@@ -55,7 +55,7 @@ class RunRecipe(Protocol):
 
 
 class Learn(Protocol):
-    """`prowess.evolve.learn.learn`: proposals for `library` from the sessions below `source`, else all in `sessions`."""
+    """`prowess.evolve.learn.learn`: proposals for `library` from the sessions below `source`, else from `sessions`."""
 
     async def __call__(
         self,

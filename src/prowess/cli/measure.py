@@ -4,7 +4,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prowess.cli.options import Budget, Concurrency, Json, LibraryPath, ModelSpec, Seed, open_library
+from prowess.cli.options import (
+    Budget,
+    Concurrency,
+    Families,
+    Json,
+    LibraryPath,
+    ModelSpec,
+    Seed,
+    SuiteName,
+    open_library,
+)
 
 if TYPE_CHECKING:
     from prowess.cli.progress import Waiting
@@ -18,13 +28,11 @@ if TYPE_CHECKING:
 def measure(
     *,
     skill: Annotated[
-        list[str] | None, typer.Argument(metavar="[SKILL]...", help="Only these skills; by default the whole library.")
+        list[str] | None, typer.Argument(metavar="SKILL", help="Only these skills; by default the whole library.")
     ] = None,
-    suite: Annotated[str, typer.Option("--suite", "-s", help="Where the tasks come from.")] = "workbench",
-    family: Annotated[
-        list[str] | None, typer.Option("--family", "-f", help="Only tasks of this family; may stand more than once.")
-    ] = None,
-    tasks: Annotated[int, typer.Option("--tasks", "-n", min=1, help="Tasks of each family.")] = 20,
+    suite: SuiteName = "workbench",
+    family: Families = None,
+    tasks: Annotated[int, typer.Option("--tasks", "-n", metavar="N", min=1, help="Tasks of each family.")] = 20,
     against: Annotated[
         str | None, typer.Option("--against", metavar="SNAPSHOT", help="An older state instead of no skills.")
     ] = None,

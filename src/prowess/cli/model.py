@@ -9,7 +9,7 @@ from prowess.cli.options import Json
 app = typer.Typer(no_args_is_help=True, help="Fetch, list and choose embedded models.", rich_markup_mode=None)
 
 Name = Annotated[
-    str, typer.Argument(metavar="[NAME]", help="A model of `prowess model list`; by default the one in use.")
+    str, typer.Argument(metavar="NAME", help="A model of `prowess model list`; by default the one in use.")
 ]
 
 

@@ -24,6 +24,17 @@ ModelSpec = Annotated[
         show_default=False,
     ),
 ]  # fmt: skip
+SuiteName = Annotated[
+    str,
+    typer.Option("--suite", "-s", metavar="SUITE", help="Where the tasks come from: workbench or spreadsheetbench."),
+]
+Families = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--family", "-f", metavar="FAMILY", help="Only tasks of this family; may stand more than once.",
+        show_default=False,
+    ),
+]  # fmt: skip
 Budget = Annotated[
     float | None,
     typer.Option("--budget", metavar="USD", min=0, help="Most dollars to spend; exit code 3 when reached.",
@@ -33,7 +44,7 @@ Concurrency = Annotated[
     int | None,
     typer.Option("--concurrency", "-j", metavar="N", min=1, help="Tasks in flight at once.", show_default=False),
 ]
-Seed = Annotated[int, typer.Option("--seed", help="Equal seeds give equal runs.")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Equal seeds give equal runs.")]
 
 
 def chosen_library(given: Path | None) -> Path:

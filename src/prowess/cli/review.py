@@ -17,7 +17,7 @@ def review(
     reject: Annotated[
         list[str] | None, typer.Option("--reject", metavar="ID", help="Refuse this one for good.")
     ] = None,
-    reason: Annotated[str, typer.Option("--reason", help="Why it is refused; kept with it.")] = "",
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why it is refused; kept with it.")] = "",
     foreign: Annotated[bool, typer.Option("--foreign", help="Also change skills that prowess did not write.")] = False,
     library: LibraryPath = None,
     yes: Yes = False,

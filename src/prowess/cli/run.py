@@ -5,18 +5,27 @@ from typing import Annotated
 
 import typer
 
-from prowess.cli.options import Budget, Concurrency, Json, LibraryPath, ModelSpec, Seed, chosen_library
+from prowess.cli.options import (
+    Budget,
+    Concurrency,
+    Families,
+    Json,
+    LibraryPath,
+    ModelSpec,
+    Seed,
+    SuiteName,
+    chosen_library,
+)
 
 
 def run(
     *,
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="trace2skill or skillos.")],
-    suite: Annotated[str, typer.Option("--suite", "-s", help="Where the tasks come from.")] = "workbench",
-    family: Annotated[
-        list[str] | None, typer.Option("--family", "-f", help="Only tasks of this family; may stand more than once.")
-    ] = None,
+    suite: SuiteName = "workbench",
+    family: Families = None,
     rounds: Annotated[
-        int | None, typer.Option("--rounds", min=1, help="Times through the loop.", show_default="the recipe's")
+        int | None,
+        typer.Option("--rounds", metavar="N", min=1, help="Times through the loop.", show_default="the recipe's"),
     ] = None,
     out: Annotated[
         Path | None,

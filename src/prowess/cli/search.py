@@ -9,8 +9,8 @@ from prowess.cli.options import Json, LibraryPath, open_library
 
 def search(
     *,
-    query: Annotated[list[str], typer.Argument(metavar="WORDS...", help="What to look for; any text will do.")],
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Most skills to list.")] = 10,
+    query: Annotated[list[str], typer.Argument(metavar="WORD", help="What to look for; any text will do.")],
+    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, help="Most skills to list.")] = 10,
     library: LibraryPath = None,
     json: Json = False,
 ) -> None:

@@ -19,7 +19,7 @@ def show(
     what: Annotated[
         str | None,
         typer.Argument(
-            metavar="[WHAT]",
+            metavar="WHAT",
             help="A skill's name, the id of a change, proposal, lesson or trajectory, or the folder of a run.",
         ),
     ] = None,

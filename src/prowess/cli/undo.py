@@ -10,7 +10,7 @@ from prowess.cli.options import Json, LibraryPath, Yes, find_change, open_librar
 def undo(
     *,
     change: Annotated[
-        str | None, typer.Argument(metavar="[CHANGE]", help="The change; by default the newest one in force.")
+        str | None, typer.Argument(metavar="CHANGE", help="The change; by default the newest one in force.")
     ] = None,
     library: LibraryPath = None,
     yes: Yes = False,
