@@ -1,7 +1,7 @@
 """Which families of the workbench measure skills: hard without one, clearly easier with the human one.
 
-A family is admitted when success without a skill is at most one half and the lower end of the interval with the human
-skill lies above it. Both arms do the same tasks with the same seeds.
+A family is admitted when success without a skill is at most one half and the human skill is better by an exact
+one-sided McNemar test over the same tasks and seeds (p <= 0.05, so at least five tasks that only the skill wins).
 
     python benchmarks/workbench_admission.py --n 6 --out admission.json
 """
@@ -23,6 +23,7 @@ from prowess.core.skill import Skill, Snapshot
 from prowess.core.task import Split, Task
 from prowess.core.trajectory import Trajectory
 from prowess.core.view import View
+from prowess.measure.stats.paired import mcnemar_exact
 from prowess.measure.stats.proportions import clopper_pearson
 from prowess.suites.workbench import Workbench
 
@@ -80,8 +81,17 @@ async def arm(agent: CodeAgent, tasks: tuple[Task, ...], view: View, seed: int, 
     }
 
 
-def admitted(without: dict[str, Any], human: dict[str, Any]) -> bool:
-    return without["n"] > 0 and human["n"] > 0 and without["rate"] <= 0.5 and human["low"] > without["rate"]
+def compared(without: dict[str, Any], human: dict[str, Any]) -> dict[str, Any]:
+    """The paired comparison, and whether the family is admitted."""
+    pairs = [
+        (one["passed"], other["passed"])
+        for one, other in zip(without["runs"], human["runs"], strict=True)
+        if one["passed"] is not None and other["passed"] is not None
+    ]
+    wins, losses = pairs.count((False, True)), pairs.count((True, False))
+    p = mcnemar_exact(wins, losses, "greater")
+    hard = without["n"] > 0 and without["rate"] <= 0.5
+    return {"pairs": len(pairs), "wins": wins, "losses": losses, "p": p, "admitted": hard and p <= 0.05}
 
 
 def line(family: str, result: dict[str, Any]) -> str:
@@ -90,7 +100,7 @@ def line(family: str, result: dict[str, Any]) -> str:
         a = result[name]
         interval = f"[{a['low']:.2f}, {a['high']:.2f}]"
         cells.append(f"{a['passed']:>2}/{a['n']:<2} {interval} {a['tokens']:>6} tok {a['seconds']:>6.1f} s")
-    return "  ".join([*cells, "admitted" if result["admitted"] else "not admitted"])
+    return "  ".join([*cells, f"p {result['p']:.3f}", "admitted" if result["admitted"] else "not admitted"])
 
 
 async def main(options: argparse.Namespace) -> None:
@@ -103,6 +113,7 @@ async def main(options: argparse.Namespace) -> None:
         "variant": options.variant,
         "level": 0.95,
         "interval": "Clopper-Pearson",
+        "test": "exact McNemar, one-sided",
         "machine": {
             "system": platform.platform(),
             "cores": os.cpu_count(),
@@ -116,7 +127,7 @@ async def main(options: argparse.Namespace) -> None:
         result: dict[str, Any] = {}
         for name, skill in (("without", None), ("human", SUITE.human_skill(family))):
             result[name] = await arm(agent, tasks, view_of(skill), options.seed, options.streams)
-        result["admitted"] = admitted(result["without"], result["human"])
+        result |= compared(result["without"], result["human"])
         report["families"][family] = result
         print(line(family, result), flush=True)
         if options.out:

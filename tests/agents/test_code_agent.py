@@ -5,7 +5,8 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from prowess.agents.code import NO_PROGRAM, PROGRAM, CodeAgent, messages_for, run_program, traceback_end
+from prowess.agents.code import NO_PROGRAM, PROGRAM, CodeAgent, messages_for, programs_of, run_program, traceback_end
+from prowess.agents.prompting import extract_program
 from prowess.agents.sandbox import Limits, Result, find_sandbox
 from prowess.core.cost import Cost
 from prowess.core.errors import BudgetExceeded, ModelError, SandboxError
@@ -80,6 +81,8 @@ def test_a_crash_is_fed_back_without_noise() -> None:
     assert "Give the whole corrected program" in said
     assert model.requests[1].messages[:2] == model.requests[0].messages, "the prefix must stay the same"
     assert done.outputs[0].data == b"6" and done.cost.calls == 2
+    first, last = programs_of(done)
+    assert first.startswith("import json") and last == extract_program(GOOD)
     assert [s.observations[0].is_error for s in done.steps[2:]] == [True, False]
 
 

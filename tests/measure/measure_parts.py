@@ -12,7 +12,7 @@ from prowess.core.skill import Skill, Snapshot
 from prowess.core.task import Check, File, Score, Split, Task
 from prowess.core.trajectory import Step, Trajectory
 from prowess.core.view import View
-from prowess.measure.trials import Bench
+from prowess.measure.trials import Bench, Store
 
 RIGHT = File(path="answer.txt", data=b"right")
 FREE = Cost()
@@ -104,7 +104,7 @@ class DiceSuite:
         return skill("human", 75)
 
 
-def bench(agent: DiceAgent | None = None, store: MemoryStore | None = None, **more: Any) -> Bench:
+def bench(agent: DiceAgent | None = None, store: Store | None = None, **more: Any) -> Bench:
     return Bench(
         **{
             "agent": agent or DiceAgent(),

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import anyio
 import pytest
 from measure_parts import DiceAgent, DiceSuite, MemoryStore, bench, skill, task, tasks
@@ -9,6 +11,7 @@ from prowess.core.trajectory import Trajectory
 from prowess.core.view import View
 from prowess.measure.compare import compare
 from prowess.measure.trials import Arm, Progress, run_trials, stored_trajectory
+from prowess.trajectories.runstore import RunStore
 
 WITHOUT = Arm.without()
 HELPED = Arm.showing("with", Snapshot.of([skill("helper", 60)]))
@@ -155,3 +158,14 @@ def test_arms_under_different_conditions_are_refused() -> None:
 def test_what_stands_twice_is_refused(ts: object, arms: object, seeds: object) -> None:
     with pytest.raises(UserError, match="stands twice"):
         run(ts, arms, seeds, bench())
+
+
+def test_the_store_on_disk_keeps_trials_and_bounds_retries(tmp_path: Path) -> None:
+    agent = DiceAgent(fails=lambda task, view, seed: task.seed == 1)
+    runs = []
+    for _ in range(3):  # three processes, one after another
+        store = RunStore(tmp_path / "runs.db")
+        runs.append(run(tasks(3), (WITHOUT, HELPED), (0,), bench(agent, store, attempts=2)))
+        store.close()
+    assert [t.passed for t in runs[0]] == [t.passed for t in runs[2]]
+    assert len(agent.runs) == 4 + 2 * 2, "two tasks in two arms once each; the broken one twice in each arm"

@@ -237,6 +237,12 @@ class CodeAgent:
         return None
 
 
+def programs_of(trajectory: Trajectory) -> tuple[str, ...]:
+    """The programs that a `code` agent wrote, in order; the last one made the outputs."""
+    found = (extract_program(step.message) for step in trajectory.steps if step.source == "agent" and step.observations)
+    return tuple(program for program in found if program is not None)
+
+
 async def _judge(feedback: Feedback, outputs: tuple[File, ...], answer: str) -> str | None:
     score = feedback(outputs, answer)
     if inspect.isawaitable(score):

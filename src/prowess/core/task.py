@@ -56,6 +56,8 @@ class Check(Frozen):
     name: str
     passed: bool
     message: str = ""
+    rule: str = ""
+    """The requirement that was broken, where the verifier can say it in words that hold beyond this one task."""
 
 
 class Score(Frozen):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from prowess.core.cost import total
 from prowess.core.errors import UserError
@@ -12,7 +13,7 @@ from prowess.measure.stats.paired import mcnemar_exact, tango_interval
 TEST = "exact McNemar, two-sided"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pairs:
     """Complete pairs of (baseline, treatment) trials, in the order in which they came, and how many were incomplete."""
 
@@ -25,11 +26,11 @@ class Pairs:
         """What is compared: the value of a graded trial, else 1 for passed and 0 for failed."""
         return trial.value or 0.0 if self.graded else float(bool(trial.passed))
 
-    @property
+    @cached_property
     def wins(self) -> int:
         return sum(self.score(new) > self.score(old) for old, new in self.complete)
 
-    @property
+    @cached_property
     def losses(self) -> int:
         return sum(self.score(new) < self.score(old) for old, new in self.complete)
 
@@ -58,7 +59,8 @@ def pair(trials: Iterable[Trial], baseline: str, treatment: str) -> Pairs:
                 "a graded score lies between 0 and 1; leave it out where there is none",
             )
         side = sides.setdefault((trial.task_id, trial.seed), {})
-        if side.setdefault(trial.arm, trial) != trial:
+        before = side.setdefault(trial.arm, trial)
+        if before is not trial and before != trial:
             raise UserError(
                 f"task {trial.task_id!r}, seed {trial.seed} has two results in arm {trial.arm!r}",
                 "give each task and seed once; repeat a task under another seed",

@@ -7,7 +7,7 @@ the cascade, but only a person may then apply the patch.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from prowess.core.errors import UserError
 from prowess.core.evidence import Evidence, Verdict
@@ -20,6 +20,9 @@ from prowess.measure.sequential import Decided, run_until_decided
 from prowess.measure.stats.design import Design, fewest_pairs
 from prowess.measure.stats.sequential import non_inferiority_p
 from prowess.measure.trials import Arm, Bench, Conditions, run_trials
+
+if TYPE_CHECKING:
+    from prowess.guard.scan import Finding
 
 
 class Provider(Protocol):
@@ -113,19 +116,12 @@ class FormatGate:
         return Verdict(gate=self.name, status="fail" if problems else "pass", note="; ".join(problems))
 
 
-class Finding(Protocol):
-    """What a scan found; `block` must not be applied, `review` needs a person."""
-
-    @property
-    def severity(self) -> str: ...
-
-
 @dataclass(frozen=True, slots=True)
 class ScanGate:
     """No skill that the patch touches holds something dangerous."""
 
     name: str = "scan"
-    scan: Callable[[Skill], Iterable[Finding]] | None = None
+    scan: "Callable[[Skill], Iterable[Finding]] | None" = None
     """Lists the findings in a skill; the guard's scanner when not given."""
 
     async def check(self, candidate: Snapshot, base: Snapshot, patch: Patch, context: GateContext) -> Verdict:
@@ -133,7 +129,7 @@ class ScanGate:
         if scan is None:
             from prowess.guard.scan import scan
         findings = [(skill.name, finding) for skill in changed(candidate, base) for finding in scan(skill)]
-        note = "; ".join(f"{name}: {finding}" for name, finding in findings)
+        note = "; ".join(f"{name}/{finding.file}:{finding.line}: {finding.why}" for name, finding in findings)
         if any(finding.severity == "block" for _, finding in findings):
             return Verdict(gate=self.name, status="fail", note=note)
         return Verdict(gate=self.name, status="propose" if findings else "pass", note=note)

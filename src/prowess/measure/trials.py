@@ -219,11 +219,11 @@ async def run_blocks(
 
 async def _run_jobs(jobs: list[_Job], bench: Bench) -> dict[str, Trajectory]:
     results: dict[str, Trajectory] = {}
-    stored = 0
+    stored = missing = 0
     spent = Cost()
 
     async def run(job: _Job) -> None:
-        nonlocal stored, spent
+        nonlocal stored, missing, spent
         found = stored_trajectory(bench.store, job.key)
         result = found or await run_trial(
             job.task,
@@ -237,9 +237,9 @@ async def _run_jobs(jobs: list[_Job], bench: Bench) -> dict[str, Trajectory]:
         )
         results[job.key] = result
         stored += found is not None
+        missing += result.status == "missing"
         spent += Cost() if found else result.cost
         if bench.on_progress is not None:
-            missing = sum(r.status == "missing" for r in results.values())
             bench.on_progress(Progress(len(results), len(jobs), stored, missing, spent))
 
     await for_each(jobs, run, bench.concurrency)

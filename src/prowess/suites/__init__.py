@@ -14,7 +14,7 @@ def open_suite(name: str, *, root: Path | None = None) -> Suite:
     """The suite called `name`.
 
     Args:
-        root: folder of downloaded data; only suites that need data look at it.
+        root: folder of downloaded data (`../shared/data` by default); only suites that need data look at it.
 
     Raises:
         UserError: no such suite, or its data are not there.
@@ -23,4 +23,8 @@ def open_suite(name: str, *, root: Path | None = None) -> Suite:
         from prowess.suites.workbench import Workbench
 
         return Workbench()
+    if name == "spreadsheetbench":
+        from prowess.suites.spreadsheetbench import DATA, SpreadsheetBench
+
+        return SpreadsheetBench(root or DATA)
     raise UserError(f"there is no suite {name!r}", f"choose one of {', '.join(SUITES)}")

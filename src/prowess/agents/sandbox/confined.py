@@ -122,6 +122,7 @@ class Confined:
         try:
             orders: dict[str, Any] = {
                 "status": writer,
+                "supervise": False,
                 "parent": os.getpid(),
                 "user": user,
                 "memory": limits.memory_mb << 20,
@@ -167,6 +168,21 @@ class Confined:
 def launcher_command(program: str, orders: dict[str, Any]) -> list[str]:
     """The bare interpreter with the launcher; `marshal` because it is built in and both sides are one interpreter."""
     return [sys.executable, "-I", "-S", program, marshal.dumps(orders).hex()]
+
+
+def supervised(argv: list[str], status: int) -> list[str]:
+    """`argv` unconfined, in this environment, but with every descendant killed when it ends or on SIGTERM (Linux)."""
+    orders: dict[str, Any] = {
+        "status": status,
+        "supervise": True,
+        "parent": os.getpid(),
+        "user": None,
+        "memory": None,
+        "argv": argv,
+        "landlock": None,
+        "env": None,
+    }
+    return launcher_command(str(HERE / "launcher.py"), orders)
 
 
 def _prepare(base: Path, files: tuple[File, ...], user: int | None) -> None:

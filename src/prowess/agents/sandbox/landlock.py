@@ -58,6 +58,7 @@ class LandlockSandbox(Confined):
     def command(self, base: Path, orders: dict[str, Any], limits: Limits) -> tuple[list[str], tuple[int, ...]]:
         orders["count_user"] = not self.root
         orders["env"] = environment(str(base / "work"), str(base / "temp"))
+        orders["supervise"] = True
         orders["seccomp"] = self.filter
         orders["landlock"] = {
             "read": [*_SYSTEM, *interpreter_folders(), *_DEVICES],

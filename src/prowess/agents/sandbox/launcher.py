@@ -1,7 +1,7 @@
 """The last program before the confined command: sets limits, gives up rights, then becomes the command.
 
 It runs in a bare interpreter (`python -I -S`), often inside the sandbox where nothing else of prowess can be read, and
-so imports as little as possible. With `landlock` in its orders it stays behind as supervisor of a forked child,
+so imports as little as possible. With `supervise` in its orders it stays behind as supervisor of a forked child,
 outlives it, and kills every descendant before it ends.
 """
 
@@ -49,7 +49,8 @@ def become(orders: dict[str, Any]) -> None:
     """Confine this process for good and turn it into the command."""
     status = orders["status"]
     os.umask(0o022)
-    set_limits(orders)
+    if orders["memory"] is not None:
+        set_limits(orders)
     user = orders["user"]
     rules = orders["landlock"]
     if rules is not None:
@@ -67,7 +68,7 @@ def become(orders: dict[str, Any]) -> None:
     os.set_inheritable(status, False)
     os.write(status, READY)
     try:
-        os.execvpe(argv[0], argv, orders["env"])
+        os.execvpe(argv[0], argv, os.environ if orders["env"] is None else orders["env"])
     except OSError as error:
         os.write(2, f"{argv[0]}: {error.strerror}\n".encode())
         os._exit(_FAILED_EXEC)
@@ -149,7 +150,7 @@ def _reap(child: int) -> int | None:
 
 def main(text: str) -> int:
     orders: dict[str, Any] = marshal.loads(bytes.fromhex(text))
-    if orders["landlock"] is None:
+    if not orders["supervise"]:
         become(orders)
     return supervise(orders)
 

@@ -27,10 +27,10 @@ class Design:
     max_pairs: int = 20
     """6 to 200; fewer than six pairs cannot decide at alpha 0.05."""
     alpha: float = 0.05
-    """Chance of any false verdict, better or worse, when the arms are alike."""
+    """Most chance of any false verdict, better or worse, when the arms are alike; half of it for "better" alone."""
     futility: float = 0.02
     """Stop when the predicted chance of "better" within the pairs left falls below this; 0 never stops for it."""
-    batch: int = 4
+    batch: int = 2
     """Pairs between two looks."""
 
     def __post_init__(self) -> None:

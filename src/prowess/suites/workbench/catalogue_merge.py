@@ -56,7 +56,7 @@ def make(rng: Random) -> Case:
         "other": f"{rng.choice(('stock', 'warehouse', 'shelf'))}_{tag}.json",
         "target": f"{rng.choice(('merged', 'offer', 'articles'))}_{tag}.json",
     }
-    numbers = rng.sample(range(100, 999), 10)
+    numbers = rng.sample(range(100, 999), 16)
     articles = [f"{rng.choice('ABC')}{rng.choice('XYZ')}-{n}" for n in numbers]
     prices = [cents(rng, 105, 9_999) for _ in articles]
     prices[1] = prices[0]
@@ -64,7 +64,7 @@ def make(rng: Random) -> Case:
         {"sku": _spelled(rng, article), "price": f"{price:.2f}", "label": rng.choice(LABELS)}
         for article, price in zip(articles, prices, strict=True)
     ]
-    stocked = articles[:3] + rng.sample(articles[3:], 5)
+    stocked = articles[:3] + rng.sample(articles[3:], 9)
     held: list[Row] = [{"key": _spelled(rng, article), "stock": str(rng.randint(1, 400))} for article in stocked]
     rng.shuffle(rows)
     rng.shuffle(held)

@@ -41,7 +41,7 @@ def make(rng: Random) -> Case:
         "other": f"{rng.choice(('site', 'local', 'override'))}_{tag}.ini",
         "target": f"{rng.choice(('merged', 'final', 'effective'))}_{tag}.ini",
     }
-    sections = rng.sample(SECTIONS, 4)
+    sections = rng.sample(SECTIONS, 6)
     low: list[Row] = []
     high: list[Row] = []
     for section in sections:

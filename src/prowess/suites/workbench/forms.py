@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, cast
 
+from prowess.suites.safety import Unreadable
+
 Value = str | Decimal
 Reader = Callable[[str], Value | None]
 """Turns the text of a cell into its value, whatever the notation; None when it has none."""
@@ -21,10 +23,6 @@ MAX_BYTES = 256_000
 MAX_ROWS = 2_000
 MAX_COLUMNS = 40
 MAX_CELL = 400
-
-
-class Unreadable(Exception):
-    """An output that cannot be looked at; the text says why, to its author."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ class Found:
 
     def matches(self, index: int, pattern: str) -> bool:
         """Whether every cell of a column is written like `pattern`."""
-        return all(re.fullmatch(pattern, cell) for cell in self.column(index))
+        return all(re.fullmatch(pattern, cell, re.ASCII) for cell in self.column(index))
 
     def ordered(self, key: Callable[[tuple[Any, ...]], Any]) -> bool:
         """Whether the rows stand in the order of `key`; False when a value is missing."""
@@ -62,7 +60,7 @@ def number(cell: str) -> Value | None:
     stripped = cell.strip()
     negative = stripped.startswith(("-", "(")) or stripped.endswith("-")
     bare = stripped.strip("-()").replace(" ", "").replace("'", "")
-    if not re.fullmatch(r"\d[\d.,]{0,20}", bare):
+    if not re.fullmatch(r"[0-9][0-9.,]{0,20}", bare):
         return None
     point = max(bare.rfind("."), bare.rfind(","))
     grouped = point >= 0 and bare.count(bare[point]) > 1

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from prowess.core.task import Check, File
-from prowess.suites.workbench.forms import Found, Unreadable, Value
+from prowess.suites.safety import Unreadable
+from prowess.suites.workbench.forms import Found, Value
 from prowess.suites.workbench.parts import Case, Family, H, Rows, Rule, broken, combinations
 
 Cells = tuple[Value | None, ...]
@@ -34,7 +35,7 @@ def judge(family: Family[H], case: Case, house: H, outputs: tuple[File, ...]) ->
     return (
         Check(name="written", passed=True),
         *(_look(rule, found) for rule in rules if rule.kind == "form"),
-        *(_check(rule.name, rule not in blamed, rule.text) for rule in rules if rule.kind == "value"),
+        *(_check(rule.name, rule not in blamed, rule.text, rule.text) for rule in rules if rule.kind == "value"),
         _check("values", not left, _remainder(left, rules)),
         *(_look(rule, found) for rule in rules if rule.kind == "order"),
     )
@@ -42,11 +43,11 @@ def judge(family: Family[H], case: Case, house: H, outputs: tuple[File, ...]) ->
 
 def _look(rule: Rule, found: Found) -> Check:
     assert rule.seen is not None, rule.name
-    return _check(rule.name, rule.seen(found), rule.text)
+    return _check(rule.name, rule.seen(found), rule.text, rule.text)
 
 
-def _check(name: str, passed: bool, message: str) -> Check:
-    return Check(name=name, passed=passed, message="" if passed else message)
+def _check(name: str, passed: bool, message: str, rule: str = "") -> Check:
+    return Check(name=name, passed=True) if passed else Check(name=name, passed=False, message=message, rule=rule)
 
 
 def _explain(

@@ -92,7 +92,7 @@ def quarter(placed: str, first_month: int) -> str:
 
 
 def label(cell: str) -> Value | None:
-    found = re.fullmatch(r"\D{0,8}(\d{4})\D{1,4}([1-4])", cell.strip())
+    found = re.fullmatch(r"\D{0,8}(\d{4})\D{1,4}([1-4])", cell.strip(), re.ASCII)
     return f"{found[1]}Q{found[2]}" if found else None
 
 

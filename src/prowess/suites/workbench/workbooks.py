@@ -3,23 +3,22 @@
 import io
 import sqlite3
 import zipfile
-import zlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from prowess.core.task import File
+from prowess.suites.safety import Unreadable, check_zip
 from prowess.suites.workbench.forms import (
     MAX_BYTES,
     MAX_COLUMNS,
     MAX_ROWS,
     Found,
     Reader,
-    Unreadable,
     arrange,
 )
 
-_UNPACKED = 8_000_000
+_UNPACKED = 2_000_000
 _EPOCH = datetime(2025, 1, 1)
 
 
@@ -74,27 +73,6 @@ def read_xlsx(data: bytes, sheet: str, header: Sequence[str], readers: Sequence[
     if not rows:
         raise Unreadable("its sheet is empty")
     return arrange(rows[0], rows[1:], header, readers, sheet=title)
-
-
-def check_zip(data: bytes, most: int, unpacked: int) -> None:
-    """Limits on an archive before anything of it is unpacked.
-
-    Raises:
-        Unreadable: no archive, too big packed (`most` bytes) or unpacked, or with XML that declares entities.
-    """
-    if len(data) > most:
-        raise Unreadable(f"it is too big ({len(data)} bytes)")
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = archive.infolist()
-            if len(entries) > 500 or sum(entry.file_size for entry in entries) > unpacked:
-                raise Unreadable("it unpacks to too much")
-            for entry in entries:
-                part = archive.read(entry) if entry.filename.endswith((".xml", ".rels")) else b""
-                if b"<!DOCTYPE" in part or b"\0" in part:
-                    raise Unreadable("its XML declares entities or is not UTF-8")
-    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, NotImplementedError, EOFError, zlib.error):
-        raise Unreadable("it is not a workbook") from None
 
 
 def _shown(value: Any) -> str:

@@ -1,0 +1,186 @@
+"""Agents that are programs of their own: Claude Code and Codex, run as subprocesses on one task each.
+
+They talk to their own provider and run with the user's rights, so they are not in the sandbox: their work folder is
+temporary, but what they may touch is up to their own permission settings. Personal skills and settings of the user
+stay visible to them, in every arm alike.
+"""
+
+import os
+import platform
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from prowess.agents.prompting import preload, used_skills
+from prowess.agents.record import trajectory_of
+from prowess.agents.sandbox.confined import supervised
+from prowess.agents.sandbox.files import read_files, remove_folder, write_files
+from prowess.agents.sandbox.process import Captured, run_tree
+from prowess.agents.streams import Session, read_claude, read_codex
+from prowess.core.base import Frozen, digest
+from prowess.core.errors import AgentError
+from prowess.core.skill import Skill
+from prowess.core.task import File, Task
+from prowess.core.trajectory import Step, Trajectory
+from prowess.core.view import View
+from prowess.library.skillmd import render
+
+MARKER = "PROWESS_RUN"
+"""Set in the environment, and part of the folder's name, so that import and hooks know our own runs."""
+_MODEL = "{model}"
+_STREAM_BYTES = 128 << 20
+_FILE_BYTES = 16 << 20
+_READERS: dict[str, Callable[[str], Session]] = {"claude": read_claude, "codex": read_codex}
+
+
+class Command(Frozen):
+    """How a program is called. The prompt goes to its standard input."""
+
+    label: str
+    argv: tuple[str, ...]
+    """`{model}` is where a model is named, if one is asked for."""
+    model_option: tuple[str, ...]
+    """Precedes the name of the model."""
+    skills: str
+    """Folder, below the work folder, where it looks for skills."""
+    stream: str
+    """Which reader understands its output: `claude` or `codex`."""
+    install: str
+    """What to do when it is not there."""
+
+
+CLAUDE_CODE = Command(
+    label="claude-code",
+    argv=(
+        *("claude", "-p", _MODEL, "--output-format", "stream-json", "--verbose", "--permission-mode", "acceptEdits"),
+        *("--allowedTools", "Bash,Read,Write,Edit,Glob,Grep,Skill"),
+    ),
+    model_option=("--model",),
+    skills=".claude/skills",
+    stream="claude",
+    install="install Claude Code and log in once with `claude`",
+)
+CODEX = Command(
+    label="codex",
+    argv=("codex", "exec", _MODEL, "--json", "--skip-git-repo-check", "--sandbox", "workspace-write", "-"),
+    model_option=("--model",),
+    skills=".agents/skills",
+    stream="codex",
+    install="install Codex and log in once with `codex login`",
+)
+
+
+class ExternalAgent:
+    """Runs an external agent on a task, with the view's skills in the folder where it looks for them.
+
+    Raises:
+        AgentError: the program is not installed.
+    """
+
+    def __init__(self, command: Command, *, model: str = "", seconds: float = 900.0) -> None:
+        self.command = command
+        self.model = model
+        self.seconds = seconds
+        found = shutil.which(command.argv[0])
+        if found is None:
+            raise AgentError(f"the command {command.argv[0]!r} was not found: {command.install}")
+        self.program = found
+
+    @property
+    def name(self) -> str:
+        settings = f"seconds={self.seconds:g} command={digest(self.command)[:8]} model={self.model or 'default'}"
+        return f"{self.command.label}/1 {settings}"
+
+    async def run(self, task: Task, view: View, seed: int) -> Trajectory:
+        """Do the task. External agents take no seed: it only tells repetitions apart."""
+        prompt = self._prompt(task, view)
+        base = Path(await anyio.to_thread.run_sync(lambda: tempfile.mkdtemp(prefix=f"{MARKER}-")))
+        try:
+            work = base / "work"
+            installed = installed_files(view.skills, self.command.skills)
+            await anyio.to_thread.run_sync(_prepare, work, (*task.files, *installed))
+            captured = await self._launch(work, prompt)
+            changed, _, _ = await anyio.to_thread.run_sync(read_files, work, (*task.files, *installed), _FILE_BYTES)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(remove_folder, base)
+        session = _READERS[self.command.stream](captured.stdout)
+        names = {skill.name for skill in view.skills}
+        loaded = [n for n in session.loaded if n in names]
+        if view.disclosure == "preload":
+            loaded = [skill.name for skill in view.skills]
+        trajectory = trajectory_of(
+            self.name,
+            session.model or self.model or "default",
+            task,
+            view,
+            seed,
+            loaded=tuple(loaded),
+            used=used_skills(tuple(s for s in view.skills if s.name in loaded), session.own_text),
+            steps=(Step(source="user", message=prompt), *session.steps),
+            outputs=tuple(f for f in changed if not f.path.startswith((".claude/", ".agents/", ".codex/"))),
+            error=self._error(captured, session),
+        )
+        told = {"version": session.version, "skills": list(session.skills_seen), "skipped": dict(session.skipped)}
+        return trajectory.model_copy(update={"cost": session.cost, "extra": told})
+
+    def _prompt(self, task: Task, view: View) -> str:
+        parts = [preload(view.skills)] if view.skills and view.disclosure == "preload" else []
+        parts.append(task.prompt.strip())
+        if task.outputs:
+            parts.append(f"Write {', '.join(task.outputs)} in the current folder.")
+        return "\n\n".join(parts)
+
+    async def _launch(self, work: Path, prompt: str) -> Captured:
+        argv = [self.program]
+        for part in self.command.argv[1:]:
+            argv += ([*self.command.model_option, self.model] if self.model else []) if part == _MODEL else [part]
+        reader, writer = os.pipe()
+        try:
+            if platform.system() == "Linux":
+                argv = supervised(argv, writer)
+            return await run_tree(
+                argv,
+                env={**os.environ, MARKER: "1"},
+                cwd=work,
+                seconds=self.seconds,
+                output_bytes=_STREAM_BYTES,
+                pass_fds=(writer,),
+                stop=signal.SIGTERM,
+                stdin=prompt.encode("utf-8", "replace"),
+            )
+        except OSError as error:
+            raise AgentError(f"{self.command.argv[0]!r} could not be started: {error}") from error
+        finally:
+            os.close(reader)
+            os.close(writer)
+
+    def _error(self, captured: Captured, session: Session) -> str | None:
+        """Why the run says nothing about the skills; None for a run that came to its end, good or bad."""
+        if captured.timed_out:
+            return f"AgentError: {self.command.label} was stopped after {self.seconds:g} seconds"
+        if session.error is not None:
+            return f"AgentError: {self.command.label}: {session.error[:500]}"
+        if not session.ended:
+            said = captured.stderr.strip()[-500:] or f"exit code {captured.exit_code}"
+            return f"AgentError: {self.command.label} ended before its work was done: {said}"
+        return None
+
+
+def installed_files(skills: tuple[Skill, ...], folder: str) -> tuple[File, ...]:
+    """The skills as files of a skills folder."""
+    return tuple(
+        File(path=f"{folder}/{skill.name}/{file.path}", data=file.data)
+        for skill in skills
+        for file in (File(path="SKILL.md", data=render(skill).encode()), *skill.files)
+    )
+
+
+def _prepare(work: Path, files: tuple[File, ...]) -> None:
+    work.mkdir()
+    write_files(work, files, None)

@@ -1,0 +1,240 @@
+"""Exploration: search for one program that passes a failed task, by small steps that the checks confirm.
+
+This is the error analyst of Trace2Skill (2603.25158, §3.2), which proves its diagnosis by a fix that passes the
+evaluator, made small enough for a 1.5B model. Asked for a whole program under five rules, such a model writes the same
+wrong one again and again; asked to change a program so that it meets *one* requirement, it often can. So the search
+keeps the best program so far, asks for one change at a time, named by one failing check, and keeps what passes more
+checks. Every few samples it writes afresh from all the rules that the checks have named, to leave dead ends.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pydantic import TypeAdapter
+
+from prowess.agents.code import messages_for, problem_of, run_program
+from prowess.agents.prompting import extract_program
+from prowess.agents.sandbox import Sandbox
+from prowess.core.base import digest
+from prowess.core.cost import total
+from prowess.core.errors import ModelError
+from prowess.core.lesson import Lesson, Reference
+from prowess.core.model import Message, Request
+from prowess.core.skill import Snapshot
+from prowess.core.task import Score, Task
+from prowess.core.trajectory import Observation, Step, Trajectory
+from prowess.core.view import View
+from prowess.evolve.parts import Context, Episode
+
+SYSTEM = "You are a careful Python programmer. Answer with the whole program in one ```python block and nothing else."
+_RULES = TypeAdapter(list[tuple[str, str, int]])
+FRESH_EVERY = 5
+"""One sample in so many starts afresh instead of changing the best program."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A program and what the checks say of it."""
+
+    program: str
+    score: Score
+    problem: str | None
+    """Why it did not run to its end; None when it did."""
+
+    @property
+    def fitness(self) -> tuple[float, float]:
+        """A program that runs is better than one that does not, then the share of checks passed."""
+        return (0.0 if self.problem else 1.0, self.score.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Explore:
+    """Analyst: searches a passing program for failed tasks, one family after the other.
+
+    Gives a `program` lesson for each program found, and a `cause` lesson for each rule that its search met. A family
+    ends with its first `programs` programs; the tasks after that are left for the gate.
+    """
+
+    sandbox: Sandbox
+    samples: int = 16
+    """Programs sampled per task at most."""
+    programs: int = 1
+    """Programs wanted per family."""
+    temperature: float = 0.8
+    max_tokens: int = 500
+
+    async def lessons(self, episodes: Sequence[Episode], library: Snapshot, context: Context) -> tuple[Lesson, ...]:
+        found: list[Lesson] = []
+        passed: dict[str, int] = {}
+        for task, trajectory in episodes:
+            if passed.get(task.family, 0) >= self.programs or trajectory.status == "missing":
+                continue
+            search = await self._search(task, trajectory, library, context)
+            lessons = _lessons(task, search, trajectory)
+            passed[task.family] = passed.get(task.family, 0) + bool(search.passed)
+            found += lessons
+        return tuple(found)
+
+    async def _search(self, task: Task, start: Trajectory, library: Snapshot, context: Context) -> Trajectory:
+        settings = [self.samples, self.temperature, self.max_tokens, SYSTEM, FRESH_EVERY]
+        key = digest(["explore/1", task.digest, start.id, context.model.name, context.seed, settings])
+        stored = context.store.get("exploration", key)
+        if stored is not None:
+            return Trajectory.model_validate_json(stored)
+        search = _Search(self, task, context, random.Random(f"{context.seed}/{task.id}"))
+        trajectory = await search.run(start, key, library)
+        context.store.put("exploration", key, trajectory.model_dump_json().encode(), trajectory.cost)
+        return trajectory
+
+
+@dataclass(slots=True)
+class _Search:
+    """The state of one search."""
+
+    settings: Explore
+    task: Task
+    context: Context
+    draw: random.Random
+    steps: list[Step] = field(default_factory=list[Step])
+    rules: dict[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
+    """Name of each rule that a program broke, with its words and the step that showed it."""
+    seen: dict[str, Tried] = field(default_factory=dict[str, Tried])
+
+    async def run(self, start: Trajectory, key: str, library: Snapshot) -> Trajectory:
+        best = await self._start(start)
+        sample = 0
+        while not best.score.passed and sample < self.settings.samples:
+            sample += 1
+            fresh = best.problem is not None or sample % FRESH_EVERY == 0
+            prompt = self._fresh() if fresh else self._change(best)
+            tried = await self._sample(prompt, sample)
+            if tried is not None and tried.fitness > best.fitness:
+                best = tried
+            self.context.tell(
+                "explore",
+                f"{self.task.id}: program {sample} of at most {self.settings.samples}, "
+                f"best passes {_share(best.score)} checks",
+                task=self.task.id,
+                sample=sample,
+                value=best.score.value,
+            )
+        return Trajectory(
+            id=key,
+            task_id=self.task.id,
+            agent="explore/1",
+            model=self.context.model.name,
+            seed=self.context.seed,
+            snapshot=library.digest,
+            steps=tuple(self.steps),
+            score=best.score,
+            cost=total([step.cost for step in self.steps if step.cost]),
+            extra={
+                "program": best.program,
+                "rules": [[name, rule, step] for name, (rule, step) in self.rules.items()],
+            },
+        )
+
+    async def _start(self, start: Trajectory) -> Tried:
+        """The failed trajectory's last program, or an empty one."""
+        for step in reversed(start.steps):
+            program = extract_program(step.message) if step.source == "agent" else None
+            if program is not None:
+                return await self._try(program)
+        return await self._try("pass\n")
+
+    def _fresh(self) -> tuple[Message, ...]:
+        messages = messages_for(self.task, View(snapshot=Snapshot().digest))
+        if not self.rules:
+            return messages
+        rules = "\n".join(f"- {rule}" for rule, _ in self.rules.values())
+        told = messages[1].content + f"\n\nHouse rules, each of which the program must implement:\n{rules}"
+        return (messages[0], Message(role="user", content=told))
+
+    def _change(self, best: Tried) -> tuple[Message, ...]:
+        """One requirement, the program, and nothing else: the shortest prompt that a small model can act on."""
+        check = self.draw.choice(best.score.failures)
+        told = (
+            f"```python\n{best.program}```\n\nRequirement: {check.message}\n"
+            "The program does not meet it. Change the program so that it does and keep everything else."
+        )
+        return (Message(role="system", content=SYSTEM), Message(role="user", content=told))
+
+    async def _sample(self, messages: tuple[Message, ...], sample: int) -> Tried | None:
+        request = Request(
+            messages=messages,
+            max_tokens=self.settings.max_tokens,
+            temperature=self.settings.temperature,
+            seed=self.context.seed * 1000 + sample,
+        )
+        try:
+            response = await self.context.model.complete(request)
+        except ModelError as error:
+            self.steps.append(Step(source="system", message=f"no answer: {error}"))
+            return None
+        program = extract_program(response.text)
+        tried = await self._try(program) if program is not None else None
+        said = _said(tried) if tried is not None else "the answer held no program"
+        self.steps += [
+            Step(source="user", message=messages[-1].content),
+            Step(
+                source="agent",
+                message=response.text,
+                observations=(Observation(content=said, is_error=tried is None or not tried.score.passed),),
+                model=response.model,
+                cost=response.cost,
+            ),
+        ]
+        return tried
+
+    async def _try(self, program: str) -> Tried:
+        if program not in self.seen:
+            result = await run_program(program, self.task, self.settings.sandbox)
+            score = self.context.suite.check(self.task, result.files, result.stdout.strip())
+            tried = Tried(program, score, problem_of(self.task, result))
+            self.seen[program] = tried
+            if tried.problem is None:
+                for check in score.failures:
+                    if check.rule:
+                        self.rules.setdefault(check.name, (check.rule, len(self.steps)))
+        return self.seen[program]
+
+
+def _lessons(task: Task, search: Trajectory, start: Trajectory) -> list[Lesson]:
+    """A cause for each rule that some program of the search broke, with the step that shows it, and the program."""
+    lessons = [
+        Lesson(
+            kind="cause",
+            text=rule,
+            family=task.family,
+            references=(Reference(trajectory=search.id, first_step=step, last_step=step, quote=rule),),
+        )
+        for _, rule, step in _RULES.validate_python(search.extra["rules"])
+    ]
+    if search.passed:
+        last = len(search.steps) - 1
+        lessons.append(
+            Lesson(
+                kind="program",
+                text=f"This program passed every check of {task.id}.",
+                family=task.family,
+                references=(
+                    Reference(trajectory=search.id, first_step=max(0, last), last_step=max(0, last)),
+                    Reference(trajectory=start.id),
+                ),
+                payload=str(search.extra["program"]),
+            )
+        )
+    return lessons
+
+
+def _said(tried: Tried) -> str:
+    if tried.problem:
+        return tried.problem
+    if tried.score.passed:
+        return "all checks passed"
+    return "\n".join(f"- {check.name}: {check.message}" for check in tried.score.failures)
+
+
+def _share(score: Score) -> str:
+    return f"{sum(c.passed for c in score.checks)} of {len(score.checks)}"
