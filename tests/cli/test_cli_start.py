@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+import prowess as prowess_package
 from prowess import __version__
 from prowess.core.errors import BudgetExceeded, ModelError
 
+SOURCES = str(Path(prowess_package.__file__).parents[1])
 START = "from prowess.cli.main import run; run()"
 HEAVY = {
     "pydantic",
@@ -31,7 +33,7 @@ HEAVY = {
 def command(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", START, *arguments], capture_output=True, text=True, timeout=60, check=False,
-        env={**os.environ, **(env or {})},
+        env={**os.environ, "PYTHONPATH": SOURCES, **(env or {})},
     )  # fmt: skip
 
 
