@@ -1,0 +1,180 @@
+"""Turns a program that solved one task into a script that solves its family: names of the task become parameters.
+
+A literal is a *name of the task* when the task's files hold it and those of some other task of the family do not; what
+all tasks share (`VOID`, a format) is a rule and stays. Only literals that can be nothing but a name are replaced:
+file names anywhere, other names where a program looks something up (`row["amount"]`, `row.get("amount")`), so that an
+output header which happens to equal an input column stays as it is.
+"""
+
+import ast
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from prowess.core.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    name: str
+    example: str
+    """Its value in the task that the program was written for."""
+    role: str
+    """For people and models: `the file to read`, `column, with values like POSTED`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A module with one function that does the work."""
+
+    function: str
+    parameters: tuple[Parameter, ...]
+    source: str
+
+    def call(self, folder: str) -> str:
+        """A program that runs the script from `folder` as the original program did."""
+        arguments = "".join(f"    {p.name}={p.example!r},  # {p.role}\n" for p in self.parameters)
+        return (
+            f'import sys\n\nsys.path.insert(0, "{folder}")\n'
+            f"from {self.function} import {self.function}\n\n{self.function}(\n{arguments})\n"
+        )
+
+
+def hoist(program: str, function: str, task: Task, siblings: Sequence[Task]) -> Script | None:
+    """`program` as a script with the names of `task` as parameters; None when it cannot be made one.
+
+    Args:
+        program: Python text that passed all checks of `task`.
+        function: Name of the function and module.
+        task: The task that it solved.
+        siblings: Other tasks of the family, at least one.
+    """
+    try:
+        tree = ast.parse(program)
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+    outer = [n for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)]
+    inner = [n for n in tree.body if not isinstance(n, ast.Import | ast.ImportFrom)]
+    if not inner or any(isinstance(n, ast.Global) for n in ast.walk(tree)) or "sys.argv" in program:
+        return None
+    finder = _Names(task, [_files(sibling) for sibling in siblings])
+    body = [ast.fix_missing_locations(finder.visit(node)) for node in inner]
+    parameters = finder.parameters()
+    if not parameters:
+        return None
+    lines = [ast.unparse(node) for node in outer]
+    lines += ["", "", f"def {function}({', '.join(p.name for p in parameters)}):"]
+    lines += _guard(parameters, task)
+    lines += [f"    {line}" if line else "" for node in body for line in ast.unparse(node).splitlines()]
+    return Script(function, parameters, "\n".join(lines).lstrip("\n") + "\n")
+
+
+@dataclass(slots=True)
+class _Names(ast.NodeTransformer):
+    """Replaces literals that are names of the task by parameters."""
+
+    task: Task
+    others: list[str]
+    found: dict[str, str] = field(default_factory=dict[str, str])
+    """Literal → parameter."""
+
+    def __post_init__(self) -> None:
+        self._text = _files(self.task)
+        self._inputs = [f.path for f in self.task.files]
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        if isinstance(node.value, str) and node.value in {*self._inputs, *self.task.outputs}:
+            return self._parameter(node.value)
+        return node
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        node.slice = self._looked_up(node.slice)
+        node.value = self.visit(node.value)
+        if not isinstance(node.slice, ast.Name):
+            node.slice = self.visit(node.slice)
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if isinstance(node.func, ast.Attribute) and node.func.attr in {"get", "pop", "index", "itemgetter"} and node.args:
+            node.args[0] = self._looked_up(node.args[0])
+        return self.generic_visit(node)
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        # `if __name__ == "__main__"` is true of a program and must stay true inside the function
+        if isinstance(node.left, ast.Name) and node.left.id == "__name__":
+            return ast.Constant(value=True)
+        return self.generic_visit(node)
+
+    def _looked_up(self, node: ast.expr) -> ast.expr:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and self._is_name(node.value):
+            return self._parameter(node.value)
+        return node
+
+    def _is_name(self, literal: str) -> bool:
+        word = re.compile(rf"(?<!\w){re.escape(literal)}(?!\w)")
+        return bool(literal.strip() and word.search(self._text)) and not all(word.search(o) for o in self.others)
+
+    def _parameter(self, literal: str) -> ast.Name:
+        if literal not in self.found:
+            self.found[literal] = self._free(literal)
+        return ast.Name(id=self.found[literal], ctx=ast.Load())
+
+    def _free(self, literal: str) -> str:
+        if literal in self._inputs:
+            wanted = "source"
+        elif literal in self.task.outputs:
+            wanted = "target"
+        else:
+            wanted = re.sub(r"\W+", "_", literal.lower()).strip("_") or "name"
+            wanted = f"{wanted}_column"
+        name, number = wanted, 2
+        while name in self.found.values():
+            name, number = f"{wanted}_{number}", number + 1
+        return name
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        return tuple(Parameter(name, literal, self._role(literal)) for literal, name in self.found.items())
+
+    def _role(self, literal: str) -> str:
+        if literal in self._inputs:
+            return "the file to read"
+        if literal in self.task.outputs:
+            return "the file to write"
+        example = _value_under(literal, self.task)
+        return f"the column that holds values like {example}" if example else "a name in the file"
+
+
+def _files(task: Task) -> str:
+    return "\n".join([*(f.path for f in task.files), *(f.text for f in task.files)])
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip().strip('"') for cell in re.split(r"[,;\t|]", line.rstrip("\r"))]
+
+
+def _value_under(column: str, task: Task) -> str:
+    """A value of a column of a text table: the third row's, since first rows are often odd; empty for other files."""
+    for file in task.files:
+        lines = file.text.splitlines()
+        if len(lines) > 3 and column in (head := _cells(lines[0])):
+            cells = _cells(lines[3])
+            if len(cells) == len(head):
+                return re.sub(r"[^\w .:/@-]", "", cells[head.index(column)])[:30]
+    return ""
+
+
+def _guard(parameters: Sequence[Parameter], task: Task) -> list[str]:
+    """Lines that name a column which the file lacks, before the program fails in a way that says less."""
+    for file in task.files:
+        source = next((p.name for p in parameters if p.example == file.path), None)
+        head = _cells(file.text.splitlines()[0]) if file.text.strip() else []
+        columns = [p.name for p in parameters if p.example in head]
+        if source and columns:
+            return [
+                f'    with open({source}, encoding="utf-8") as lines:',
+                "        head = lines.readline().strip()",
+                f"    missing = [name for name in ({', '.join(columns)},) if name not in head]",
+                "    if missing:",
+                f'        raise SystemExit(f"{{{source}}} has no column {{missing}}; its columns are: {{head}}")',
+            ]
+    return []
