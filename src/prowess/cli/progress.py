@@ -71,13 +71,13 @@ class Waiting:
             sys.stderr.flush()
 
     def _note(self, message: str) -> str:
-        parts = [visible(" ".join(message.split()))[:70]] if message else []
-        if self._bars is None:
-            parts.append(duration(self._clock() - self._started))
+        parts = [duration(self._clock() - self._started)] if self._bars is None else []
         if self.budget_usd is not None:
             parts.append(f"{money(max(0.0, self.budget_usd - self.cost.usd))} left")
         elif self.cost.usd:
             parts.append(money(self.cost.usd))
+        if message:
+            parts.append(visible(" ".join(message.split()))[:70])
         return " · ".join(parts)
 
 
@@ -91,15 +91,17 @@ def _bars() -> "Progress":
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+    from rich.table import Column
 
     return Progress(
         TextColumn("{task.description:<9}", markup=False),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=12),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}", markup=False),
+        TextColumn("{task.fields[note]}", markup=False, table_column=Column(ratio=1, no_wrap=True)),
         console=Console(stderr=True, highlight=False, markup=False),
         transient=True,
+        expand=True,
     )
