@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from prowess import __version__
 from prowess.core.cost import total
@@ -85,7 +85,7 @@ def _environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters: dict[str, Any] = environment.filters  # pyright: ignore[reportUnknownMemberType] jinja2 leaves it open
+    filters = cast("dict[str, Any]", environment.filters)  # pyright: ignore[reportUnknownMemberType]
     for function in (text.points, text.percent, text.probability, text.duration, text.money, text.count, text.spent):
         filters[function.__name__] = function
     filters |= {"says": skills.says, "content": skills.content, "cut": text.cut}

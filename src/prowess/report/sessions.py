@@ -87,7 +87,7 @@ def _blocks(step: Step) -> Iterable[Block]:
     for call in step.tool_calls:
         yield _block("call", call.name, _arguments(call.arguments))
     for observation in step.observations:
-        yield _block("error" if observation.is_error else "observation", "observation", observation.content)
+        yield _block("error" if observation.is_error else "observation", "observation", observation.content or "(nothing)")
 
 
 def _arguments(arguments: Mapping[str, object]) -> str:

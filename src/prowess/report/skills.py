@@ -94,11 +94,9 @@ def content(operation: Operation) -> str:
 def _texts(skill: Skill | None) -> dict[str, str]:
     if skill is None:
         return {}
-    head = {"name": skill.name, "description": skill.description, "license": skill.license}
-    head |= {"compatibility": skill.compatibility, "allowed-tools": skill.allowed_tools}
-    front = "\n".join(f"{key}: {value}" for key, value in head.items() if value is not None)
-    extra = "".join(f"\n{key}: {value}" for key, value in sorted(skill.metadata.items()))
-    texts = {"SKILL.md": f"{front}{extra}\n\n{skill.body}"}
+    from prowess.library.skillmd import render
+
+    texts = {"SKILL.md": render(skill)}
     for file in skill.files:
         texts[file.path] = "(binary)" if b"\0" in file.data else file.text
     return texts

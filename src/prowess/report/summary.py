@@ -93,7 +93,10 @@ def harms(record: RunRecord) -> tuple[Harm, ...]:
         for verdict in decision.verdicts if decision.accepted else ():
             if verdict.evidence is not None:
                 found += [Harm(task, run, f"at the gate of change {number}") for task, run in verdict.evidence.harms]
-    return tuple(found)
+    seen: dict[tuple[str, str], Harm] = {}
+    for harm in found:  # a comparison over all families holds the pairs of the others
+        seen.setdefault((harm.task, harm.trajectory), harm)
+    return tuple(seen.values())
 
 
 def cost_of(record: RunRecord) -> Cost:

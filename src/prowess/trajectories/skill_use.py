@@ -28,7 +28,9 @@ _PATHS = ("file_path", "path", "filePath", "filename", "file", "target_file")
 _COMMANDS = ("command", "cmd", "input", "script")
 
 
-def with_skills(trajectory: Trajectory, offered: Iterable[str], loaded_by_program: Iterable[tuple[int, str]] = ()) -> Trajectory:
+def with_skills(
+    trajectory: Trajectory, offered: Iterable[str], loaded_by_program: Iterable[tuple[int, str]] = ()
+) -> Trajectory:
     """The trajectory with `offered`, `loaded` and `used` filled in.
 
     Args:
@@ -60,14 +62,14 @@ def opened_by(call: ToolCall) -> list[str]:
         return [name.split(":")[-1].lstrip("/")] if isinstance(name, str) and name.strip("/: ") else []
     names: list[str] = []
     for key, value in call.arguments.items():
-        if isinstance(value, list):
-            value = " ".join(part for part in value if isinstance(part, str))
-        if not isinstance(value, str) or "SKILL.md" not in value:
+        parts = value if isinstance(value, list) else [value]
+        text = " ".join(part for part in parts if isinstance(part, str))
+        if "SKILL.md" not in text:
             continue
         if key in _PATHS and _READING_TOOL(call.name):
-            names += _SKILL_FILE.findall(value)
+            names += _SKILL_FILE.findall(text)
         elif key in _COMMANDS:
-            names += _READING_COMMAND.findall(value)
+            names += _READING_COMMAND.findall(text)
     return names
 
 

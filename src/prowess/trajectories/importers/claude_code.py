@@ -383,8 +383,9 @@ class _Builder:
         content = block.get("content")
         texts: list[str] = [content] if isinstance(content, str) else []
         for part in as_list(content):
-            part = part if isinstance(part, dict) else {"type": "text", "text": part}
-            texts.append(as_text(part.get("text")) if part.get("type") == "text" else f"[{as_text(part.get('type'))}]")
+            inner = part if isinstance(part, dict) else {"type": "text", "text": part}
+            kind = as_text(inner.get("type"))
+            texts.append(as_text(inner.get("text")) if kind == "text" else f"[{kind}]")
         draft.observations.append(
             Observation.model_construct(
                 content="\n".join(texts), call_id=call or None, is_error=block.get("is_error") is True

@@ -113,7 +113,9 @@ def _lines(file: BinaryIO, report: Report) -> Iterator[tuple[bytes, tuple[Rule, 
 
 def _split(block: bytes) -> list[bytes]:
     # Only \n ends a line of JSON; splitlines would also cut at a bare \r.
-    return [line + b"\n" for line in block.split(b"\n")[:-1]] + ([block[block.rfind(b"\n") + 1 :]] if not block.endswith(b"\n") else [])
+    return [line + b"\n" for line in block.split(b"\n")[:-1]] + (
+        [block[block.rfind(b"\n") + 1 :]] if not block.endswith(b"\n") else []
+    )
 
 
 @dataclass(frozen=True, slots=True)

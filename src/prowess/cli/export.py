@@ -1,0 +1,155 @@
+"""`prowess export`: put the library's skills where agents look for them, and pin them in a lock file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from prowess.cli.options import Json, LibraryPath, Yes, open_library
+
+if TYPE_CHECKING:
+    from prowess.cli.screen import Screen
+    from prowess.library import Library
+    from prowess.library.scopes import Scope
+    from prowess.library.targets import Report
+
+
+def export(
+    *,
+    target: Annotated[
+        list[str] | None,
+        typer.Option("--target", "-t", metavar="AGENT", help="claude-code, codex, cursor, gemini, opencode, …"),
+    ] = None,
+    scope: Annotated[str, typer.Option("--scope", metavar="user|project", help="Whose folder.")] = "project",
+    skill: Annotated[
+        list[str] | None, typer.Option("--skill", metavar="SKILL", help="Only this skill; may stand more than once.")
+    ] = None,
+    link: Annotated[bool, typer.Option("--link", help="Link to the library instead of copying.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Take away what was installed there.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    lock: Annotated[
+        Path | None, typer.Option("--lock", metavar="FILE", help="Write a lock file of the library.")
+    ] = None,
+    check: Annotated[
+        Path | None,
+        typer.Option("--check", metavar="FILE", help="Compare the library with a lock file; exit code 1 on drift."),
+    ] = None,
+    library: LibraryPath = None,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Install skills into agents' folders; lock files.
+
+    Only what prowess installed is ever replaced or removed. Exit code 1 on drift, or when something was left alone.
+    """
+    from prowess.cli.screen import Screen
+    from prowess.core.errors import UserError
+
+    screen, opened = Screen(json), open_library(library)
+    if not target and lock is None and check is None:
+        raise UserError("export what, and where to?", "give --target, --lock or --check")
+    if check is not None:
+        _check(screen, opened, check)
+        return
+    if lock is not None:
+        from prowess.library import lock as locks
+
+        locks.write(lock, locks.of(opened))
+        screen.note(f"wrote {lock}")
+    reports = {
+        name: _install(screen, opened, name, scope, skills=skill, link=link, remove=remove, dry_run=dry_run, yes=yes)
+        for name in target or ()
+    }
+    if json:
+        screen.data({"targets": {n: _plain(r) for n, r in reports.items()}, "lock": lock})
+    if any(report.refused for report in reports.values()):
+        raise typer.Exit(1)
+
+
+def _install(
+    screen: "Screen",
+    library: "Library",
+    agent: str,
+    scope: str,
+    *,
+    skills: list[str] | None,
+    link: bool,
+    remove: bool,
+    dry_run: bool,
+    yes: bool,
+) -> "Report":
+    from prowess.core.errors import UserError
+    from prowess.library import targets
+    from prowess.settings import variables
+
+    if scope not in {"user", "project"}:
+        raise UserError(f"no scope is called {scope!r}", "give user or project")
+    whose = cast("Scope", scope)
+    names = tuple(skills) if skills else None
+    moved = targets.target(agent).variable
+    environ = variables(moved.name) if moved is not None else {}
+    root = _root(whose)
+
+    def go(dry: bool) -> "Report":
+        if remove:
+            return targets.uninstall(library, agent, whose, root, dry_run=dry, environ=environ)
+        mode = "link" if link else "copy"
+        return targets.install(
+            library, agent, whose, root, names=names, mode=mode, dry_run=dry, environ=environ
+        )  # fmt: skip
+
+    plan = go(dry=True)
+    if not dry_run and (plan.removed or plan.updated):
+        listed = ", ".join([*plan.updated, *plan.removed])
+        screen.confirm(f"Replace or remove {listed} in {plan.folder}?", yes)
+    report = plan if dry_run else go(dry=False)
+    if not screen.json:
+        _say(screen, agent, report, dry_run)
+    return report
+
+
+def _root(scope: "Scope") -> Path:
+    from prowess.library.scopes import project_root
+
+    if scope == "user":
+        return Path.home()
+    return project_root(Path.cwd()) or Path.cwd()
+
+
+def _say(screen: "Screen", agent: str, report: "Report", dry_run: bool) -> None:
+    screen.line((agent, "bold"), f"  {report.folder}", ("  (nothing was written)" if dry_run else "", "dim"))
+    for word, names in (
+        ("installed", report.installed),
+        ("updated", report.updated),
+        ("removed", report.removed),
+        ("unchanged", report.unchanged),
+    ):
+        if names:
+            screen.line(f"  {word}: {', '.join(sorted(names))}")
+    for name, why in report.refused.items():
+        screen.line(("  left alone: ", "red"), f"{name}: {why}")
+
+
+def _check(screen: "Screen", library: "Library", file: Path) -> None:
+    from prowess.library import lock as locks
+
+    drift = locks.check(file, library)
+    if screen.json:
+        screen.data({"drift": drift})
+    elif not drift:
+        screen.line("no drift: the library is as the lock file says")
+    for item in () if screen.json else drift:
+        screen.line((item.kind, "red"), f"  {item.name}")
+    if drift:
+        raise typer.Exit(1)
+
+
+def _plain(report: "Report") -> dict[str, object]:
+    return {
+        "folder": str(report.folder),
+        "installed": report.installed,
+        "updated": report.updated,
+        "unchanged": report.unchanged,
+        "removed": report.removed,
+        "refused": report.refused,
+    }

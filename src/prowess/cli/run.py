@@ -1,0 +1,74 @@
+"""`prowess run`: one recipe on a suite, into the library."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from prowess.cli.options import (
+    Budget,
+    Concurrency,
+    Families,
+    Json,
+    LibraryPath,
+    ModelSpec,
+    Seed,
+    SuiteName,
+    chosen_library,
+)
+
+
+def run(
+    *,
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="trace2skill or skillos.")],
+    suite: SuiteName = "workbench",
+    family: Families = None,
+    rounds: Annotated[
+        int | None,
+        typer.Option("--rounds", metavar="N", min=1, help="Times through the loop.", show_default="the recipe's"),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FOLDER", help="Where the run and its page go.",
+                     show_default="runs/RECIPE-SUITE-SEED"),
+    ] = None,
+    model: ModelSpec = None,
+    library: LibraryPath = None,
+    seed: Seed = 0,
+    concurrency: Concurrency = None,
+    budget: Budget = None,
+    json: Json = False,
+) -> None:  # fmt: skip
+    """Run a recipe: learn, decide, measure.
+
+    Each on its own split of the tasks. Stopped, the same command resumes.
+    """
+    import anyio
+
+    from prowess.cli import loop
+    from prowess.cli.outcome import finish
+    from prowess.cli.progress import Waiting
+    from prowess.cli.screen import Screen
+    from prowess.settings import load
+
+    screen, settings = Screen(json), load().settings
+    limit = settings.budget_usd if budget is None else budget
+    folder = out or Path("runs") / f"{recipe}-{suite}-{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with Waiting(limit) as waiting:
+        record = anyio.run(
+            lambda: loop.run_recipe()(
+                recipe,
+                suite=suite,
+                families=tuple(family or ()),
+                rounds=rounds,
+                out=folder,
+                library=chosen_library(library),
+                model=model or settings.model,
+                seed=seed,
+                concurrency=concurrency or settings.concurrency,
+                budget_usd=limit,
+                report=waiting.tell,
+            )
+        )
+    finish(screen, record, folder)
