@@ -4,7 +4,8 @@ This is the error analyst of Trace2Skill (2603.25158, §3.2), which proves its d
 evaluator, made small enough for a 1.5B model. Asked for a whole program under five rules, such a model writes the same
 wrong one again and again; asked to change a program so that it meets *one* requirement, it often can. So the search
 keeps the best program so far, asks for one change at a time, named by one failing check, and keeps what passes more
-checks. Every few samples it writes afresh from all the rules that the checks have named, to leave dead ends.
+checks. Between changes it writes afresh from all the rules that the checks have named, after one worked example of
+another trade that shows how rules become lines of code; without it the model leaves rules out (docs/decisions/0081).
 """
 
 import random
@@ -29,8 +30,50 @@ from prowess.evolve.parts import Context, Episode
 
 SYSTEM = "You are a careful Python programmer. Answer with the whole program in one ```python block and nothing else."
 _RULES = TypeAdapter(list[tuple[str, str, int]])
-FRESH_EVERY = 5
-"""One sample in so many starts afresh instead of changing the best program."""
+EXAMPLE = (
+    """`loans_may.csv` lists the books that a library lent. Count the days per `reader` and write one line per reader to \
+`fines_may.csv`.
+
+Rules, each of which the program must follow:
+- rows whose kind is STAFF must not be counted; all others are
+- days above 30 count double
+- the first line must be exactly 'reader|days|fine'
+- fields must be separated by pipes ('|')
+- the fine is 0.15 per day, with three decimals after a decimal comma
+- lines must be ordered by days, largest first; equal days by reader
+
+Files:
+loans_may.csv:
+kind,reader,taken,days
+GUEST,R17,2024-05-02,12
+STAFF,R20,2024-05-02,41""",
+    """```python
+import csv
+
+totals = {}
+for row in csv.DictReader(open("loans_may.csv", encoding="utf-8")):
+    # rows whose kind is STAFF must not be counted
+    if row["kind"] == "STAFF":
+        continue
+    days = int(row["days"])
+    # days above 30 count double
+    if days > 30:
+        days += days - 30
+    totals[row["reader"]] = totals.get(row["reader"], 0) + days
+
+# ordered by days, largest first; equal days by reader
+lines = sorted(totals.items(), key=lambda item: (-item[1], item[0]))
+
+with open("fines_may.csv", "w", encoding="utf-8") as out:
+    # the first line, fields separated by pipes
+    out.write("reader|days|fine\\n")
+    for reader, days in lines:
+        # the fine is 0.15 per day, with three decimals after a decimal comma
+        fine = f"{days * 0.15:.3f}".replace(".", ",")
+        out.write(f"{reader}|{days}|{fine}\\n")
+```""",
+)
+"""A task of no suite with its program: what a small model needs to see before it turns rules into code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +120,7 @@ class Explore:
         return tuple(found)
 
     async def _search(self, task: Task, start: Trajectory, library: Snapshot, context: Context) -> Trajectory:
-        settings = [self.samples, self.temperature, self.max_tokens, SYSTEM, FRESH_EVERY]
+        settings = [self.samples, self.temperature, self.max_tokens, SYSTEM, EXAMPLE]
         key = digest(["explore/1", task.digest, start.id, context.model.name, context.seed, settings])
         stored = context.store.get("exploration", key)
         if stored is not None:
@@ -106,7 +149,8 @@ class _Search:
         sample = 0
         while not best.score.passed and sample < self.settings.samples:
             sample += 1
-            fresh = best.problem is not None or sample % FRESH_EVERY == 0
+            # a program that breaks several rules is better written anew now that they are known than mended rule by rule
+            fresh = best.problem is not None or len(best.score.failures) > 2 or sample % 4 == 0
             prompt = self._fresh() if fresh else self._change(best)
             tried = await self._sample(prompt, sample)
             if tried is not None and tried.fitness > best.fitness:
@@ -144,12 +188,19 @@ class _Search:
         return await self._try("pass\n")
 
     def _fresh(self) -> tuple[Message, ...]:
-        messages = messages_for(self.task, View(snapshot=Snapshot().digest))
-        if not self.rules:
-            return messages
-        rules = "\n".join(f"- {rule}" for rule, _ in self.rules.values())
-        told = messages[1].content + f"\n\nHouse rules, each of which the program must implement:\n{rules}"
-        return (messages[0], Message(role="user", content=told))
+        """The worked example, then the task with every rule that is known by now."""
+        system, user = messages_for(self.task, View(snapshot=Snapshot().digest))
+        told = user.content
+        if self.rules:
+            rules = "\n".join(f"- {rule}" for rule, _ in self.rules.values())
+            prompt, files, looks = told.partition("\nFiles:\n")
+            told = f"{prompt}\n\nRules, each of which the program must follow:\n{rules}\n{files}{looks}"
+        return (
+            system,
+            Message(role="user", content=EXAMPLE[0]),
+            Message(role="assistant", content=EXAMPLE[1]),
+            Message(role="user", content=told),
+        )
 
     def _change(self, best: Tried) -> tuple[Message, ...]:
         """One requirement, the program, and nothing else: the shortest prompt that a small model can act on."""
