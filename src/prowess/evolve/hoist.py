@@ -95,7 +95,11 @@ class _Names(ast.NodeTransformer):
         return node
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        if isinstance(node.func, ast.Attribute) and node.func.attr in {"get", "pop", "index", "itemgetter"} and node.args:
+        if (
+            isinstance(node.func, ast.Attribute)
+            and node.func.attr in {"get", "pop", "index", "itemgetter"}
+            and node.args
+        ):
             node.args[0] = self._looked_up(node.args[0])
         return self.generic_visit(node)
 

@@ -36,7 +36,9 @@ class Evolved(NamedTuple):
     episodes: tuple[Episode, ...]
 
 
-async def evolve(recipe: Recipe, start: Snapshot, context: Context, on_accept: Apply = lambda decision: None) -> Evolved:
+async def evolve(
+    recipe: Recipe, start: Snapshot, context: Context, on_accept: Apply = lambda decision: None
+) -> Evolved:
     """Run `recipe` from the snapshot `start`.
 
     Args:

@@ -70,9 +70,7 @@ class Provider(Protocol):
 class Analyst(Protocol):
     """Turns episodes into lessons, each with references and blame. Works on a frozen snapshot."""
 
-    async def lessons(
-        self, episodes: Sequence[Episode], library: Snapshot, context: Context
-    ) -> tuple[Lesson, ...]: ...
+    async def lessons(self, episodes: Sequence[Episode], library: Snapshot, context: Context) -> tuple[Lesson, ...]: ...
 
 
 class Proposer(Protocol):

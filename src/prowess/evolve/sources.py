@@ -34,5 +34,7 @@ def grouped(suite: Suite, families: Sequence[str], split: Split, n: int) -> tupl
     """
     unknown = sorted(set(families) - set(suite.families))
     if unknown:
-        raise UserError(f"no family {', '.join(unknown)} in suite {suite.name}", f"choose from {', '.join(suite.families)}")
+        raise UserError(
+            f"no family {', '.join(unknown)} in suite {suite.name}", f"choose from {', '.join(suite.families)}"
+        )
     return tuple(task for family in families for task in suite.tasks(family, split, n))

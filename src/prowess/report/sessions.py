@@ -87,7 +87,9 @@ def _blocks(step: Step) -> Iterable[Block]:
     for call in step.tool_calls:
         yield _block("call", call.name, _arguments(call.arguments))
     for observation in step.observations:
-        yield _block("error" if observation.is_error else "observation", "observation", observation.content or "(nothing)")
+        yield _block(
+            "error" if observation.is_error else "observation", "observation", observation.content or "(nothing)"
+        )
 
 
 def _arguments(arguments: Mapping[str, object]) -> str:

@@ -44,7 +44,9 @@ class RunStore:
                 " at TEXT DEFAULT CURRENT_TIMESTAMP, PRIMARY KEY (kind, key)) WITHOUT ROWID"
             )
         except (sqlite3.Error, OSError) as error:
-            raise UserError(f"cannot open the run store {path}: {error}", "check the path and the free space") from error
+            raise UserError(
+                f"cannot open the run store {path}: {error}", "check the path and the free space"
+            ) from error
 
     def get(self, kind: str, key: str) -> bytes | None:
         """The value, or None if it was never finished."""

@@ -1,0 +1,35 @@
+"""The demo: an agent with a real model gets better at real tasks through skills that it learned and that were proven.
+
+The whole loop of `trace2skill` on a few families of the workbench, with the embedded model, in about ten minutes on
+two cores. Nothing in it is prepared: the searches, the trials and the figures are made while one watches.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from prowess.agents.models import open_model
+from prowess.agents.models.meter import Budget, Metered
+from prowess.evolve.record import RunRecord
+from prowess.evolve.run import Plan, Report, run_plan
+from prowess.library import Library
+
+PLAN = Plan(
+    "trace2skill",
+    # chosen by measurement: families that the default model can learn on two cores (docs/demo.md)
+    families=("ledger-totals", "address-list"),
+    gate=9,
+    test=8,
+    samples=12,
+)
+SHORT = replace(PLAN, families=PLAN.families[:1], gate=6, test=4)
+"""For a continuous integration machine: one family, the fewest trials that can decide."""
+
+
+async def demo(
+    *, out: Path, model: str, short: bool, seed: int, concurrency: int, budget_usd: float | None, report: Report
+) -> RunRecord:
+    """`prowess demo`: see the module. The library it fills is `<out>/library`; stop it and run it again, it resumes."""
+    metered = Metered(open_model(model), Budget(usd=budget_usd))
+    library = Library.open(out / "library", create=True)
+    plan = replace(SHORT if short else PLAN, seed=seed)
+    return await run_plan(plan, model=metered, out=out, library=library, concurrency=concurrency, report=report)
