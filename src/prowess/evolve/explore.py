@@ -31,8 +31,8 @@ from prowess.evolve.parts import Context, Episode
 SYSTEM = "You are a careful Python programmer. Answer with the whole program in one ```python block and nothing else."
 _RULES = TypeAdapter(list[tuple[str, str, int]])
 EXAMPLE = (
-    """`loans_may.csv` lists the books that a library lent. Count the days per `reader` and write one line per reader to \
-`fines_may.csv`.
+    """`loans_may.csv` lists the books that a library lent. Count the days per `reader` and write one line per \
+reader to `fines_may.csv`.
 
 Rules, each of which the program must follow:
 - rows whose kind is STAFF must not be counted; all others are
@@ -149,7 +149,7 @@ class _Search:
         sample = 0
         while not best.score.passed and sample < self.settings.samples:
             sample += 1
-            # a program that breaks several rules is better written anew now that they are known than mended rule by rule
+            # with several rules broken, writing anew by all that are known gets further than mending one by one
             fresh = best.problem is not None or len(best.score.failures) > 2 or sample % 4 == 0
             prompt = self._fresh() if fresh else self._change(best)
             tried = await self._sample(prompt, sample)

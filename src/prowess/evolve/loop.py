@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from prowess.agents.executor import LocalExecutor
 from prowess.core.cost import total
-from prowess.core.lesson import Lesson
-from prowess.core.patch import Patch
 from prowess.core.errors import PatchConflict
 from prowess.core.evidence import Verdict
+from prowess.core.lesson import Lesson
+from prowess.core.patch import Patch
 from prowess.core.skill import Snapshot
 from prowess.core.task import Task
 from prowess.evolve.parts import Context, Episode, Recipe

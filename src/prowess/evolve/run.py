@@ -144,7 +144,7 @@ async def _compare(
         groups += [(f, tuple(t for t in tasks if t.family == f)) for f in setup.families]
     for family, group in groups:
         ids = {task.id for task in group}
-        label = f"{family or 'all families' if len(setup.families) > 1 else setup.families[0]}, held-out tasks"
+        label = f"{family or ' and '.join(setup.families)}, held-out tasks"
         own = tuple(trial for trial in trials if trial.task_id in ids)
         for arm in arms[1:]:
             evidence = compare(own, "without", arm.name)
