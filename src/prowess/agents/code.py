@@ -25,6 +25,8 @@ SYSTEM = "You write one Python 3.11 program per task. Answer with a single ```py
 SKILLS = "Skills, proven on such tasks. Where one fits, follow it to the letter and adapt its code."
 ASK = "To read a skill before you write, answer only: load_skill NAME"
 INSTRUCTIONS = "Use the standard library or openpyxl. Read and write files in the current folder."
+END_OF_PROGRAM = "```\n"
+"""Where answers are stopped: small models go on to explain what they wrote. An opening fence names its language."""
 NO_PROGRAM = "Your answer held no Python program. Answer with one complete ```python block."
 _ASKED = re.compile(r"^\W*load_skill\W+([\w-]+)", re.MULTILINE)
 _FEEDBACK = 700
@@ -148,7 +150,7 @@ class CodeAgent:
 
     @property
     def name(self) -> str:
-        settings = [SYSTEM, SKILLS, ASK, INSTRUCTIONS, NO_PROGRAM, self.limits]
+        settings = [SYSTEM, SKILLS, ASK, INSTRUCTIONS, NO_PROGRAM, END_OF_PROGRAM, self.limits]
         return (
             f"code/1 attempts={self.attempts} tokens={self.max_tokens} temperature={self.temperature} "
             f"texts={digest(settings)[:8]} model={self.model.name}"
@@ -164,7 +166,13 @@ class CodeAgent:
             SandboxError: the sandbox failed.
             BudgetExceeded: a limit was reached.
         """
-        request = Request(messages=messages, max_tokens=self.max_tokens, temperature=self.temperature, seed=seed)
+        request = Request(
+            messages=messages,
+            max_tokens=self.max_tokens,
+            temperature=self.temperature,
+            seed=seed,
+            stop=(END_OF_PROGRAM,),
+        )
         response = await self.model.complete(request)
         program = extract_program(response.text)
         if program is None:

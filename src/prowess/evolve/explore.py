@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 
 from pydantic import TypeAdapter
 
-from prowess.agents.code import messages_for, problem_of, run_program
-from prowess.agents.prompting import extract_program
+from prowess.agents.code import END_OF_PROGRAM, messages_for, problem_of, run_program
+from prowess.agents.preview import preview
+from prowess.agents.prompting import cut, extract_program
 from prowess.agents.sandbox import Sandbox
 from prowess.core.base import digest
 from prowess.core.cost import total
@@ -84,6 +85,8 @@ class Tried:
     score: Score
     problem: str | None
     """Why it did not run to its end; None when it did."""
+    output: str
+    """The first lines of what it wrote."""
 
     @property
     def fitness(self) -> tuple[float, float]:
@@ -150,15 +153,16 @@ class _Search:
         while not best.score.passed and sample < self.settings.samples:
             sample += 1
             # with several rules broken, writing anew by all that are known gets further than mending one by one
-            fresh = best.problem is not None or len(best.score.failures) > 2 or sample % 4 == 0
+            fresh = best.problem is not None or len(best.score.failures) > 2 or sample % 2 == 0
             prompt = self._fresh() if fresh else self._change(best)
             tried = await self._sample(prompt, sample)
             if tried is not None and tried.fitness > best.fitness:
                 best = tried
             self.context.tell(
                 "explore",
-                f"{self.task.id}: program {sample} of at most {self.settings.samples}, "
-                f"best passes {_share(best.score)} checks",
+                f"{self.task.id}: program {sample} of at most {self.settings.samples}, best passes "
+                f"{_share(best.score)} checks"
+                + ("" if best.score.passed else f", not yet {best.score.failures[0].name}"),
                 task=self.task.id,
                 sample=sample,
                 value=best.score.value,
@@ -206,8 +210,8 @@ class _Search:
         """One requirement, the program, and nothing else: the shortest prompt that a small model can act on."""
         check = self.draw.choice(best.score.failures)
         told = (
-            f"```python\n{best.program}```\n\nRequirement: {check.message}\n"
-            "The program does not meet it. Change the program so that it does and keep everything else."
+            f"```python\n{best.program}```\n\nIts output begins:\n{best.output}\n\nRequirement: {check.message}\n"
+            "The output does not meet it. Change the program so that it does and keep everything else."
         )
         return (Message(role="system", content=SYSTEM), Message(role="user", content=told))
 
@@ -217,6 +221,7 @@ class _Search:
             max_tokens=self.settings.max_tokens,
             temperature=self.settings.temperature,
             seed=self.context.seed * 1000 + sample,
+            stop=(END_OF_PROGRAM,),
         )
         try:
             response = await self.context.model.complete(request)
@@ -242,7 +247,10 @@ class _Search:
         if program not in self.seen:
             result = await run_program(program, self.task, self.settings.sandbox)
             score = self.context.suite.check(self.task, result.files, result.stdout.strip())
-            tried = Tried(program, score, problem_of(self.task, result))
+            looks = preview(tuple(f for f in result.files if f.path in self.task.outputs), 240)
+            tried = Tried(
+                program, score, problem_of(self.task, result), looks or cut(result.stdout, 240, keep_end=False)
+            )
             self.seen[program] = tried
             if tried.problem is None:
                 for check in score.failures:
