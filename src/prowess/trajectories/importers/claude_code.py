@@ -88,7 +88,7 @@ def _session(record: Record) -> str:
 
 
 def _is_talk(record: Record) -> bool:
-    return record.data.get("type") in {"user", "assistant"} and isinstance(record.data.get("message"), dict)
+    return record.data.get("type") in ("user", "assistant") and isinstance(record.data.get("message"), dict)
 
 
 def _threads_of_stream(records: list[Record]) -> list[_Thread]:
@@ -115,7 +115,8 @@ def _threads_of_session(records: list[Record]) -> list[_Thread]:
         uuid, parent = as_text(data.get("uuid")), as_name(data.get("parentUuid"))
         if data.get("isSidechain"):
             agent = as_text(data.get("agentId"))
-            key = f"side/{agent}" if agent else where.get(parent or "", f"side/{uuid}")
+            above = where.get(parent or "", "")
+            key = f"side/{agent}" if agent else above if above.startswith("side/") else f"side/{uuid}"
         elif parent is not None and where.get(parent, "").startswith("main/"):
             key = where[parent]
         elif parent is None and _starts_over(record) and main in threads and threads[main].talk:
@@ -132,7 +133,8 @@ def _threads_of_session(records: list[Record]) -> list[_Thread]:
             thread.talk.append(record)
         else:
             thread.others.append(record)
-        where[uuid] = key
+        if uuid:
+            where[uuid] = key
         if key.startswith("main/"):
             main = key
             if _is_talk(record) and _CLEAR(_plain_text(record)):
@@ -155,7 +157,7 @@ def _prompts_of_subagents(records: list[Record]) -> dict[str, str]:
     prompts: dict[str, str] = {}
     for record in records:
         for block in as_list(as_dict(record.data.get("message")).get("content")):
-            if isinstance(block, dict) and block.get("type") == "tool_use" and block.get("name") in {"Task", "Agent"}:
+            if isinstance(block, dict) and block.get("type") == "tool_use" and block.get("name") in ("Task", "Agent"):
                 prompts[as_text(as_dict(block.get("input")).get("prompt")).strip()] = as_text(block.get("id"))
     return prompts
 

@@ -56,7 +56,7 @@ def read(path: Path, report: Report) -> Iterator[Trajectory]:
         first = first or record
         kind, payload = _unwrap(record.data)
         name = f"{kind}/{as_text(payload.get('type'))}" if kind in {"response_item", "event_msg"} else kind
-        known = kind in _LINES and (kind != "response_item" or payload.get("type") in _ITEMS)
+        known = kind in _LINES and (kind != "response_item" or as_text(payload.get("type")) in _ITEMS)
         (report.known if known else report.unknown)[name] += 1
         builder.record(kind, payload, record.data)
     if first is None or not builder.drafts:
@@ -240,8 +240,8 @@ class _Builder:
     def _event(self, payload: Json) -> None:
         """The exit code of a command, where only the event has it."""
         draft = self._by_call.get(as_text(payload.get("call_id")))
-        failed = payload.get("exit_code") not in {None, 0} or payload.get("success") is False
-        if draft is not None and failed and payload.get("type") in {"exec_command_end", "patch_apply_end"}:
+        failed = payload.get("exit_code") not in (None, 0) or payload.get("success") is False
+        if draft is not None and failed and payload.get("type") in ("exec_command_end", "patch_apply_end"):
             call = as_text(payload.get("call_id"))
             draft.observations = [
                 o.model_copy(update={"is_error": True}) if o.call_id == call else o for o in draft.observations
@@ -288,7 +288,7 @@ def _read_output(output: JsonValue) -> tuple[str, bool]:
             inner = None
         if isinstance(inner, dict) and isinstance(inner.get("output"), str):
             code = as_dict(inner.get("metadata")).get("exit_code")
-            return as_text(inner["output"]), code not in {None, 0}
+            return as_text(inner["output"]), code not in (None, 0)
     if isinstance(output, dict):
         text = as_text(output.get("content") or output.get("output"))
         return text, output.get("success") is False

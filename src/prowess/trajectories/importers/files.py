@@ -12,7 +12,7 @@ from pydantic_core import from_json
 
 from prowess.core.errors import UserError
 from prowess.core.trajectory import Trajectory
-from prowess.trajectories.importers.records import Imported, Json, Report
+from prowess.trajectories.importers.records import Imported, Json, Report, as_name
 
 FORMATS = ("claude-code", "codex", "chat", "atif")
 _MODULES = {"claude-code": "claude_code", "codex": "codex", "chat": "chat", "atif": "atif"}
@@ -66,7 +66,7 @@ def _of_json(head: bytes) -> str | None:
 
 
 def _of_record(record: Json) -> str | None:
-    kind = record.get("type")
+    kind = as_name(record.get("type"))
     if isinstance(record.get("schema_version"), str) and str(record["schema_version"]).startswith("ATIF-v"):
         return "atif"
     if isinstance(record.get("messages"), list):
