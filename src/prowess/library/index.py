@@ -211,6 +211,11 @@ class Index:
         )
         return [Proposal.model_validate_json(body) for (body,) in rows]
 
+    def rejected(self) -> list[tuple[Proposal, str]]:
+        """Those that a person refused, oldest first, each with the reason."""
+        rows = self._db.execute("SELECT body, rejected FROM proposals WHERE rejected IS NOT NULL ORDER BY number")
+        return [(Proposal.model_validate_json(body), reason) for body, reason in rows]
+
     def proposal(self, id: str) -> tuple[Proposal, str | None] | None:
         """A proposal, waiting or not, and the reason of its rejection; None in place of that when it has none."""
         row = self._db.execute("SELECT body, rejected FROM proposals WHERE id = ?", (id,)).fetchone()

@@ -283,6 +283,11 @@ class Library:
         with self._store.reading(), self._store.index() as index:
             return index.proposals()
 
+    def rejected(self) -> list[tuple[Proposal, str]]:
+        """Those that a person refused, oldest first, each with the reason: what is not to be proposed again."""
+        with self._store.reading(), self._store.index() as index:
+            return index.rejected()
+
     def accept(self, id: str, *, by: str = "", allow_foreign: bool = False) -> Change:
         """Applies a waiting proposal; raises as `apply` does, and UserError when there is none or it was rejected."""
         proposal = self._waiting(id)
