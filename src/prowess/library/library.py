@@ -166,11 +166,11 @@ class Library:
         return patching.diff(self.at(a), self.at(b))
 
     def lesson(self, id: str) -> Lesson:
-        """Raises UserError for a lesson that no change or proposal carried."""
+        """The lesson whose id begins with `id`; UserError where no change or proposal carried it, or several begin so."""
         with self._store.reading(), self._store.index() as index:
             found = index.lesson(id)
         if found is None:
-            raise UserError(f"there is no lesson {id!r}", "`log` names the lessons of each change")
+            raise UserError(f"there is no lesson {id!r}", "write the whole id; `log` names the lessons of each change")
         return found
 
     def changes_for_lesson(self, id: str) -> list[Change]:

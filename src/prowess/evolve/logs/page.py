@@ -140,7 +140,7 @@ def _content(page: Page, group: Group, numbered: bool) -> list[tuple[str, str]]:
             code, lesson = page.snippet, _snippet_lesson(page.snippet, group)
             fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", code.text)), default=0))
             text = f"{fence}{code.language}\n{visible(code.text)}\n{fence}"
-            said = f"Adapt the names. [{len(code.sessions)}/{n} {lesson.id[:8]}]"
+            said = f"Excerpts; adapt the names. [{len(code.sessions)}/{n} {lesson.id[:8]}]"
             found.append((CODE, f"{said}\n\n{text}"))
     return found
 

@@ -151,12 +151,11 @@ def _pitfalls(group: Group) -> Iterable[Point]:
 
 def _error_and_fix(text: str) -> tuple[str, str]:
     error, _, fix = text.partition(" failed with: ")[2].partition(". ")
-    how = "" if "This worked instead: " in fix else "after "
+    after = "This worked instead: " not in fix
     fix = _FIX.sub("", f" {fix}").strip(" .")
-    return (
-        f"`{_code(error, 120)}`",
-        "a second try mended it" if fix == "a second try" else f"{how}`{_code(fix, 140)}` it worked",
-    )
+    if fix == "a second try":
+        return f"`{_code(error, 120)}`", "a second try worked"
+    return f"`{_code(error, 120)}`", f"it worked {'after' if after else 'with'} `{_code(fix, 140)}`"
 
 
 def _commands(group: Group) -> Iterable[Point]:

@@ -201,7 +201,7 @@ def _shaped(text: str, kind: Kind, at: float) -> tuple[str, Kind] | None:
     if bare != text:
         kind = "step"
         bare = _OPENING.sub("", bare)
-    elif (gerund := _ING.match(bare)) and (verb := _verb(gerund[1].lower())):
+    if (gerund := _ING.match(bare)) and (verb := _verb(gerund[1].lower())):
         bare, kind = verb + bare[gerund.end() :], "step"
     if _RULE.search(bare) or _ABOUT_TOOLS.search(bare) or _FIRST_PERSON.search(bare) or _OPINION.match(bare):
         return None

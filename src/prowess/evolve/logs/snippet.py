@@ -86,7 +86,7 @@ def snippet(group: Group) -> Snippet | None:
     spans = [(session, trajectory, best), *((s, t, c) for s, t, c in codes if s in sessions)]
     references: dict[str, Reference] = {}
     for s, t, code in spans:
-        shared = next((x for x in code.text.splitlines() if _key(x) in keys), "")
+        shared = max((x for x in code.text.splitlines() if _key(x) in keys), key=len, default="")
         if shared:
             quote = line(shared, QUOTE)
             references.setdefault(s, Reference(trajectory=t, first_step=code.step, last_step=code.step, quote=quote))
