@@ -77,7 +77,7 @@ async def run_plan(
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     store = RunStore(out / "run.db")
     suite, sandbox = open_suite(plan.suite), find_sandbox()
-    cached = Cached(model, out / "answers.db")
+    cached = Cached(model, out / "answers.db", as_paid=True)
     agent = CodeAgent(cached, sandbox, attempts=plan.attempts, max_tokens=plan.max_tokens, temperature=plan.temperature)
     families = plan.families or suite.families
     setup = Setup(suite, sandbox, families, plan.variant, plan.evidence, plan.gate, plan.samples, plan.seed)
