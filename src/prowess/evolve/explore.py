@@ -42,7 +42,7 @@ Rules, each of which the program must follow:
 - days above 30 count double
 - the first line must be exactly 'reader|days|fine'
 - fields must be separated by pipes ('|')
-- the fine is 0.15 per day, with three decimals after a decimal comma
+- the fine is 0.15 per day, written with three decimals and a comma instead of the decimal point
 - lines must be ordered by days, largest first; equal days by reader
 
 Files:
@@ -71,7 +71,7 @@ with open("fines_may.csv", "w", encoding="utf-8") as out:
     # the first line, fields separated by pipes
     out.write("reader|days|fine\\n")
     for reader, days in lines:
-        # the fine is 0.15 per day, with three decimals after a decimal comma
+        # the fine is 0.15 per day, written with three decimals and a comma instead of the decimal point
         fine = f"{days * 0.15:.3f}".replace(".", ",")
         out.write(f"{reader}|{days}|{fine}\\n")
 ```""",
@@ -173,9 +173,7 @@ class _Search:
                 best = tried
             self.context.tell(
                 "explore",
-                f"{self.task.id}: program {sample} of at most {self.settings.samples}, best passes "
-                f"{_share(best.score)} checks"
-                + ("" if best.score.passed else f", not yet {best.score.failures[0].name}"),
+                f"{self.task.id}: program {sample} of at most {self.settings.samples}, {_state(best.score)}",
                 task=self.task.id,
                 sample=sample,
                 value=best.score.value,
@@ -309,5 +307,8 @@ def _said(tried: Tried) -> str:
     return "\n".join(f"- {check.name}: {check.message}" for check in tried.score.failures)
 
 
-def _share(score: Score) -> str:
-    return f"{sum(c.passed for c in score.checks)} of {len(score.checks)}"
+def _state(score: Score) -> str:
+    names = ", ".join(check.name for check in score.failures)
+    return f"best passes {sum(c.passed for c in score.checks)} of {len(score.checks)} checks" + (
+        f", not yet {names}" if names else ""
+    )
