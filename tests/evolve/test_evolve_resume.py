@@ -51,7 +51,7 @@ KILLS = {
 
 
 @pytest.mark.parametrize("kills", KILLS.values(), ids=KILLS)
-def test_a_killed_run_ends_as_one_that_was_left_alone(kills: list[tuple[str, int]], whole: Path, tmp_path: Path) -> None:
+def test_a_killed_run_ends_as_one_left_alone(kills: list[tuple[str, int]], whole: Path, tmp_path: Path) -> None:
     for point, n in kills:
         assert sit(tmp_path, point, n), f"the run ended before {point} {n}"
         assert not (tmp_path / "record.json").exists()
@@ -64,7 +64,8 @@ def test_a_killed_run_ends_as_one_that_was_left_alone(kills: list[tuple[str, int
     if not any(point == "call" for point, _ in kills):
         assert max(calls.values()) == 1
 
-    library, record = Library.open(tmp_path / "library"), RunRecord.model_validate_json((tmp_path / "record.json").read_bytes())  # fmt: skip
+    library = Library.open(tmp_path / "library")
+    record = RunRecord.model_validate_json((tmp_path / "record.json").read_bytes())
     assert [change.id for change in library.log()] == [d.change for d in record.decisions if d.accepted]
     assert library.snapshot() == record.after and library.check() == []
     assert record.resumed == len(kills)

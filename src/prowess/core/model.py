@@ -51,7 +51,7 @@ class Request(Frozen):
 
 
 def storable(text: str) -> str:
-    """`text` with halves of surrogate pairs replaced: JSON may hold them, UTF-8 may not, and no file could keep them."""
+    """`text` with halves of surrogate pairs replaced: JSON may hold them, but UTF-8 and so our files may not."""
     try:
         text.encode()
     except UnicodeEncodeError:

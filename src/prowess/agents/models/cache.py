@@ -17,9 +17,9 @@ class Cached:
     """A model that asks only what it was never asked before: by its name and the whole request, seed included.
 
     A kept answer costs nothing and says so: its cost has no calls. With `as_paid` it says instead what it had cost when
-    it was paid for: what a run reports then does not depend on how often it was stopped. Several processes may share one file; within a
-    process, equal requests in flight are asked once. Put `Metered` inside, around the model itself, so that a kept
-    answer is given even when the budget is spent.
+    it was paid for: what a run reports then does not depend on how often it was stopped. Several processes may share
+    one file; within a process, equal requests in flight are asked once. Put `Metered` inside, around the model itself,
+    so that a kept answer is given even when the budget is spent.
     """
 
     def __init__(self, model: Model, path: Path, *, as_paid: bool = False) -> None:
