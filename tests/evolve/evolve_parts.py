@@ -20,6 +20,7 @@ from prowess.core.model import Model, Request, Response
 from prowess.core.skill import Skill, Snapshot
 from prowess.core.task import Split, Task
 from prowess.core.view import View
+from prowess.evolve.explore import EXAMPLE
 from prowess.evolve.parts import Event
 from prowess.evolve.record import RunRecord
 from prowess.evolve.run import Plan, run_plan
@@ -100,7 +101,7 @@ class WeakModel:
 
     def program(self, request: Request) -> str:
         task = task_in(request, self.families)
-        if request.temperature > 0:
+        if request.temperature > 0 and (len(request.messages) == 2 or request.messages[1].content == EXAMPLE[0]):
             return self.explored(task) if request.seed % 3 == 0 else by_another_office(task)
         skilled = [code for language, code in code_blocks(request.messages[0].content) if language == "python"]
         return self._copied(skilled[0] + "\n", task) if skilled else self.unskilled(task)

@@ -211,8 +211,9 @@ def _guard(parameters: Sequence[Parameter], task: Task) -> list[str]:
             return [
                 f'with open({source}, encoding="utf-8") as lines:',
                 "    head = lines.readline().strip()",
-                f"missing = [name for name in ({', '.join(columns)},) if name not in head]",
-                "if missing:",
-                f'    raise SystemExit(f"{{{source}}} has no column {{missing}}; its columns are: {{head}}")',
+                f"given = {{{', '.join(f'{name!r}: {name}' for name in columns)}}}",
+                "for name, column in given.items():",
+                "    if column not in head:",
+                '        raise SystemExit(f"{name}={column!r} is wrong; choose another of the columns {head}")',
             ]
     return []
