@@ -342,6 +342,8 @@ def test_providers_show_nothing_the_best_or_always_the_same() -> None:
     assert BestMatches(k=5).view(task, library).skills == (ledger, rooms)
     assert BestMatches().view(task, Snapshot()).skills == ()
     assert Always(rooms).view(task, library).skills == (rooms,)
+    changed = library.with_skill(rooms.model_copy(update={"description": ledger.description, "body": task.prompt}))
+    assert BestMatches().view(task, changed).skills == (changed.get("room-conflicts"),)
     assert {provider.view(task, library).snapshot for provider in (NoSkills(), BestMatches(), Always(rooms))} == {
         library.digest
     }
