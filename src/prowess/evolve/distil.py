@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from prowess.agents.code import problem_of, run_program
 from prowess.agents.sandbox import Sandbox
+from prowess.core.errors import SandboxError
 from prowess.core.lesson import Lesson
 from prowess.core.patch import CreateSkill, DeleteSkill, Patch
 from prowess.core.skill import Skill, Snapshot
@@ -36,7 +37,11 @@ class Distil:
                 continue
             causes = [other for other in lessons if other.kind == "cause" and other.family == lesson.family]
             task = self._task_of(lesson, context)
-            skill = await self._skill(lesson, causes, task, context)
+            try:
+                skill = await self._skill(lesson, causes, task, context)
+            except SandboxError as error:
+                context.tell("propose", f"no skill from {task.id}: {error}", missing=True)
+                continue
             context.tell("propose", f"skill {skill.name} from a program that passed {task.id}", skill=skill.name)
             patches.append(
                 Patch(

@@ -20,7 +20,7 @@ from prowess.agents.prompting import cut, extract_program
 from prowess.agents.sandbox import Sandbox
 from prowess.core.base import digest
 from prowess.core.cost import total
-from prowess.core.errors import ModelError
+from prowess.core.errors import BoundaryError, ModelError
 from prowess.core.lesson import Lesson, Reference
 from prowess.core.model import Message, Request
 from prowess.core.skill import Snapshot
@@ -29,6 +29,8 @@ from prowess.core.trajectory import Observation, Step, Trajectory
 from prowess.core.view import View
 from prowess.evolve.parts import Context, Episode
 
+FAILURES = 3
+"""Failures of model or sandbox that end a search: what is down will not come back for the next sample."""
 SYSTEM = "You are a careful Python programmer. Answer with the whole program in one ```python block and nothing else."
 _RULES = TypeAdapter(list[tuple[str, str, int]])
 EXAMPLE = (
@@ -116,7 +118,11 @@ class Explore:
         for task, trajectory in episodes:
             if passed.get(task.family, 0) >= self.programs or trajectory.status == "missing":
                 continue
-            search = await self._search(task, trajectory, library, context)
+            try:
+                search = await self._search(task, trajectory, library, context)
+            except BoundaryError as error:
+                context.tell("explore", f"{task.id}: not searched, {error}", task=task.id, missing=True)
+                continue
             lessons = _lessons(task, search, trajectory)
             passed[task.family] = passed.get(task.family, 0) + bool(search.passed)
             found += lessons
@@ -130,6 +136,9 @@ class Explore:
             return Trajectory.model_validate_json(stored)
         search = _Search(self, task, context, random.Random(f"{context.seed}/{task.id}"))
         trajectory = await search.run(start, key, library)
+        if search.failures and not trajectory.passed:
+            # a search that lacked answers says little; the next sitting makes it again, with the answers that it had
+            raise ModelError(f"{search.failures} of its programs could not be had: {search.said}", retryable=True)
         context.store.put("exploration", key, trajectory.model_dump_json().encode(), trajectory.cost)
         return trajectory
 
@@ -146,11 +155,15 @@ class _Search:
     rules: dict[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
     """Name of each rule that a program broke, with its words and the step that showed it."""
     seen: dict[str, Tried] = field(default_factory=dict[str, Tried])
+    failures: int = 0
+    """Programs that could not be had, since the model or the sandbox failed."""
+    said: str = ""
+    """What failed last."""
 
     async def run(self, start: Trajectory, key: str, library: Snapshot) -> Trajectory:
         best = await self._start(start)
         sample = 0
-        while not best.score.passed and sample < self.settings.samples:
+        while not best.score.passed and sample < self.settings.samples and self.failures < FAILURES:
             sample += 1
             # with several rules broken, writing anew by all that are known gets further than mending one by one
             fresh = best.problem is not None or len(best.score.failures) > 2 or sample % 2 == 0
@@ -223,11 +236,12 @@ class _Search:
         )
         try:
             response = await self.context.model.complete(request)
-        except ModelError as error:
-            self.steps.append(Step(source="system", message=f"no answer: {error}"))
+            program = extract_program(response.text)
+            tried = await self._try(program) if program is not None else None
+        except BoundaryError as error:
+            self.failures, self.said = self.failures + 1, str(error)
+            self.steps.append(Step(source="system", message=f"nothing came back: {error}"))
             return None
-        program = extract_program(response.text)
-        tried = await self._try(program) if program is not None else None
         said = _said(tried) if tried is not None else "the answer held no program"
         self.steps += [
             Step(source="user", message=messages[-1].content),

@@ -57,23 +57,38 @@ def hoist(program: str, function: str, task: Task, siblings: Sequence[Task]) -> 
         siblings: Other tasks of the family, at least one.
     """
     try:
-        tree = ast.parse(program)
-    except (SyntaxError, ValueError, RecursionError):
-        return None
+        return _hoist(ast.parse(program), program, function, task, siblings)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None  # no Python, or nested too deeply to be looked at
+
+
+def _hoist(tree: ast.Module, program: str, function: str, task: Task, siblings: Sequence[Task]) -> Script | None:
     outer = [n for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)]
     inner = [n for n in tree.body if not isinstance(n, ast.Import | ast.ImportFrom)]
     if not inner or any(isinstance(n, ast.Global) for n in ast.walk(tree)) or "sys.argv" in program:
         return None
-    finder = _Names(task, [_files(sibling) for sibling in siblings])
-    body = [ast.fix_missing_locations(finder.visit(node)) for node in inner]
+    finder = _Names(task, [_files(sibling) for sibling in siblings], _taken(tree))
+    body = [finder.visit(node) for node in inner]
     parameters = finder.parameters()
     if not parameters:
         return None
-    lines = [ast.unparse(node) for node in outer]
-    lines += ["", "", f"def {function}({', '.join(p.name for p in parameters)}):"]
-    lines += _guard(parameters, task)
-    lines += [f"    {line}" if line else "" for node in body for line in ast.unparse(node).splitlines()]
-    return Script(function, parameters, "\n".join(lines).lstrip("\n") + "\n")
+    arguments = ast.arguments([], [ast.arg(p.name) for p in parameters], kwonlyargs=[], kw_defaults=[], defaults=[])
+    guard = ast.parse("\n".join(_guard(parameters, task))).body
+    main = ast.FunctionDef(function, arguments, [*guard, *body], decorator_list=[])
+    parts = ["\n".join(ast.unparse(node) for node in outer), ast.unparse(ast.fix_missing_locations(main))]
+    source = "\n\n\n".join(part for part in parts if part) + "\n"
+    ast.parse(source)
+    return Script(function, parameters, source)
+
+
+def _taken(tree: ast.AST) -> set[str]:
+    """Names that the program uses, which no parameter may have."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.keyword):
+            words = (getattr(node, name, None) for name in ("id", "arg", "name", "asname", "rest"))
+            found |= {word for word in words if isinstance(word, str)}
+    return found
 
 
 @dataclass(slots=True)
@@ -82,16 +97,34 @@ class _Names(ast.NodeTransformer):
 
     task: Task
     others: list[str]
+    taken: set[str]
     found: dict[str, str] = field(default_factory=dict[str, str])
     """Literal → parameter."""
 
     def __post_init__(self) -> None:
         self._text = _files(self.task)
         self._inputs = [f.path for f in self.task.files]
+        self._paths = {*self._inputs, *self.task.outputs}
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        if isinstance(node.value, str) and node.value in {*self._inputs, *self.task.outputs}:
+        if isinstance(node.value, str) and node.value in self._paths:
             return self._parameter(node.value)
+        return node
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
+        parts: list[ast.expr] = []
+        for part in node.values:
+            new = self.visit(part)
+            parts.append(ast.FormattedValue(new, conversion=-1) if isinstance(new, ast.Name) else new)
+        node.values = parts
+        return node
+
+    def visit_match_case(self, node: ast.match_case) -> ast.AST:
+        # a parameter in a pattern would not be compared with but assigned to
+        if any(isinstance(part, ast.Constant) and part.value in self._paths for part in ast.walk(node.pattern)):
+            raise ValueError("a name of the task stands in a pattern")
+        node.guard = self.visit(node.guard) if node.guard else None
+        node.body = [self.visit(statement) for statement in node.body]
         return node
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
@@ -153,10 +186,11 @@ class _Names(ast.NodeTransformer):
         elif literal in self.task.outputs:
             wanted = "target"
         else:
-            word = re.sub(r"\W+", "_", literal.lower()).strip("_")
+            word = re.sub(r"[^a-z0-9]+", "_", literal.lower()).strip("_")[:40]
             wanted = f"{word}_column" if word else "separator"
+            wanted = wanted if wanted.isidentifier() else f"the_{wanted}"
         name, number = wanted, 2
-        while name in self.found.values():
+        while name in self.taken or name in self.found.values():
             name, number = f"{wanted}_{number}", number + 1
         return name
 
@@ -201,11 +235,11 @@ def _guard(parameters: Sequence[Parameter], task: Task) -> list[str]:
         columns = [p.name for p in parameters if p.example in head]
         if source and columns:
             return [
-                f'    with open({source}, encoding="utf-8") as lines:',
-                "        head = lines.readline().strip()",
-                f"    given = {{{', '.join(f'{name!r}: {name}' for name in columns)}}}",
-                "    for name, column in given.items():",
-                "        if column not in head:",
-                '            raise SystemExit(f"{name}={column!r} is wrong; choose another of the columns {head}")',
+                f'with open({source}, encoding="utf-8") as lines:',
+                "    head = lines.readline().strip()",
+                f"given = {{{', '.join(f'{name!r}: {name}' for name in columns)}}}",
+                "for name, column in given.items():",
+                "    if column not in head:",
+                '        raise SystemExit(f"{name}={column!r} is wrong; choose another of the columns {head}")',
             ]
     return []

@@ -28,7 +28,7 @@ class UnseenGate:
     seed: int = 0
 
     async def check(self, candidate: Snapshot, base: Snapshot, patch: Patch, context: GateContext) -> Verdict:
-        tasks = self._concerned(candidate, base)
+        tasks = self._concerned(candidate, base, context.families)
         passed = 0
         costs: list[Cost] = []
         for done, task in enumerate(tasks):
@@ -46,7 +46,8 @@ class UnseenGate:
             cost=total(costs),
         )
 
-    def _concerned(self, candidate: Snapshot, base: Snapshot) -> Sequence[Task]:
-        """Tasks for which the agent is shown something that the patch changed."""
+    def _concerned(self, candidate: Snapshot, base: Snapshot, families: Sequence[str]) -> Sequence[Task]:
+        """Tasks of the patch's families for which the agent is shown something that the patch changed."""
         new = {skill.digest for skill in changed(candidate, base)}
-        return [t for t in self.tasks if new & {s.digest for s in self.provider.view(t, candidate).skills}]
+        meant = [t for t in self.tasks if not families or t.family in families]
+        return [t for t in meant if new & {s.digest for s in self.provider.view(t, candidate).skills}]
