@@ -77,7 +77,7 @@ class Distil:
             file = File(path=f"scripts/{function}.py", data=script.source.encode())
             call = script.call(f"skills/{name}/scripts")
             if await self._still_passes(call, name, file, task, context):
-                files, program = (file,), call
+                files, program = (file,), script.call(f"skills/{name}/scripts", blank=True)
         return Skill(
             name=name,
             description=description(task),
@@ -108,8 +108,8 @@ def body(task: Task, rules: Sequence[str], program: str, script: str | None) -> 
     if rules:
         parts.append("## House rules\n\n" + "\n".join(f"- {rule[:1].upper()}{rule[1:]}." for rule in rules) + "\n")
     told = (
-        f"[{script}]({script}) follows the house rules. Write exactly this program, with the names of the task at hand "
-        "in place of the ones here, and nothing else."
+        f"[{script}]({script}) follows the house rules. Answer with exactly this program; in place of each description "
+        "in capitals put the name that the task or the first lines of its files have for it."
         if script
         else "This program follows the house rules. Change its names to those of the task at hand, and nothing else."
     )

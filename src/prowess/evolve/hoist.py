@@ -7,6 +7,8 @@ output header which happens to equal an input column stays as it is.
 """
 
 import ast
+import csv
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,7 +22,7 @@ class Parameter:
     example: str
     """Its value in the task that the program was written for."""
     role: str
-    """For people and models: `the file to read`, `column, with values like POSTED`."""
+    """For people and models: `file to read`, `column with values like POSTED`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +33,14 @@ class Script:
     parameters: tuple[Parameter, ...]
     source: str
 
-    def call(self, folder: str) -> str:
-        """A program that runs the script from `folder` as the original program did."""
-        arguments = "".join(f"    {p.name}={p.example!r},  # {p.role}\n" for p in self.parameters)
+    def call(self, folder: str, blank: bool = False) -> str:
+        """A program that runs the script from `folder` as the original program did.
+
+        With `blank`, each argument says what belongs there instead: a form to fill in. A small model copies the names
+        of an example where it should look for its own; it does not copy a description.
+        """
+        given = {p.name: p.role.upper() if blank else p.example for p in self.parameters}
+        arguments = "".join(f"    {name}={json.dumps(value, ensure_ascii=False)},\n" for name, value in given.items())
         return (
             f'import sys\n\nsys.path.insert(0, "{folder}")\n'
             f"from {self.function} import {self.function}\n\n{self.function}(\n{arguments})\n"
@@ -134,6 +141,14 @@ class _Names(ast.NodeTransformer):
             and node.args
         ):
             node.args[0] = self._looked_up(node.args[0])
+        for keyword in node.keywords:
+            value = keyword.value
+            if (
+                keyword.arg in {"delimiter", "sep"}
+                and isinstance(value, ast.Constant)
+                and self._is_separator(value.value)
+            ):
+                keyword.value = self._parameter(str(value.value))
         return self.generic_visit(node)
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
@@ -151,6 +166,15 @@ class _Names(ast.NodeTransformer):
         word = re.compile(rf"(?<!\w){re.escape(literal)}(?!\w)")
         return bool(literal.strip() and word.search(self._text)) and not all(word.search(o) for o in self.others)
 
+    def _is_separator(self, literal: object) -> bool:
+        heads = [file.text.partition("\n")[0] for file in self.task.files]
+        return (
+            isinstance(literal, str)
+            and len(literal) == 1
+            and any(literal in head for head in heads)
+            and not all(literal in other for other in self.others)
+        )
+
     def _parameter(self, literal: str) -> ast.Name:
         if literal not in self.found:
             self.found[literal] = self._free(literal)
@@ -162,8 +186,8 @@ class _Names(ast.NodeTransformer):
         elif literal in self.task.outputs:
             wanted = "target"
         else:
-            wanted = re.sub(r"[^a-z0-9]+", "_", literal.lower()).strip("_")[:40]
-            wanted = f"{wanted or 'name'}_column"
+            word = re.sub(r"[^a-z0-9]+", "_", literal.lower()).strip("_")[:40]
+            wanted = f"{word or 'named'}_column" if re.search(r"\w", literal) else "separator"
             wanted = wanted if wanted.isidentifier() else f"the_{wanted}"
         name, number = wanted, 2
         while name in self.taken or name in self.found.values():
@@ -175,11 +199,13 @@ class _Names(ast.NodeTransformer):
 
     def _role(self, literal: str) -> str:
         if literal in self._inputs:
-            return "the file to read"
+            return "file to read"
         if literal in self.task.outputs:
-            return "the file to write"
+            return "file to write"
+        if not re.search(r"\w", literal):
+            return "character between fields of the file to read"
         example = _value_under(literal, self.task)
-        return f"the column that holds values like {example}" if example else "a name in the file"
+        return f"column with values like {example}" if example else f"name of the {literal} in the file"
 
 
 def _files(task: Task) -> str:
@@ -191,13 +217,16 @@ def _cells(line: str) -> list[str]:
 
 
 def _value_under(column: str, task: Task) -> str:
-    """A value of a column of a text table: the third row's, since first rows are often odd; empty for other files."""
+    """A value of a column of a text table, from its third row, since first rows are often odd; empty without one."""
     for file in task.files:
-        lines = file.text.splitlines()
-        if len(lines) > 3 and column in (head := _cells(lines[0])):
-            cells = _cells(lines[3])
-            if len(cells) == len(head):
-                return re.sub(r"[^\w .:/@-]", "", cells[head.index(column)])[:30]
+        lines = file.text.splitlines()[:4]
+        for separator in ",;\t|":
+            try:
+                rows = list(csv.reader(lines, delimiter=separator))
+            except csv.Error:
+                continue  # no table
+            if len(rows) > 3 and column in rows[0] and len(rows[3]) == len(rows[0]):
+                return re.sub(r"[^\w .,:/@-]", "", rows[3][rows[0].index(column)])[:30]
     return ""
 
 
