@@ -57,7 +57,7 @@ class PretendModel:
         return max(found, key=lambda t: sum(line in text for f in t.files for line in f.text.splitlines()[:3]))
 
     def _curation(self, request: Request) -> str:
-        """The curator's call: the human skill of the task's family, once."""
+        """The curator's call: a skill for the task's family, once, with a program that is right for this task."""
         text = request.messages[-1].content
         task = self._task(request)
         skill = SUITE.human_skill(task.family)
@@ -68,6 +68,6 @@ class PretendModel:
                 "operation": "insert",
                 "skill_name": skill.name,
                 "description": skill.description,
-                "content": skill.body,
+                "content": f"# {task.family}\n\n```python\n{SUITE.program(task)}```",
             }
         )

@@ -78,13 +78,26 @@ def test_budget_reached_is_exit_code_three(prowess, asked: dict[str, Any], monke
 
 def test_learn_makes_a_library_and_points_to_review(prowess, asked: dict[str, Any], tmp_path: Path) -> None:
     done = prowess("learn", "--from", tmp_path, "--library", tmp_path / "new")
-    assert done.code == 0 and "nothing was found" in done.err
+    assert done.code == 0 and "nothing new was found" in done.err
     assert asked["source"] == tmp_path and asked["library"].path == tmp_path / "new"
     assert asked["sessions"].path.name == "trajectories.db"
 
 
 def test_learn_shows_what_it_proposes(prowess, asked: dict[str, Any], library: Library) -> None:
     done = prowess("learn")
-    assert "Totals were rounded down" in done.out and "+- Round half up." in done.out
+    assert "Totals were rounded down" in done.out and "Void rows do not count." in done.out
+    assert "are out" in done.out and "(session-1, step 3)" in done.out
     assert "1 proposed; `prowess review`" in done.err and asked["source"] is None
     assert prowess("learn", "--json").data[0]["id"] == library.proposals()[0].id
+
+
+def test_learn_uses_the_embedded_model_only_where_it_is_named(
+    prowess, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prowess("learn")
+    assert asked["model"] == "none"
+    prowess("learn", "--model", "embedded")
+    assert asked["model"] == "embedded"
+    monkeypatch.setenv("PROWESS_MODEL", "openai:x")
+    prowess("learn")
+    assert asked["model"] == "openai:x"

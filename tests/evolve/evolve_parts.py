@@ -1,7 +1,7 @@
 """A weak model for the workbench, played by a script, and small plans to run it with.
 
 It behaves as a small model does: without a skill it writes a program by the rules of another office; with a skill in
-its prompt it copies the program there and puts in the names of the task at hand, right or wrong as the skill may be;
+its prompt it copies the program there with the names of the task at hand, right or wrong as the skill may be;
 asked for more programs at a temperature, as the search does, one in three is right.
 """
 
@@ -107,10 +107,18 @@ class WeakModel:
         return self._copied(skilled[0] + "\n", task) if skilled else self.unskilled(task)
 
     def _copied(self, program: str, task: Task) -> str:
-        """The skill's program, for the task at hand."""
+        """The skill's program, for the task at hand: a form filled in, or names of another task replaced."""
+        fields = re.findall(r"^    (\w+)=\".*\",$", program, re.MULTILINE)
         for seed in (EXAMPLE_SEED, *(t.seed for t in known_tasks(task.family))):
-            names = names_of(task.family, seed)
-            if all(repr(name)[1:-1] in program for name in (names["source"], names["target"])):
+            names, ours = names_of(task.family, seed), names_of(task.family, task.seed)
+            asked = {f"{purpose}_name": purpose for purpose in names}  # a person's form
+            asked |= {"source": "source", "source_2": "other", "target": "target"}
+            asked |= {f"{name}_column": purpose for purpose, name in names.items()}  # a learned one, from this task
+            if fields and set(fields) <= set(asked):
+                return re.sub(
+                    r"^    (\w+)=\".*\",$", lambda m: f"    {m[1]}={ours[asked[m[1]]]!r},", program, flags=re.M
+                )
+            if not fields and all(repr(name)[1:-1] in program for name in (names["source"], names["target"])):
                 return renamed(program, task.family, seed, task.seed)
         return program
 

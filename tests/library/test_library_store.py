@@ -397,3 +397,26 @@ def test_interpreter_caches_do_not_change_a_skill(library: Library) -> None:
     assert library.snapshot().digest == change.after and library.check() == []
     do(library, SetDescription(name="ledger", description="x"))
     assert library.log()[1].id == change.id
+
+
+def test_rejected_proposals_stay_known_with_their_reason(tmp_path: Path) -> None:
+    library = Library.open(tmp_path / "rejected", create=True)
+    skill = Skill(name="sums", description="Adds.", body="# Sums\n")
+    patch = Patch(base=library.snapshot().digest, operations=(CreateSkill(skill=skill),), reason="sums")
+    proposal = library.propose(patch, by="learn")
+    assert library.rejected() == []
+    library.reject(proposal.id, "too small")
+    assert [(p.id, why) for p, why in library.rejected()] == [(proposal.id, "too small")]
+    library.rebuild()
+    assert [p.id for p, _ in library.rejected()] == [proposal.id] and library.proposals() == []
+
+
+def test_a_lesson_is_found_by_the_beginning_of_its_id(tmp_path: Path) -> None:
+    library = Library.open(tmp_path / "lessons", create=True)
+    lesson = Lesson(kind="success", text="Sort first.", references=(Reference(trajectory="t"),))
+    skill = Skill(name="sums", description="Adds.", body="# Sums\n")
+    patch = Patch(base=library.snapshot().digest, operations=(CreateSkill(skill=skill),), reason="sums")
+    library.propose(patch, [lesson])
+    assert library.lesson(lesson.id[:8]) == lesson == library.lesson(lesson.id)
+    with pytest.raises(UserError):
+        library.lesson("zz")

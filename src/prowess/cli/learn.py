@@ -1,11 +1,20 @@
 """`prowess learn`: propose skills from sessions that really happened."""
 
+from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prowess.cli.options import Budget, Concurrency, Json, LibraryPath, ModelSpec, open_library
+from prowess.cli.options import Budget, Concurrency, Json, LibraryPath, open_library
+
+if TYPE_CHECKING:
+    from prowess.cli.screen import Screen
+    from prowess.evolve.parts import Event
+    from prowess.library import Proposal
+
+SHOWN = 5
+"""Lines of each proposal that are shown here; `prowess review` shows all."""
 
 
 def learn(
@@ -14,19 +23,28 @@ def learn(
         Path | None,
         typer.Option("--from", metavar="FOLDER", help="Sessions to read; by default all that were imported."),
     ] = None,
-    model: ModelSpec = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", "-m", metavar="MODEL",
+            help="Words the lines better: openai:NAME, anthropic:NAME, embedded, or none. By default the model of the "
+            "settings, but the embedded one only where it is named here: it is slow at this.",
+            show_default=False,
+        ),
+    ] = None,
     library: LibraryPath = None,
     concurrency: Concurrency = None,
     budget: Budget = None,
     json: Json = False,
-) -> None:
+) -> None:  # fmt: skip
     """Propose skills from real sessions.
 
-    Nothing is applied: `prowess review` decides on what is proposed.
+    Needs no model. Nothing is applied: `prowess review` decides on what is proposed. The same sessions
+    give nothing new, and what was refused stays refused.
     """
     import anyio
 
-    from prowess.cli import loop, views
+    from prowess.cli import loop
     from prowess.cli.places import trajectories
     from prowess.cli.progress import Waiting
     from prowess.cli.screen import Screen
@@ -34,26 +52,55 @@ def learn(
 
     screen, settings = Screen(json), load().settings
     limit = settings.budget_usd if budget is None else budget
+    usual = "none" if settings.model.partition(":")[0] == "embedded" else settings.model
     opened = open_library(library, create=True)
+    left: Counter[str] = Counter()
+    remarks: list[str] = []
     with trajectories() as store, Waiting(limit) as waiting:
+
+        def tell(event: "Event") -> None:
+            if why := event.data.get("why"):
+                left[why] += 1
+            if event.stage in ("refuse", "write"):
+                remarks.append(event.message)
+            waiting.tell(event)
+
         proposals = anyio.run(
             lambda: loop.learn()(
                 source=source,
                 sessions=store,
                 library=opened,
-                model=model or settings.model,
+                model=model or usual,
                 concurrency=concurrency or settings.concurrency,
                 budget_usd=limit,
-                report=waiting.tell,
+                report=tell,
             )
         )
     if json:
         screen.data(proposals)
-        return
-    for proposal in proposals:
-        views.proposal(screen, opened, proposal)
-        screen.line()
+    for proposal in () if json else proposals:
+        _show(screen, proposal)
+    for remark in remarks:
+        screen.note("not as hoped: ", remark)
+    for why, n in left.most_common():
+        screen.note(f"{n} kind{'s' * (n > 1)} of work left out: {why}")
     if proposals:
         screen.note(f"{len(proposals)} proposed; `prowess review` decides on them")
     else:
-        screen.note("nothing was found that a skill could help with")
+        screen.note("nothing new was found that a skill could help with")
+
+
+def _show(screen: "Screen", proposal: "Proposal") -> None:
+    """The proposal in brief: what is behind it, and its best supported lines, each with a quote."""
+    from prowess.cli import views
+    from prowess.cli.screen import BOLD, SOFT
+
+    screen.line((proposal.id[:8], BOLD), f"  {proposal.patch.reason}")
+    views.verdicts(screen, [v for v in proposal.verdicts if v.status != "pass"])
+    named = [lesson for lesson in proposal.lessons if lesson.kind != "memory"] or list(proposal.lessons)
+    best = sorted(named, key=lambda x: (x.kind != "cause", -len({r.trajectory for r in x.references})))[:SHOWN]
+    views.lessons(screen, [lesson.model_copy(update={"references": lesson.references[:1]}) for lesson in best])
+    if len(proposal.lessons) > len(best):
+        more = len(proposal.lessons) - len(best)
+        screen.line("    ", (f"and {more} more: `prowess show {proposal.id[:8]}`", SOFT))
+    screen.line()

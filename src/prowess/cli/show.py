@@ -131,23 +131,24 @@ def _by_id(screen: "Screen", library: "Library", id: str) -> None:
             "`prowess show` lists the skills, `prowess log` the changes, `prowess review` the proposals",
         ) from error
     if screen.json:
-        screen.data({"lesson": lesson, "changes": [c.id for c in library.changes_for_lesson(id)]})
+        screen.data({"lesson": lesson, "changes": [c.id for c in library.changes_for_lesson(lesson.id)]})
         return
     views.lessons(screen, [lesson])
-    for change in library.changes_for_lesson(id):
+    for change in library.changes_for_lesson(lesson.id):
         views.change(screen, change)
 
 
 def find_trajectory(id: str) -> "Trajectory | None":
-    """The trajectory of this id among those imported, then among those of runs below the present folder."""
+    """The trajectory whose id begins so among those imported, then of this very id among those of runs below the present folder."""
     from prowess.cli.outcome import STORE, load_trajectory
     from prowess.cli.places import trajectories
 
     imported = trajectories()
     if imported.path.is_file():
         with imported:
-            if id in imported:
-                return imported.get(id)
+            begun = [row.id for row in imported.find() if row.id.startswith(id)]
+            if len(begun) == 1 or id in begun:
+                return imported.get(id if id in begun else begun[0])
     for place in sorted({*Path().glob(f"*/{STORE}"), *Path().glob(f"runs/*/{STORE}")}):
         found = load_trajectory(place, id)
         if found is not None:

@@ -200,8 +200,9 @@ class Index:
         return {tree for (tree,) in self._db.execute("SELECT DISTINCT tree FROM versions WHERE tree IS NOT NULL")}
 
     def lesson(self, id: str) -> Lesson | None:
-        row = self._db.execute("SELECT body FROM lessons WHERE id = ?", (id,)).fetchone()
-        return Lesson.model_validate_json(row[0]) if row else None
+        """The one whose id begins with `id`; None where there is none, or several."""
+        rows = self._db.execute("SELECT body FROM lessons WHERE substr(id, 1, ?) = ? LIMIT 2", (len(id), id)).fetchall()
+        return Lesson.model_validate_json(rows[0][0]) if len(rows) == 1 else None
 
     def proposals(self) -> list[Proposal]:
         """Those that wait, oldest first."""
@@ -210,6 +211,11 @@ class Index:
             " (SELECT 1 FROM changes c WHERE c.patch_id = p.id AND c.number > p.number) ORDER BY number"
         )
         return [Proposal.model_validate_json(body) for (body,) in rows]
+
+    def rejected(self) -> list[tuple[Proposal, str]]:
+        """Those that a person refused, oldest first, each with the reason."""
+        rows = self._db.execute("SELECT body, rejected FROM proposals WHERE rejected IS NOT NULL ORDER BY number")
+        return [(Proposal.model_validate_json(body), reason) for body, reason in rows]
 
     def proposal(self, id: str) -> tuple[Proposal, str | None] | None:
         """A proposal, waiting or not, and the reason of its rejection; None in place of that when it has none."""

@@ -166,11 +166,11 @@ class Library:
         return patching.diff(self.at(a), self.at(b))
 
     def lesson(self, id: str) -> Lesson:
-        """Raises UserError for a lesson that no change or proposal carried."""
+        """The lesson whose id begins with `id`; UserError where no change or proposal carried it, or several begin so."""
         with self._store.reading(), self._store.index() as index:
             found = index.lesson(id)
         if found is None:
-            raise UserError(f"there is no lesson {id!r}", "`log` names the lessons of each change")
+            raise UserError(f"there is no lesson {id!r}", "write the whole id; `log` names the lessons of each change")
         return found
 
     def changes_for_lesson(self, id: str) -> list[Change]:
@@ -282,6 +282,11 @@ class Library:
         """Those that wait for a person, oldest first."""
         with self._store.reading(), self._store.index() as index:
             return index.proposals()
+
+    def rejected(self) -> list[tuple[Proposal, str]]:
+        """Those that a person refused, oldest first, each with the reason: what is not to be proposed again."""
+        with self._store.reading(), self._store.index() as index:
+            return index.rejected()
 
     def accept(self, id: str, *, by: str = "", allow_foreign: bool = False) -> Change:
         """Applies a waiting proposal; raises as `apply` does, and UserError when there is none or it was rejected."""
