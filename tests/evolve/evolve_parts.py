@@ -31,6 +31,8 @@ from prowess.suites.workbench.suite import EXAMPLE_SEED, FAMILIES
 
 SUITE = Workbench()
 SMALL = Plan("trace2skill", families=("ledger-totals",), evidence=5, gate=6, test=6, samples=6)
+FIELD = r"^    (\w+)=\".*\",$"
+"""An argument of the call in a skill."""
 SPLITS: tuple[Split, ...] = ("evidence", "gate", "test")
 
 
@@ -62,6 +64,11 @@ def renamed(program: str, family: str, seed: int, other: int) -> str:
     new = {names[purpose]: others[purpose] for purpose in names}
     literals = "|".join(re.escape(name) for name in sorted(new, key=len, reverse=True))
     return re.sub(rf"(['\"])({literals})\1", lambda m: f"{m[1]}{new[m[2]]}{m[1]}", program)
+
+
+def filled(form: str, values: dict[str, str]) -> str:
+    """A call whose arguments are descriptions, with these values in their place."""
+    return re.sub(FIELD, lambda field: f"    {field[1]}={values[field[1]]!r},", form, flags=re.MULTILINE)
 
 
 def fenced(program: str) -> str:
@@ -108,16 +115,14 @@ class WeakModel:
 
     def _copied(self, program: str, task: Task) -> str:
         """The skill's program, for the task at hand: a form filled in, or names of another task replaced."""
-        fields = re.findall(r"^    (\w+)=\".*\",$", program, re.MULTILINE)
+        fields = re.findall(FIELD, program, re.MULTILINE)
         for seed in (EXAMPLE_SEED, *(t.seed for t in known_tasks(task.family))):
-            names, ours = names_of(task.family, seed), names_of(task.family, task.seed)
+            names = names_of(task.family, seed)
             asked = {f"{purpose}_name": purpose for purpose in names}  # a person's form
             asked |= {"source": "source", "source_2": "other", "target": "target"}
             asked |= {f"{name}_column": purpose for purpose, name in names.items()}  # a learned one, from this task
             if fields and set(fields) <= set(asked):
-                return re.sub(
-                    r"^    (\w+)=\".*\",$", lambda m: f"    {m[1]}={ours[asked[m[1]]]!r},", program, flags=re.M
-                )
+                return filled(program, {name: names_of(task.family, task.seed)[asked[name]] for name in fields})
             if not fields and all(repr(name)[1:-1] in program for name in (names["source"], names["target"])):
                 return renamed(program, task.family, seed, task.seed)
         return program
