@@ -19,14 +19,12 @@ from prowess.library import Library
 
 PLAN = Plan(
     "trace2skill",
-    # chosen by measurement: families that the default model can learn on two cores (docs/demo.md)
-    families=("ledger-totals", "address-list"),
-    gate=9,
-    test=8,
-    samples=12,
+    families=("ledger-totals",),  # a family that the default model can learn on two cores: docs/demo.md
+    gate=12,
+    test=12,
 )
-SHORT = replace(PLAN, families=PLAN.families[:1], gate=6, test=4)
-"""For a continuous integration machine: one family, the fewest trials that can decide."""
+SHORT = replace(PLAN, gate=9, test=6)
+"""For a machine that builds: hardly more trials than can decide."""
 
 
 async def demo(
