@@ -21,7 +21,7 @@ from prowess.measure.stats.design import Design
 
 
 def recipe(setup: Setup) -> Recipe:
-    explored = setup.all_tasks("evidence", 1)
+    explored = setup.all_tasks("evidence", 2)  # the second is searched only where the first gave no program
     unseen = tuple(task for task in setup.all_tasks("evidence", setup.evidence) if task not in explored)
     provider = BestMatches()
     return Recipe(
