@@ -139,7 +139,7 @@ def _by_id(screen: "Screen", library: "Library", id: str) -> None:
 
 
 def find_trajectory(id: str) -> "Trajectory | None":
-    """The trajectory whose id begins so among those imported, then of this very id among those of runs below the present folder."""
+    """The imported trajectory whose id begins so; else that of this very id among runs below the present folder."""
     from prowess.cli.outcome import STORE, load_trajectory
     from prowess.cli.places import trajectories
 
