@@ -20,7 +20,7 @@ RECORD = RunRecord(
 
 class Event:
     stage, message = "explore", "one task"
-    data: dict[str, Any] = {"done": 1, "total": 2}  # noqa: RUF012
+    data: dict[str, Any] = {"done": 1, "total": 2}
 
 
 @pytest.fixture

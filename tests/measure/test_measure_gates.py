@@ -82,6 +82,15 @@ def test_tasks_that_the_patch_does_not_concern_cost_nothing() -> None:
     assert verdict.status == "pass" and {int(id.rsplit("/", 1)[-1]) % 2 for id, _, _ in agent.runs} == {0}
 
 
+def test_a_patch_is_tried_on_the_families_that_it_is_meant_for() -> None:
+    """The provider shows the skill on both families; the one it is not for would dilute its proof."""
+    other = tuple(task(100 + n, family="cards") for n in range(20))
+    agent = DiceAgent(base=0)
+    ctx = GateContext(bench(agent), families=("dice",))
+    (verdict,) = judge([TrialsGate((*other, *tasks(10)), ShowAll())], skill("good", 100), ctx)
+    assert verdict.status == "pass" and {run[0].split("/")[0] for run in agent.runs} == {"dice"}
+
+
 def test_too_few_pairs_fail_before_any_is_paid() -> None:
     agent = DiceAgent()
     (verdict,) = judge([trials(5, seeds=(0,))], skill("helper", 75), context(agent))

@@ -24,7 +24,11 @@ PROGRAM = ".program.py"
 SYSTEM = "You write one Python 3.11 program per task. Answer with a single ```python block and nothing else."
 SKILLS = "Skills, proven on such tasks. Where one fits, follow it to the letter and adapt its code."
 ASK = "To read a skill before you write, answer only: load_skill NAME"
+REMINDER = "Does the skill {} fit? Then answer with its program, changed only where the names of this task differ."
 INSTRUCTIONS = "Use the standard library or openpyxl. Read and write files in the current folder."
+END_OF_PROGRAM = "```\n"
+"""Where answers are stopped: small models go on to explain what they wrote. An opening fence names its language."""
+RETRY_TEMPERATURE = 0.7
 NO_PROGRAM = "Your answer held no Python program. Answer with one complete ```python block."
 _ASKED = re.compile(r"^\W*load_skill\W+([\w-]+)", re.MULTILINE)
 _FEEDBACK = 700
@@ -118,8 +122,15 @@ def messages_for(task: Task, view: View) -> tuple[Message, ...]:
     files = f"\nFiles:\n{looks}" if looks else ""
     return (
         Message(role="system", content=system),
-        Message(role="user", content=f"{INSTRUCTIONS}\n{task.prompt.strip()}{answer}{files}"),
+        Message(role="user", content=f"{INSTRUCTIONS}\n{task.prompt.strip()}{answer}{files}{_reminder(view)}"),
     )
+
+
+def _reminder(view: View) -> str:
+    """The last words before the answer; a small model forgets a skill that stands far above the task."""
+    if not view.skills or view.disclosure != "preload":
+        return ""
+    return f"\n\n{REMINDER.format(' or '.join(skill.name for skill in view.skills))}"
 
 
 class CodeAgent:
@@ -148,23 +159,41 @@ class CodeAgent:
 
     @property
     def name(self) -> str:
-        settings = [SYSTEM, SKILLS, ASK, INSTRUCTIONS, NO_PROGRAM, self.limits]
+        settings = [
+            SYSTEM,
+            SKILLS,
+            ASK,
+            REMINDER,
+            INSTRUCTIONS,
+            NO_PROGRAM,
+            END_OF_PROGRAM,
+            RETRY_TEMPERATURE,
+            self.limits,
+        ]
         return (
             f"code/1 attempts={self.attempts} tokens={self.max_tokens} temperature={self.temperature} "
             f"texts={digest(settings)[:8]} model={self.model.name}"
         )
 
     async def attempt(
-        self, task: Task, messages: tuple[Message, ...], seed: int, skills: tuple[Skill, ...] = ()
+        self, task: Task, messages: tuple[Message, ...], seed: int, skills: tuple[Skill, ...] = (), again: bool = False
     ) -> Attempt:
         """One answer to `messages`, taken apart and run beside the files of `skills`.
+
+        `again` says that an answer failed before: a greedy second answer would repeat it, so this one is sampled.
 
         Raises:
             ModelError: no usable answer came.
             SandboxError: the sandbox failed.
             BudgetExceeded: a limit was reached.
         """
-        request = Request(messages=messages, max_tokens=self.max_tokens, temperature=self.temperature, seed=seed)
+        request = Request(
+            messages=messages,
+            max_tokens=self.max_tokens,
+            temperature=max(self.temperature, RETRY_TEMPERATURE) if again else self.temperature,
+            seed=seed,
+            stop=(END_OF_PROGRAM,),
+        )
         response = await self.model.complete(request)
         program = extract_program(response.text)
         if program is None:
@@ -186,7 +215,7 @@ class CodeAgent:
         try:
             while tries < self.attempts:
                 at_hand = tuple(s for s in view.skills if s.name in loaded)
-                done = await self.attempt(task, messages, seed, at_hand)
+                done = await self.attempt(task, messages, seed, at_hand, again=tries > 0)
                 asked = self._asked(done, view, loaded)
                 if asked is None:
                     tries += 1

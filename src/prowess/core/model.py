@@ -1,8 +1,8 @@
 """What is said to a model and what comes back. The clients live in `prowess.agents.models`."""
 
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
-from pydantic import JsonValue
+from pydantic import AfterValidator, JsonValue
 
 from prowess.core.base import Frozen, digest
 from prowess.core.cost import Cost
@@ -50,10 +50,19 @@ class Request(Frozen):
         return digest(self)
 
 
+def storable(text: str) -> str:
+    """`text` with halves of surrogate pairs replaced: JSON may hold them, but UTF-8 and so our files may not."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
 class Response(Frozen):
     """What the model said, and what it cost."""
 
-    text: str
+    text: Annotated[str, AfterValidator(storable)]
     tool_calls: tuple[ToolCall, ...] = ()
     finish_reason: Literal["stop", "length", "tool_calls", "refusal"] = "stop"
     model: str

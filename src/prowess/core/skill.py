@@ -1,5 +1,7 @@
 """Skills and snapshots of them, as plain data. Reading and writing folders is the library's work."""
 
+from itertools import pairwise
+
 from prowess.core.base import Frozen, digest
 from prowess.core.errors import UserError
 from prowess.core.task import File
@@ -48,7 +50,7 @@ class Snapshot(Frozen):
             UserError: two skills share a name.
         """
         ordered = tuple(sorted(skills, key=lambda s: s.name))
-        for left, right in zip(ordered, ordered[1:], strict=False):
+        for left, right in pairwise(ordered):
             if left.name == right.name:
                 raise UserError(f"two skills are named {left.name!r}", "rename one of them")
         return cls(skills=ordered)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from prowess.agents.models.structured import ask
+from prowess.agents.models.meter import Meter, Metered
+from prowess.agents.models.structured import Unreadable, ask
 from prowess.agents.prompting import cut, preload
 from prowess.core.base import Frozen, digest
 from prowess.core.errors import ModelError
@@ -44,7 +45,7 @@ class Transcript:
     def _lesson(self, episode: Episode) -> Lesson:
         task, trajectory = episode
         last = len(trajectory.steps) - 1
-        said = cut(trajectory.steps[last].message, self.characters)
+        said = cut(trajectory.steps[last].message, self.characters) if trajectory.steps else "nothing"
         score = trajectory.score
         wrong = "\n".join(f"- {c.message}" for c in score.failures) if score else ""
         outcome = "It passed." if trajectory.passed else f"It failed:\n{wrong}"
@@ -75,7 +76,7 @@ class Curator:
                 seed=context.seed,
             )
             try:
-                curation = await ask(context.model, request, Curation)
+                curation = await self._curation(request, context)
                 operations = operations_of(curation, library)
             except (ModelError, ValueError) as error:
                 context.tell("propose", f"the curator's answer was unusable: {error}", unusable=True)
@@ -94,6 +95,21 @@ class Curator:
                     )
                 )
         return tuple(patches)
+
+    async def _curation(self, request: Request, context: Context) -> Curation:
+        """The curator's call, stored with what it cost; one that cannot be read costs too."""
+        key = digest(["curate/1", request.digest, context.model.name])
+        stored = context.store.get("curation", key)
+        if stored is not None:
+            return Curation.model_validate_json(stored)
+        model = Metered(context.model, Meter())
+        try:
+            curation = await ask(model, request, Curation)
+        except Unreadable as error:
+            context.store.put("unreadable", key, error.raw.encode(), model.spent)
+            raise
+        context.store.put("curation", key, curation.model_dump_json().encode(), model.spent)
+        return curation
 
 
 def operations_of(curation: Curation, library: Snapshot) -> tuple[Operation, ...]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from prowess.agents.code import problem_of, run_program
 from prowess.agents.sandbox import Sandbox
+from prowess.core.errors import SandboxError
 from prowess.core.lesson import Lesson
 from prowess.core.patch import CreateSkill, DeleteSkill, Patch
 from prowess.core.skill import Skill, Snapshot
@@ -36,7 +37,11 @@ class Distil:
                 continue
             causes = [other for other in lessons if other.kind == "cause" and other.family == lesson.family]
             task = self._task_of(lesson, context)
-            skill = await self._skill(lesson, causes, task, context)
+            try:
+                skill = await self._skill(lesson, causes, task, context)
+            except SandboxError as error:
+                context.tell("propose", f"no skill from {task.id}: {error}", missing=True)
+                continue
             context.tell("propose", f"skill {skill.name} from a program that passed {task.id}", skill=skill.name)
             patches.append(
                 Patch(
@@ -72,7 +77,7 @@ class Distil:
             file = File(path=f"scripts/{function}.py", data=script.source.encode())
             call = script.call(f"skills/{name}/scripts")
             if await self._still_passes(call, name, file, task, context):
-                files, program = (file,), call
+                files, program = (file,), script.call(f"skills/{name}/scripts", blank=True)
         return Skill(
             name=name,
             description=description(task),
@@ -103,8 +108,8 @@ def body(task: Task, rules: Sequence[str], program: str, script: str | None) -> 
     if rules:
         parts.append("## House rules\n\n" + "\n".join(f"- {rule[:1].upper()}{rule[1:]}." for rule in rules) + "\n")
     told = (
-        f"[{script}]({script}) follows the house rules. Write exactly this program, with the names of the task at hand "
-        "in place of the ones here, and nothing else."
+        f"[{script}]({script}) follows the house rules. Answer with exactly this program; in place of each description "
+        "in capitals put the name that the task or the first lines of its files have for it."
         if script
         else "This program follows the house rules. Change its names to those of the task at hand, and nothing else."
     )

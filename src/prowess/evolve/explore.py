@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 
 from pydantic import TypeAdapter
 
-from prowess.agents.code import messages_for, problem_of, run_program
-from prowess.agents.prompting import extract_program
+from prowess.agents.code import END_OF_PROGRAM, messages_for, problem_of, run_program
+from prowess.agents.preview import preview
+from prowess.agents.prompting import cut, extract_program
 from prowess.agents.sandbox import Sandbox
 from prowess.core.base import digest
 from prowess.core.cost import total
-from prowess.core.errors import ModelError
+from prowess.core.errors import BoundaryError, ModelError
 from prowess.core.lesson import Lesson, Reference
 from prowess.core.model import Message, Request
 from prowess.core.skill import Snapshot
@@ -28,18 +29,20 @@ from prowess.core.trajectory import Observation, Step, Trajectory
 from prowess.core.view import View
 from prowess.evolve.parts import Context, Episode
 
+FAILURES = 3
+"""Failures of model or sandbox that end a search: what is down will not come back for the next sample."""
 SYSTEM = "You are a careful Python programmer. Answer with the whole program in one ```python block and nothing else."
 _RULES = TypeAdapter(list[tuple[str, str, int]])
 EXAMPLE = (
-    """`loans_may.csv` lists the books that a library lent. Count the days per `reader` and write one line per reader to \
-`fines_may.csv`.
+    """`loans_may.csv` lists the books that a library lent. Count the days per `reader` and write one line per \
+reader to `fines_may.csv`.
 
 Rules, each of which the program must follow:
 - rows whose kind is STAFF must not be counted; all others are
 - days above 30 count double
 - the first line must be exactly 'reader|days|fine'
 - fields must be separated by pipes ('|')
-- the fine is 0.15 per day, with three decimals after a decimal comma
+- the fine is 0.15 per day, written with three decimals and a comma instead of the decimal point
 - lines must be ordered by days, largest first; equal days by reader
 
 Files:
@@ -68,7 +71,7 @@ with open("fines_may.csv", "w", encoding="utf-8") as out:
     # the first line, fields separated by pipes
     out.write("reader|days|fine\\n")
     for reader, days in lines:
-        # the fine is 0.15 per day, with three decimals after a decimal comma
+        # the fine is 0.15 per day, written with three decimals and a comma instead of the decimal point
         fine = f"{days * 0.15:.3f}".replace(".", ",")
         out.write(f"{reader}|{days}|{fine}\\n")
 ```""",
@@ -84,6 +87,8 @@ class Tried:
     score: Score
     problem: str | None
     """Why it did not run to its end; None when it did."""
+    output: str
+    """The first lines of what it wrote."""
 
     @property
     def fitness(self) -> tuple[float, float]:
@@ -113,7 +118,11 @@ class Explore:
         for task, trajectory in episodes:
             if passed.get(task.family, 0) >= self.programs or trajectory.status == "missing":
                 continue
-            search = await self._search(task, trajectory, library, context)
+            try:
+                search = await self._search(task, trajectory, library, context)
+            except BoundaryError as error:
+                context.tell("explore", f"{task.id}: not searched, {error}", task=task.id, missing=True)
+                continue
             lessons = _lessons(task, search, trajectory)
             passed[task.family] = passed.get(task.family, 0) + bool(search.passed)
             found += lessons
@@ -127,6 +136,9 @@ class Explore:
             return Trajectory.model_validate_json(stored)
         search = _Search(self, task, context, random.Random(f"{context.seed}/{task.id}"))
         trajectory = await search.run(start, key, library)
+        if search.failures and not trajectory.passed:
+            # a search that lacked answers says little; the next sitting makes it again, with the answers that it had
+            raise ModelError(f"{search.failures} of its programs could not be had: {search.said}", retryable=True)
         context.store.put("exploration", key, trajectory.model_dump_json().encode(), trajectory.cost)
         return trajectory
 
@@ -143,22 +155,25 @@ class _Search:
     rules: dict[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
     """Name of each rule that a program broke, with its words and the step that showed it."""
     seen: dict[str, Tried] = field(default_factory=dict[str, Tried])
+    failures: int = 0
+    """Programs that could not be had, since the model or the sandbox failed."""
+    said: str = ""
+    """What failed last."""
 
     async def run(self, start: Trajectory, key: str, library: Snapshot) -> Trajectory:
         best = await self._start(start)
         sample = 0
-        while not best.score.passed and sample < self.settings.samples:
+        while not best.score.passed and sample < self.settings.samples and self.failures < FAILURES:
             sample += 1
-            # a program that breaks several rules is better written anew now that they are known than mended rule by rule
-            fresh = best.problem is not None or len(best.score.failures) > 2 or sample % 4 == 0
+            # with several rules broken, writing anew by all that are known gets further than mending one by one
+            fresh = best.problem is not None or len(best.score.failures) > 2 or sample % 2 == 0
             prompt = self._fresh() if fresh else self._change(best)
             tried = await self._sample(prompt, sample)
             if tried is not None and tried.fitness > best.fitness:
                 best = tried
             self.context.tell(
                 "explore",
-                f"{self.task.id}: program {sample} of at most {self.settings.samples}, "
-                f"best passes {_share(best.score)} checks",
+                f"{self.task.id}: program {sample} of at most {self.settings.samples}, {_state(best.score)}",
                 task=self.task.id,
                 sample=sample,
                 value=best.score.value,
@@ -206,8 +221,8 @@ class _Search:
         """One requirement, the program, and nothing else: the shortest prompt that a small model can act on."""
         check = self.draw.choice(best.score.failures)
         told = (
-            f"```python\n{best.program}```\n\nRequirement: {check.message}\n"
-            "The program does not meet it. Change the program so that it does and keep everything else."
+            f"```python\n{best.program}```\n\nIts output begins:\n{best.output}\n\nRequirement: {check.message}\n"
+            "The output does not meet it. Change the program so that it does and keep everything else."
         )
         return (Message(role="system", content=SYSTEM), Message(role="user", content=told))
 
@@ -217,14 +232,16 @@ class _Search:
             max_tokens=self.settings.max_tokens,
             temperature=self.settings.temperature,
             seed=self.context.seed * 1000 + sample,
+            stop=(END_OF_PROGRAM,),
         )
         try:
             response = await self.context.model.complete(request)
-        except ModelError as error:
-            self.steps.append(Step(source="system", message=f"no answer: {error}"))
+            program = extract_program(response.text)
+            tried = await self._try(program) if program is not None else None
+        except BoundaryError as error:
+            self.failures, self.said = self.failures + 1, str(error)
+            self.steps.append(Step(source="system", message=f"nothing came back: {error}"))
             return None
-        program = extract_program(response.text)
-        tried = await self._try(program) if program is not None else None
         said = _said(tried) if tried is not None else "the answer held no program"
         self.steps += [
             Step(source="user", message=messages[-1].content),
@@ -242,7 +259,10 @@ class _Search:
         if program not in self.seen:
             result = await run_program(program, self.task, self.settings.sandbox)
             score = self.context.suite.check(self.task, result.files, result.stdout.strip())
-            tried = Tried(program, score, problem_of(self.task, result))
+            looks = preview(tuple(f for f in result.files if f.path in self.task.outputs), 240)
+            tried = Tried(
+                program, score, problem_of(self.task, result), looks or cut(result.stdout, 240, keep_end=False)
+            )
             self.seen[program] = tried
             if tried.problem is None:
                 for check in score.failures:
@@ -287,5 +307,8 @@ def _said(tried: Tried) -> str:
     return "\n".join(f"- {check.name}: {check.message}" for check in tried.score.failures)
 
 
-def _share(score: Score) -> str:
-    return f"{sum(c.passed for c in score.checks)} of {len(score.checks)}"
+def _state(score: Score) -> str:
+    names = ", ".join(check.name for check in score.failures)
+    return f"best passes {sum(c.passed for c in score.checks)} of {len(score.checks)} checks" + (
+        f", not yet {names}" if names else ""
+    )

@@ -7,6 +7,8 @@ output header which happens to equal an input column stays as it is.
 """
 
 import ast
+import csv
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,7 +22,7 @@ class Parameter:
     example: str
     """Its value in the task that the program was written for."""
     role: str
-    """For people and models: `the file to read`, `column, with values like POSTED`."""
+    """For people and models: `file to read`, `column with values like POSTED`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +33,14 @@ class Script:
     parameters: tuple[Parameter, ...]
     source: str
 
-    def call(self, folder: str) -> str:
-        """A program that runs the script from `folder` as the original program did."""
-        arguments = "".join(f"    {p.name}={p.example!r},  # {p.role}\n" for p in self.parameters)
+    def call(self, folder: str, blank: bool = False) -> str:
+        """A program that runs the script from `folder` as the original program did.
+
+        With `blank`, each argument says what belongs there instead: a form to fill in. A small model copies the names
+        of an example where it should look for its own; it does not copy a description.
+        """
+        given = {p.name: p.role.upper() if blank else p.example for p in self.parameters}
+        arguments = "".join(f"    {name}={json.dumps(value, ensure_ascii=False)},\n" for name, value in given.items())
         return (
             f'import sys\n\nsys.path.insert(0, "{folder}")\n'
             f"from {self.function} import {self.function}\n\n{self.function}(\n{arguments})\n"
@@ -50,23 +57,38 @@ def hoist(program: str, function: str, task: Task, siblings: Sequence[Task]) -> 
         siblings: Other tasks of the family, at least one.
     """
     try:
-        tree = ast.parse(program)
-    except (SyntaxError, ValueError, RecursionError):
-        return None
+        return _hoist(ast.parse(program), program, function, task, siblings)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None  # no Python, or nested too deeply to be looked at
+
+
+def _hoist(tree: ast.Module, program: str, function: str, task: Task, siblings: Sequence[Task]) -> Script | None:
     outer = [n for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)]
     inner = [n for n in tree.body if not isinstance(n, ast.Import | ast.ImportFrom)]
     if not inner or any(isinstance(n, ast.Global) for n in ast.walk(tree)) or "sys.argv" in program:
         return None
-    finder = _Names(task, [_files(sibling) for sibling in siblings])
-    body = [ast.fix_missing_locations(finder.visit(node)) for node in inner]
+    finder = _Names(task, [_files(sibling) for sibling in siblings], _taken(tree))
+    body = [finder.visit(node) for node in inner]
     parameters = finder.parameters()
     if not parameters:
         return None
-    lines = [ast.unparse(node) for node in outer]
-    lines += ["", "", f"def {function}({', '.join(p.name for p in parameters)}):"]
-    lines += _guard(parameters, task)
-    lines += [f"    {line}" if line else "" for node in body for line in ast.unparse(node).splitlines()]
-    return Script(function, parameters, "\n".join(lines).lstrip("\n") + "\n")
+    arguments = ast.arguments([], [ast.arg(p.name) for p in parameters], kwonlyargs=[], kw_defaults=[], defaults=[])
+    guard = ast.parse("\n".join(_guard(parameters, task))).body
+    main = ast.FunctionDef(function, arguments, [*guard, *body], decorator_list=[])
+    parts = ["\n".join(ast.unparse(node) for node in outer), ast.unparse(ast.fix_missing_locations(main))]
+    source = "\n\n\n".join(part for part in parts if part) + "\n"
+    ast.parse(source)
+    return Script(function, parameters, source)
+
+
+def _taken(tree: ast.AST) -> set[str]:
+    """Names that the program uses, which no parameter may have."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.keyword):
+            words = (getattr(node, name, None) for name in ("id", "arg", "name", "asname", "rest"))
+            found |= {word for word in words if isinstance(word, str)}
+    return found
 
 
 @dataclass(slots=True)
@@ -75,16 +97,34 @@ class _Names(ast.NodeTransformer):
 
     task: Task
     others: list[str]
+    taken: set[str]
     found: dict[str, str] = field(default_factory=dict[str, str])
     """Literal → parameter."""
 
     def __post_init__(self) -> None:
         self._text = _files(self.task)
         self._inputs = [f.path for f in self.task.files]
+        self._paths = {*self._inputs, *self.task.outputs}
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        if isinstance(node.value, str) and node.value in {*self._inputs, *self.task.outputs}:
+        if isinstance(node.value, str) and node.value in self._paths:
             return self._parameter(node.value)
+        return node
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
+        parts: list[ast.expr] = []
+        for part in node.values:
+            new = self.visit(part)
+            parts.append(ast.FormattedValue(new, conversion=-1) if isinstance(new, ast.Name) else new)
+        node.values = parts
+        return node
+
+    def visit_match_case(self, node: ast.match_case) -> ast.AST:
+        # a parameter in a pattern would not be compared with but assigned to
+        if any(isinstance(part, ast.Constant) and part.value in self._paths for part in ast.walk(node.pattern)):
+            raise ValueError("a name of the task stands in a pattern")
+        node.guard = self.visit(node.guard) if node.guard else None
+        node.body = [self.visit(statement) for statement in node.body]
         return node
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
@@ -101,6 +141,14 @@ class _Names(ast.NodeTransformer):
             and node.args
         ):
             node.args[0] = self._looked_up(node.args[0])
+        for keyword in node.keywords:
+            value = keyword.value
+            if (
+                keyword.arg in {"delimiter", "sep"}
+                and isinstance(value, ast.Constant)
+                and self._is_separator(value.value)
+            ):
+                keyword.value = self._parameter(str(value.value))
         return self.generic_visit(node)
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
@@ -118,6 +166,15 @@ class _Names(ast.NodeTransformer):
         word = re.compile(rf"(?<!\w){re.escape(literal)}(?!\w)")
         return bool(literal.strip() and word.search(self._text)) and not all(word.search(o) for o in self.others)
 
+    def _is_separator(self, literal: object) -> bool:
+        heads = [file.text.partition("\n")[0] for file in self.task.files]
+        return (
+            isinstance(literal, str)
+            and len(literal) == 1
+            and any(literal in head for head in heads)
+            and not all(literal in other for other in self.others)
+        )
+
     def _parameter(self, literal: str) -> ast.Name:
         if literal not in self.found:
             self.found[literal] = self._free(literal)
@@ -129,10 +186,11 @@ class _Names(ast.NodeTransformer):
         elif literal in self.task.outputs:
             wanted = "target"
         else:
-            wanted = re.sub(r"\W+", "_", literal.lower()).strip("_") or "name"
-            wanted = f"{wanted}_column"
+            word = re.sub(r"[^a-z0-9]+", "_", literal.lower()).strip("_")[:40]
+            wanted = f"{word}_column" if word else "separator"
+            wanted = wanted if wanted.isidentifier() else f"the_{wanted}"
         name, number = wanted, 2
-        while name in self.found.values():
+        while name in self.taken or name in self.found.values():
             name, number = f"{wanted}_{number}", number + 1
         return name
 
@@ -141,11 +199,13 @@ class _Names(ast.NodeTransformer):
 
     def _role(self, literal: str) -> str:
         if literal in self._inputs:
-            return "the file to read"
+            return "file to read"
         if literal in self.task.outputs:
-            return "the file to write"
+            return "file to write"
+        if not re.search(r"\w", literal):
+            return "character between fields of the file to read"
         example = _value_under(literal, self.task)
-        return f"the column that holds values like {example}" if example else "a name in the file"
+        return f"column with values like {example}" if example else f"name of the {literal} in the file"
 
 
 def _files(task: Task) -> str:
@@ -157,13 +217,13 @@ def _cells(line: str) -> list[str]:
 
 
 def _value_under(column: str, task: Task) -> str:
-    """A value of a column of a text table: the third row's, since first rows are often odd; empty for other files."""
+    """A value of a column of a text table, from its third row, since first rows are often odd; empty without one."""
     for file in task.files:
-        lines = file.text.splitlines()
-        if len(lines) > 3 and column in (head := _cells(lines[0])):
-            cells = _cells(lines[3])
-            if len(cells) == len(head):
-                return re.sub(r"[^\w .:/@-]", "", cells[head.index(column)])[:30]
+        lines = file.text.splitlines()[:4]
+        for separator in ",;\t|":
+            rows = list(csv.reader(lines, delimiter=separator))
+            if len(rows) > 3 and column in rows[0] and len(rows[3]) == len(rows[0]):
+                return re.sub(r"[^\w .,:/@-]", "", rows[3][rows[0].index(column)])[:30]
     return ""
 
 
@@ -175,10 +235,11 @@ def _guard(parameters: Sequence[Parameter], task: Task) -> list[str]:
         columns = [p.name for p in parameters if p.example in head]
         if source and columns:
             return [
-                f'    with open({source}, encoding="utf-8") as lines:',
-                "        head = lines.readline().strip()",
-                f"    missing = [name for name in ({', '.join(columns)},) if name not in head]",
-                "    if missing:",
-                f'        raise SystemExit(f"{{{source}}} has no column {{missing}}; its columns are: {{head}}")',
+                f'with open({source}, encoding="utf-8") as lines:',
+                "    head = lines.readline().strip()",
+                f"given = {{{', '.join(f'{name!r}: {name}' for name in columns)}}}",
+                "for name, column in given.items():",
+                "    if column not in head:",
+                '        raise SystemExit(f"{name}={column!r} is wrong; choose another of the columns {head}")',
             ]
     return []

@@ -7,14 +7,15 @@ again after a stop replays the finished stages and goes on from there. `docs/des
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from prowess.agents.executor import LocalExecutor
 from prowess.core.cost import total
-from prowess.core.lesson import Lesson
-from prowess.core.patch import Patch
 from prowess.core.errors import PatchConflict
 from prowess.core.evidence import Verdict
+from prowess.core.lesson import Lesson
+from prowess.core.patch import Patch
 from prowess.core.skill import Snapshot
 from prowess.core.task import Task
 from prowess.evolve.parts import Context, Episode, Recipe
@@ -102,10 +103,11 @@ async def _decide(
 ) -> tuple[Decision, Snapshot]:
     """Pass one patch through the gates. A patch made against an older snapshot of the round is rebased first."""
     behind = tuple(lesson for lesson in lessons if lesson.id in patch.lessons)
+    families = tuple(dict.fromkeys(lesson.family for lesson in behind if lesson.family is not None))
     try:
         patch = rebase(patch, library, base).patch
         candidate = apply(patch, library)
-        verdicts = await cascade(recipe.gates, candidate, library, patch, gates)
+        verdicts = await cascade(recipe.gates, candidate, library, patch, replace(gates, families=families))
     except PatchConflict as conflict:
         candidate = library
         verdicts = (Verdict(gate="fits", status="fail", note=conflict.message),)

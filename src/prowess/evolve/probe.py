@@ -1,9 +1,9 @@
 """A cheap gate before the dear one: does the patch work on unseen tasks at all?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from prowess.core.cost import total
+from prowess.core.cost import Cost, total
 from prowess.core.evidence import Verdict
 from prowess.core.patch import Patch
 from prowess.core.skill import Snapshot
@@ -23,13 +23,14 @@ class UnseenGate:
 
     tasks: tuple[Task, ...]
     need: int = 3
-    provider: Provider = BestMatches()
+    provider: Provider = field(default_factory=BestMatches)
     name: str = "unseen"
     seed: int = 0
 
     async def check(self, candidate: Snapshot, base: Snapshot, patch: Patch, context: GateContext) -> Verdict:
-        tasks = self._concerned(candidate, base)
-        passed, costs = 0, []
+        tasks = self._concerned(candidate, base, context.families)
+        passed = 0
+        costs: list[Cost] = []
         for done, task in enumerate(tasks):
             if passed >= self.need or passed + len(tasks) - done < self.need:
                 break
@@ -45,7 +46,8 @@ class UnseenGate:
             cost=total(costs),
         )
 
-    def _concerned(self, candidate: Snapshot, base: Snapshot) -> Sequence[Task]:
-        """Tasks for which the agent is shown something that the patch changed."""
+    def _concerned(self, candidate: Snapshot, base: Snapshot, families: Sequence[str]) -> Sequence[Task]:
+        """Tasks of the patch's families for which the agent is shown something that the patch changed."""
         new = {skill.digest for skill in changed(candidate, base)}
-        return [t for t in self.tasks if new & {s.digest for s in self.provider.view(t, candidate).skills}]
+        meant = [t for t in self.tasks if not families or t.family in families]
+        return [t for t in meant if new & {s.digest for s in self.provider.view(t, candidate).skills}]

@@ -1,10 +1,19 @@
 """What an agent is shown of the library for a task."""
 
+from collections import deque
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from prowess.core.skill import Skill, Snapshot
 from prowess.core.task import Task
 from prowess.core.view import View
+
+if TYPE_CHECKING:
+    from prowess.search.lexical import LexicalIndex
+
+
+_recent: "deque[tuple[Snapshot, str, LexicalIndex]]" = deque(maxlen=4)
+"""Snapshots that were searched last, with digest and index: trials search the same few again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +34,10 @@ class BestMatches:
     k: int = 1
 
     def view(self, task: Task, library: Snapshot) -> View:
-        from prowess.search.lexical import search
-
-        hits = search(library, task.prompt, self.k)
+        digest, index = _searchable(library)
+        hits = index.search(task.prompt, self.k)
         skills = tuple(skill for hit in hits if (skill := library.get(hit.name)) is not None)
-        return View(snapshot=library.digest, skills=skills)
+        return View(snapshot=digest, skills=skills)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +48,15 @@ class Always:
 
     def view(self, task: Task, library: Snapshot) -> View:
         return View(snapshot=library.digest, skills=(self.skill,))
+
+
+def _searchable(library: Snapshot) -> "tuple[str, LexicalIndex]":
+    """Digest and index of `library`; both take time that grows with its text."""
+    from prowess.search.lexical import LexicalIndex
+
+    for known, digest, index in tuple(_recent):
+        if known is library:
+            return digest, index
+    made = (library, library.digest, LexicalIndex(library))
+    _recent.append(made)
+    return made[1:]

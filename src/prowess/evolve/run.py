@@ -5,10 +5,8 @@ trials, searches and model answers are found there, and accepted patches are app
 """
 
 import platform
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from prowess.agents.code import CodeAgent
@@ -26,6 +24,7 @@ from prowess.evolve.parts import Context, Event, Provider
 from prowess.evolve.providers import BestMatches
 from prowess.evolve.recipes import Setup, build
 from prowess.evolve.record import Comparison, Decision, RunRecord, StageCost
+from prowess.evolve.sitting import Sitting
 from prowess.library import Library
 from prowess.measure.compare import compare
 from prowess.measure.trials import Arm, Bench, run_trials
@@ -74,16 +73,21 @@ async def run_plan(
         UserError: no such recipe, suite or family.
         BudgetExceeded: a limit was reached; the same call resumes.
     """
-    started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     store = RunStore(out / "run.db")
     suite, sandbox = open_suite(plan.suite), find_sandbox()
-    cached = Cached(model, out / "answers.db")
+    cached = Cached(model, out / "answers.db", as_paid=True)
     agent = CodeAgent(cached, sandbox, attempts=plan.attempts, max_tokens=plan.max_tokens, temperature=plan.temperature)
     families = plan.families or suite.families
     setup = Setup(suite, sandbox, families, plan.variant, plan.evidence, plan.gate, plan.samples, plan.seed)
     recipe = build(plan.recipe, setup)
-    context = Context(suite, agent, cached, store, plan.seed, concurrency, report)
     run_id = digest([repr(plan), model.name])[:12]
+    sitting = Sitting(store, run_id)
+
+    def told(event: Event) -> None:
+        sitting.lap()
+        report(event)
+
+    context = Context(suite, agent, cached, store, plan.seed, concurrency, told)
     start = _start(store, run_id, library)
 
     def accept(decision: Decision) -> str | None:
@@ -95,9 +99,12 @@ async def run_plan(
         )
         return change.id
 
-    evolved = await evolve(recipe, start, context, accept)
-    comparisons = await _compare(plan, setup, evolved.snapshot, recipe.provider, context)
-    seconds = _add_seconds(store, run_id, time.monotonic() - clock)
+    try:
+        evolved = await evolve(recipe, start, context, accept)
+        comparisons = await _compare(plan, setup, evolved.snapshot, recipe.provider, context)
+    finally:
+        sitting.lap(0)
+    sitting.finish()
     return RunRecord(
         id=run_id,
         recipe=plan.recipe,
@@ -108,15 +115,15 @@ async def run_plan(
         seed=plan.seed,
         settings={"evidence": plan.evidence, "gate": plan.gate, "test": plan.test, "samples": plan.samples},
         machine=machine(),
-        started=started,
-        seconds=seconds,
+        started=sitting.started,
+        seconds=sitting.seconds,
         before=start,
         after=evolved.snapshot,
         decisions=evolved.decisions,
         comparisons=comparisons,
         curve=evolved.curve,
         costs=tuple(StageCost(stage=s.kind, values=s.values, cost=s.cost) for s in store.spent() if s.cost.calls),
-        resumed=max(0, len(list(store.keys(f"sitting {run_id}"))) - 1),
+        resumed=sitting.stops,
     )
 
 
@@ -144,7 +151,7 @@ async def _compare(
         groups += [(f, tuple(t for t in tasks if t.family == f)) for f in setup.families]
     for family, group in groups:
         ids = {task.id for task in group}
-        label = f"{family or 'all families' if len(setup.families) > 1 else setup.families[0]}, held-out tasks"
+        label = f"{family or ' and '.join(setup.families)}, held-out tasks"
         own = tuple(trial for trial in trials if trial.task_id in ids)
         for arm in arms[1:]:
             evidence = compare(own, "without", arm.name)
@@ -160,13 +167,6 @@ def _start(store: RunStore, run_id: str, library: Library | None) -> Snapshot:
     start = library.snapshot() if library is not None else Snapshot()
     store.put("start", run_id, start.model_dump_json().encode())
     return start
-
-
-def _add_seconds(store: RunStore, run_id: str, seconds: float) -> float:
-    """Wall time of all sittings of a run, this one included."""
-    kind = f"sitting {run_id}"
-    store.put(kind, datetime.now(UTC).isoformat(), str(seconds).encode())
-    return sum(float(store.get(kind, key) or b"0") for key in store.keys(kind))
 
 
 def machine() -> str:

@@ -38,6 +38,8 @@ class GateContext:
     bench: Bench
     evidence: tuple[Task, ...] = ()
     """Tasks from which the lessons came."""
+    families: tuple[str, ...] = ()
+    """Families that the patch is meant for: what it promises is tried on their tasks only. Empty: on all tasks."""
 
     @classmethod
     def of(cls, conditions: Conditions, evidence: Sequence[Task] = ()) -> "GateContext":
@@ -150,7 +152,9 @@ class TrialsGate:
     """The candidate does better than the base on unseen tasks, by paired trials that stop when the answer is known.
 
     Passes on *better* only. Tasks on which both libraries show the agent the same view cannot tell them apart, so they
-    are left out; when none is left, the patch changes nothing that the agent sees, and fails.
+    are left out; when none is left, the patch changes nothing that the agent sees, and fails. Tasks of families that
+    the patch is not meant for are left out too: a search may show a skill beside its purpose, and such pairs would
+    only dilute what it promises.
     """
 
     tasks: tuple[Task, ...]
@@ -165,7 +169,8 @@ class TrialsGate:
     async def check(self, candidate: Snapshot, base: Snapshot, patch: Patch, context: GateContext) -> Verdict:
         require_disjoint(self.tasks, context.evidence)
         old, new = arms(candidate, base, self.provider)
-        tasks = [t for t in self.tasks if old.view_for(t).digest != new.view_for(t).digest]
+        meant = [t for t in self.tasks if not context.families or t.family in context.families]
+        tasks = [t for t in meant if old.view_for(t).digest != new.view_for(t).digest]
         if not tasks:
             return Verdict(gate=self.name, status="fail", note="no gate task shows the agent anything of this patch")
         available, least = len(tasks) * len(self.seeds), fewest_pairs(self.design.alpha)

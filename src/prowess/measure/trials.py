@@ -136,7 +136,7 @@ def final_message(trajectory: Trajectory) -> str:
     return next((step.message for step in reversed(trajectory.steps) if step.source == "agent"), "")
 
 
-async def run_trial(  # noqa: PLR0917
+async def run_trial(
     task: Task,
     view: View,
     seed: int,

@@ -16,14 +16,16 @@ from prowess.core.model import Model, Request, Response
 class Cached:
     """A model that asks only what it was never asked before: by its name and the whole request, seed included.
 
-    A kept answer costs nothing and says so: its cost has no calls. Several processes may share one file; within a
-    process, equal requests in flight are asked once. Put `Metered` inside, around the model itself, so that a kept
-    answer is given even when the budget is spent.
+    A kept answer costs nothing and says so: its cost has no calls. With `as_paid` it says instead what it had cost when
+    it was paid for: what a run reports then does not depend on how often it was stopped. Several processes may share
+    one file; within a process, equal requests in flight are asked once. Put `Metered` inside, around the model itself,
+    so that a kept answer is given even when the budget is spent.
     """
 
-    def __init__(self, model: Model, path: Path) -> None:
+    def __init__(self, model: Model, path: Path, *, as_paid: bool = False) -> None:
         self._model = model
         self._path = path
+        self._as_paid = as_paid
         self._pending: dict[str, anyio.Event] = {}
         self.hits = 0
         self.misses = 0
@@ -56,7 +58,7 @@ class Cached:
         if (kept := self._read(key)) is not None:
             self.hits += 1
             self.saved += kept.cost
-            return kept.model_copy(update={"cost": Cost()})
+            return kept if self._as_paid else kept.model_copy(update={"cost": Cost()})
         done = self._pending[key] = anyio.Event()
         try:
             response = await self._model.complete(request)

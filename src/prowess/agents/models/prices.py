@@ -50,5 +50,4 @@ def price_or_warning(provider: str, model: str) -> Price:
 @cache
 def _table() -> dict[str, dict[str, Price]]:
     raw = tomllib.loads(files("prowess.agents.models").joinpath("prices.toml").read_text("utf-8"))
-    raw.pop("as_of")
     return TypeAdapter(dict[str, dict[str, Price]]).validate_python(raw)

@@ -57,7 +57,7 @@ def become(orders: dict[str, Any]) -> None:
         # Reached only outside of bubblewrap; ctypes costs milliseconds, so it is not imported before.
         # With -I -S its folder is not on the path.
         sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-        import kernel  # pyright: ignore[reportMissingImports]
+        kernel = __import__("kernel")
 
         kernel.confine(user, rules, orders["seccomp"])
     elif user is not None:
@@ -99,7 +99,7 @@ def supervise(orders: dict[str, Any]) -> int:
     import signal
 
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-    import kernel  # pyright: ignore[reportMissingImports]
+    kernel = __import__("kernel")
 
     waited = {signal.SIGCHLD, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, waited)

@@ -35,7 +35,7 @@ def recipe(setup: Setup) -> Recipe:
             FormatGate(),
             ScanGate(),
             UnseenGate(unseen, provider=provider),
-            TrialsGate(setup.all_tasks("gate", setup.gate), provider, Design(max_pairs=setup.gate, batch=3)),
+            TrialsGate(setup.all_tasks("gate", setup.gate), provider, design=Design(max_pairs=setup.gate, batch=3)),
         ),
         selector=Last(),
     )

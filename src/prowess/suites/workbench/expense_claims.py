@@ -108,14 +108,14 @@ def read(data: bytes, house: Claims) -> Found:
 
 
 def rules(house: Claims) -> tuple[Rule, ...]:
-    point = {",": "comma", ".": "dot"}[house.decimal]
+    point = {",": "a comma instead of the decimal point", ".": "a decimal point"}[house.decimal]
     return (
         separator_rule(house.separator),
         header_rule(house.header, house.separator),
         Rule(
             kind="form",
             name="numbers",
-            text=f"amounts must have two decimals after a decimal {point}, as in 123{house.decimal}50",
+            text=f"amounts must be written with two decimals and {point}, as in 123{house.decimal}50",
             off={"decimal": "." if house.decimal == "," else ","},
             seen=lambda found: found.matches(1, rf"\d+\{house.decimal}\d\d"),
         ),

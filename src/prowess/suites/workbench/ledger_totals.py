@@ -103,15 +103,14 @@ def read(data: bytes, house: Ledger) -> Found:
 
 
 def rules(house: Ledger) -> tuple[Rule, ...]:
-    point = {",": "comma", ".": "dot"}[house.decimal]
+    point = {",": "a comma instead of the decimal point", ".": "a decimal point"}[house.decimal]
     return (
         separator_rule(house.separator),
         header_rule(house.header, house.separator),
         Rule(
             kind="form",
             name="numbers",
-            text=f"totals must have two decimals after a decimal {point} and no thousands separator, "
-            f"as in 1234{house.decimal}50",
+            text=f"totals must be written with two decimals and {point}, as in 1234{house.decimal}50",
             off={"decimal": "." if house.decimal == "," else ","},
             seen=lambda found: found.matches(1, rf"-?\d+\{house.decimal}\d\d"),
         ),

@@ -12,6 +12,7 @@ from prowess.suites.workbench import (
     catalogue_merge,
     config_merge,
     expense_claims,
+    human,
     inventory_reorder,
     invoice_ageing,
     ledger_totals,
@@ -42,7 +43,7 @@ FAMILIES: dict[str, Family[Any]] = {
 }
 OFFSETS: dict[Split, int] = {"evidence": 0, "gate": 1, "test": 2}
 EXAMPLE_SEED = -1
-"""The instance shown by the human skill; in no split, whose seeds are all zero or more."""
+"""The instance behind the human skill; in no split, whose seeds are all zero or more."""
 
 
 @lru_cache(maxsize=512)
@@ -100,16 +101,8 @@ class Workbench:
         return family.program(_case(task.family, task.variant, task.seed), family.houses[task.variant])
 
     def human_skill(self, family: str) -> Skill:
-        """Rules as prose, a runnable snippet for one instance outside all splits, and a self-check; for `base`."""
-        kind = _family(family)
-        case, house = _case(family, "base", EXAMPLE_SEED), kind.houses["base"]
-        rules = "\n".join(f"- {rule.text[0].upper()}{rule.text[1:]}." for rule in kind.rules(house))
-        body = (
-            f"# {kind.title}\n\n## House rules\n\n{rules}\n\n## Program\n\nThis program follows them. Change the names "
-            f"of files and columns to those of the task, and nothing else.\n\n```python\n{kind.program(case, house)}"
-            f"```\n\n## Check\n\n{kind.self_check}\n"
-        )
-        return Skill(name=kind.name, description=kind.description, body=body)
+        """What a person would leave to colleagues: rules, a script that follows them, and its call; for `base`."""
+        return human.skill(_family(family), _case(family, "base", EXAMPLE_SEED))
 
 
 def _family(name: str) -> Family[Any]:

@@ -1,0 +1,86 @@
+"""Human-written skills, the upper bound: the rules in words, a script that follows them, and a call to fill in.
+
+The script is the family's own program with the names of the instance as parameters, so that it is right by the same
+tests as the oracle, and small models are given the form that they use best.
+"""
+
+import ast
+import re
+from dataclasses import replace
+from typing import Any
+
+from prowess.core.skill import Skill
+from prowess.core.task import File
+from prowess.suites.workbench.parts import Case, Family
+
+FILES = {"source": "FILE TO READ", "other": "SECOND FILE TO READ", "target": "FILE TO WRITE"}
+"""What the caller puts in for a file; other parameters are names in the file."""
+_TEXT = re.compile(r'"([^"\n]*«\w+»[^"\n]*)"')
+_NAME = re.compile(r"«(\w+)»")
+
+
+def skill(family: Family[Any], case: Case) -> Skill:
+    """The human skill of `family`, for its `base` house; `case` is the instance that a program without parameters fits.
+
+    Where an instance differs in more than names (the order of fields in a log, say), the skill shows the program for
+    one instance instead of a script.
+    """
+    rules = "\n".join(f"- {rule.text[0].upper()}{rule.text[1:]}." for rule in family.rules(family.houses["base"]))
+    made = parametrized(family, case)
+    files: tuple[File, ...] = ()
+    if made is None:
+        told = "This program follows them. Change its names to those of the task at hand, and nothing else."
+        program = family.program(case, family.houses["base"])
+    else:
+        script, parameters = made
+        module = function_name(family)
+        files = (File(path=f"scripts/{module}.py", data=script.encode()),)
+        told = (
+            f"[{files[0].path}]({files[0].path}) follows them. Answer with exactly this program; in place of each "
+            "description in capitals put the name that the task or the first lines of its files have for it."
+        )
+        program = (
+            f'import sys\n\nsys.path.insert(0, "skills/{family.name}/scripts")\nfrom {module} import {module}\n\n'
+            f"{module}(\n" + "".join(f'    {name}="{told_of}",\n' for name, told_of in parameters.items()) + ")\n"
+        )
+    return Skill(
+        name=family.name,
+        description=family.description,
+        body=f"# {family.title}\n\n## House rules\n\n{rules}\n\n## Program\n\n{told}\n\n```python\n{program}```\n\n"
+        f"## Check\n\n{family.self_check}\n",
+        files=files,
+    )
+
+
+def function_name(family: Family[Any]) -> str:
+    return family.name.replace("-", "_")
+
+
+def parametrized(family: Family[Any], case: Case) -> tuple[str, dict[str, str]] | None:
+    """The family's program as a module with one function, and what each parameter stands for; None if it cannot be."""
+    marks = {purpose: f"«{purpose}»" for purpose in case.names}
+    program = family.program(replace(case, names=marks), family.houses["base"])
+    used = [purpose for purpose in case.names if f"«{purpose}»" in program]
+    program = _TEXT.sub(_as_expression, program)
+    if "«" in program:
+        return None
+    body = ast.parse(program).body
+    outer = [ast.unparse(node) for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
+    inner = [ast.unparse(node) for node in body if not isinstance(node, ast.Import | ast.ImportFrom)]
+    lines = [f"    {line}" if line else "" for text in inner for line in text.splitlines()]
+    parameters = {_parameter(p): FILES.get(p, f"NAME OF {p.upper().replace('_', ' ')} IN THE FILE") for p in used}
+    head = f"def {function_name(family)}({', '.join(parameters)}):"
+    return "\n".join([*outer, "", "", head, *lines, ""]), parameters
+
+
+def _parameter(purpose: str) -> str:
+    return f"{purpose}_name"  # a bare purpose is often a variable of the program too
+
+
+def _as_expression(literal: re.Match[str]) -> str:
+    """A literal that is nothing but a name becomes the parameter; one that holds names, a formatted string."""
+    text = literal[1]
+    whole = _NAME.fullmatch(text)
+    if whole:
+        return _parameter(whole[1])
+    return 'f"' + _NAME.sub(lambda name: "{" + _parameter(name[1]) + "}", text) + '"'
