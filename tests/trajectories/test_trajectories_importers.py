@@ -413,6 +413,10 @@ def test_own_runs_are_left_out(tmp_path: Path) -> None:
     mine = [line("a", None, "user", "PROWESS_RUN=1 do it"), line("b", "a", "assistant", text("done"))]
     (only,) = list(import_path(write(tmp_path / "s.jsonl", mine)))
     assert only.trajectory is None and only.report.own_runs == 1
+    headless = stream()
+    headless[0]["cwd"] = "/tmp/PROWESS_RUN-x1/work"
+    (only,) = list(import_path(write(tmp_path / "h.jsonl", headless)))
+    assert only.trajectory is None and only.report.own_runs == 2, "the sub-agent is left out with its parent"
 
 
 def test_a_folder_is_imported_file_by_file(tmp_path: Path) -> None:
