@@ -348,8 +348,9 @@ def test_any_text_in_sessions_gives_valid_skills_or_none(
 
 @pytest.mark.parametrize(
     "text",
-    ["\n" * 60_000, '"""\n' * 15_000, "<system-reminder>" * 4_000, 'python -c "' * 5_000, "cat << A\n" * 6_000, 
-     "( " * 30_000, "1 " * 30_000, "/a" * 30_000, "# " * 30_000, "so " * 20_000, "." + " " * 60_000, "`" * 60_000, "a." * 30_000],
+    ["\n" * 60_000, '"""\n' * 15_000, "<system-reminder>" * 4_000, 'python -c "' * 5_000, "cat << A\n" * 6_000,
+     "( " * 30_000, "1 " * 30_000, "/a" * 30_000, "# " * 30_000, "so " * 20_000, "." + " " * 60_000, "`" * 60_000,
+     "a." * 30_000],
 )  # fmt: skip
 def test_no_text_makes_it_slow(text: str) -> None:
     call = bash(text, text, description=text)
