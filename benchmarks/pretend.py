@@ -51,13 +51,14 @@ class PretendModel:
 
     def _task(self, request: Request) -> Task:
         text = "\n".join(m.content for m in request.messages if m.role == "user")
-        found = next((tasks for line in text.splitlines() if (tasks := self._by_job.get(line))), None)
+        lines = (line.removeprefix("Task: ") for line in text.splitlines())
+        found = next((tasks for line in lines if (tasks := self._by_job.get(line))), None)
         if found is None:  # a change of a program: it names the file that it writes
             found = [t for tasks in self._by_job.values() for t in tasks if t.outputs[0] in text]
         return max(found, key=lambda t: sum(line in text for f in t.files for line in f.text.splitlines()[:3]))
 
     def _curation(self, request: Request) -> str:
-        """The curator's call: the human skill of the task's family, once."""
+        """The curator's call: a skill for the task's family, once, with a program that is right for this task."""
         text = request.messages[-1].content
         task = self._task(request)
         skill = SUITE.human_skill(task.family)
@@ -68,6 +69,6 @@ class PretendModel:
                 "operation": "insert",
                 "skill_name": skill.name,
                 "description": skill.description,
-                "content": skill.body,
+                "content": f"# {task.family}\n\n```python\n{SUITE.program(task)}```",
             }
         )

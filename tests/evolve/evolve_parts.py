@@ -1,7 +1,7 @@
 """A weak model for the workbench, played by a script, and small plans to run it with.
 
 It behaves as a small model does: without a skill it writes a program by the rules of another office; with a skill in
-its prompt it copies the program there and puts in the names of the task at hand, right or wrong as the skill may be;
+its prompt it copies the program there with the names of the task at hand, right or wrong as the skill may be;
 asked for more programs at a temperature, as the search does, one in three is right.
 """
 
@@ -31,6 +31,8 @@ from prowess.suites.workbench.suite import EXAMPLE_SEED, FAMILIES
 
 SUITE = Workbench()
 SMALL = Plan("trace2skill", families=("ledger-totals",), evidence=5, gate=6, test=6, samples=6)
+FIELD = r"^    (\w+)=\".*\",$"
+"""An argument of the call in a skill."""
 SPLITS: tuple[Split, ...] = ("evidence", "gate", "test")
 
 
@@ -62,6 +64,11 @@ def renamed(program: str, family: str, seed: int, other: int) -> str:
     new = {names[purpose]: others[purpose] for purpose in names}
     literals = "|".join(re.escape(name) for name in sorted(new, key=len, reverse=True))
     return re.sub(rf"(['\"])({literals})\1", lambda m: f"{m[1]}{new[m[2]]}{m[1]}", program)
+
+
+def filled(form: str, values: dict[str, str]) -> str:
+    """A call whose arguments are descriptions, with these values in their place."""
+    return re.sub(FIELD, lambda field: f"    {field[1]}={values[field[1]]!r},", form, flags=re.MULTILINE)
 
 
 def fenced(program: str) -> str:
@@ -107,10 +114,16 @@ class WeakModel:
         return self._copied(skilled[0] + "\n", task) if skilled else self.unskilled(task)
 
     def _copied(self, program: str, task: Task) -> str:
-        """The skill's program, for the task at hand."""
+        """The skill's program, for the task at hand: a form filled in, or names of another task replaced."""
+        fields = re.findall(FIELD, program, re.MULTILINE)
         for seed in (EXAMPLE_SEED, *(t.seed for t in known_tasks(task.family))):
             names = names_of(task.family, seed)
-            if all(repr(name)[1:-1] in program for name in (names["source"], names["target"])):
+            asked = {f"{purpose}_name": purpose for purpose in names}  # a person's form
+            asked |= {"source": "source", "source_2": "other", "target": "target"}
+            asked |= {f"{name}_column": purpose for purpose, name in names.items()}  # a learned one, from this task
+            if fields and set(fields) <= set(asked):
+                return filled(program, {name: names_of(task.family, task.seed)[asked[name]] for name in fields})
+            if not fields and all(repr(name)[1:-1] in program for name in (names["source"], names["target"])):
                 return renamed(program, task.family, seed, task.seed)
         return program
 

@@ -166,8 +166,9 @@ def test_a_curator_that_is_down_does_not_end_the_run(tmp_path: Path) -> None:
 def test_skillos_curates_along_the_stream(tmp_path: Path) -> None:
     """It fails the first task, writes the skill down, and passes from then on."""
     weak = WeakModel()
-    human = SUITE.human_skill("ledger-totals")
-    insert = {"operation": "insert", "skill_name": human.name, "description": human.description, "content": human.body}
+    about = SUITE.human_skill("ledger-totals").description
+    content = f"# Ledger totals\n\nThis worked:\n\n{fenced(SUITE.program(TASK))}"
+    insert = {"operation": "insert", "skill_name": "ledger-totals", "description": about, "content": content}
 
     def answer(request: Request) -> str:
         if request.json_schema is None:

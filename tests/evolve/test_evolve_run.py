@@ -16,7 +16,7 @@ from prowess.agents.models.cache import Cached
 from prowess.agents.models.meter import Budget, Meter, Metered
 from prowess.agents.models.scripted import ScriptedModel
 from prowess.agents.sandbox import find_sandbox
-from prowess.core.cost import Cost, total
+from prowess.core.cost import total
 from prowess.core.errors import BudgetExceeded, ModelError, UserError
 from prowess.core.model import Request, Response
 from prowess.core.skill import Skill, Snapshot
@@ -143,11 +143,11 @@ def test_the_same_call_again_pays_nothing_and_says_the_same(done: Done) -> None:
 
 def test_several_families_are_learned_and_compared_apart(tmp_path: Path) -> None:
     families = ("ledger-totals", "room-conflicts")
-    plan = replace(SMALL, families=families, test=3, human=False)
+    plan = replace(SMALL, evidence=4, families=families, test=2, human=False)
     record = run(plan, WeakModel(families), tmp_path)
     assert record.after.names == families and [d.accepted for d in record.decisions] == [True, True]
     assert [c.family for c in record.comparisons] == [None, *families]
-    assert [c.evidence.n for c in record.comparisons] == [6, 3, 3]
+    assert [c.evidence.n for c in record.comparisons] == [4, 2, 2]
     assert all(c.evidence.treatment_rate == 1.0 and c.evidence.baseline_rate == 0.0 for c in record.comparisons)
 
 
@@ -269,7 +269,7 @@ def test_an_agent_that_hangs_is_missing_after_its_time(tmp_path: Path) -> None:
     assert list(store.keys("trajectory")) == [] and len(list(store.keys("missing"))) == 2
 
 
-@pytest.mark.parametrize("limit", [1, 3, 9])
+@pytest.mark.parametrize("limit", [3, 9])
 def test_a_spent_budget_stops_and_a_larger_one_goes_on_where_it_was(tmp_path: Path, limit: int) -> None:
     model, library = WeakModel(), Library.open(tmp_path / "library", create=True)
     with pytest.raises(BudgetExceeded, match="run the same command again"):
@@ -347,14 +347,3 @@ def test_providers_show_nothing_the_best_or_always_the_same() -> None:
     assert {provider.view(task, library).snapshot for provider in (NoSkills(), BestMatches(), Always(rooms))} == {
         library.digest
     }
-
-
-def test_costs_of_cached_answers_are_those_that_were_paid(tmp_path: Path) -> None:
-    """A run whose stores were lost but whose answers are kept reports the same costs and pays nothing."""
-    model = WeakModel()
-    first = run(TINY, model, tmp_path)
-    paid = len(model.requests)
-    (tmp_path / "run.db").unlink()
-    again = run(TINY, model, tmp_path)
-    assert len(model.requests) == paid and again.costs == first.costs
-    assert total([stage.cost for stage in again.costs]) != Cost()

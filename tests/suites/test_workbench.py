@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from prowess.core.errors import UserError
 from prowess.core.task import File, Split, Task
+from prowess.library.skillmd import validate
 from prowess.suites import open_suite
 from prowess.suites.workbench import Workbench
 from prowess.suites.workbench.parts import broken, draw, prompt
@@ -192,15 +194,24 @@ def test_messages_and_checks_have_the_right_number_and_never_hold_the_answer(fam
 
 
 @pytest.mark.parametrize("family", SUITE.families)
-def test_the_human_skill_is_valid_and_its_snippet_runs(family: str, tmp_path: Path) -> None:
+def test_the_human_skill_solves_tasks_once_its_form_is_filled_in(family: str, tmp_path: Path) -> None:
     skill = SUITE.human_skill(family)
-    assert skill.name == family and len(skill.description) <= 300 and "Use when" in skill.description
+    assert validate(skill) == []
+    assert len(skill.description) <= 300 and "Use when" in skill.description
     assert len(skill.body) < 2600
-    snippet = skill.body.split("```python\n")[1].split("```")[0]
-    case = draw(FAMILIES[family], "base", EXAMPLE_SEED)
-    (task,) = SUITE.tasks(family, "test", 1)
-    task = task.model_copy(update={"seed": EXAMPLE_SEED, "files": case.files, "outputs": (case.target,)})
-    assert failed(task, run_here(task, snippet, tmp_path)) == []
+    program = skill.body.split("```python\n")[1].split("```")[0]
+    seed = SUITE.tasks(family, "test", 1)[0].seed if skill.files else EXAMPLE_SEED
+    case = draw(FAMILIES[family], "base", seed)
+    task = SUITE.tasks(family, "test", 1)[0].model_copy(
+        update={"seed": seed, "files": case.files, "outputs": (case.target,)}
+    )
+    for file in skill.files:
+        script = tmp_path / "skills" / skill.name / file.path
+        script.parent.mkdir(parents=True)
+        script.write_bytes(file.data)
+        for purpose, name in case.names.items():
+            program = re.sub(rf'{purpose}_name="[^"]*"', lambda _, p=purpose, n=name: f"{p}_name={n!r}", program)
+    assert failed(task, run_here(task, program, tmp_path)) == []
 
 
 @pytest.mark.parametrize("family", SUITE.families)

@@ -139,7 +139,7 @@ def _by_id(screen: "Screen", library: "Library", id: str) -> None:
 
 
 def find_trajectory(id: str) -> "Trajectory | None":
-    """The imported trajectory whose id begins so; else that of this very id among runs below the present folder."""
+    """The imported trajectory whose id begins so, else the one of this very id from a run below the present folder."""
     from prowess.cli.outcome import STORE, load_trajectory
     from prowess.cli.places import trajectories
 

@@ -187,7 +187,7 @@ class _Names(ast.NodeTransformer):
             wanted = "target"
         else:
             word = re.sub(r"[^a-z0-9]+", "_", literal.lower()).strip("_")[:40]
-            wanted = f"{word}_column" if word else "separator"
+            wanted = f"{word or 'named'}_column" if re.search(r"\w", literal) else "separator"
             wanted = wanted if wanted.isidentifier() else f"the_{wanted}"
         name, number = wanted, 2
         while name in self.taken or name in self.found.values():
@@ -221,7 +221,10 @@ def _value_under(column: str, task: Task) -> str:
     for file in task.files:
         lines = file.text.splitlines()[:4]
         for separator in ",;\t|":
-            rows = list(csv.reader(lines, delimiter=separator))
+            try:
+                rows = list(csv.reader(lines, delimiter=separator))
+            except csv.Error:
+                continue  # no table
             if len(rows) > 3 and column in rows[0] and len(rows[3]) == len(rows[0]):
                 return re.sub(r"[^\w .,:/@-]", "", rows[3][rows[0].index(column)])[:30]
     return ""

@@ -166,7 +166,7 @@ class Library:
         return patching.diff(self.at(a), self.at(b))
 
     def lesson(self, id: str) -> Lesson:
-        """The lesson whose id begins with `id`; UserError where no change or proposal carried it, or several begin so."""
+        """The lesson whose id begins so; UserError where none was carried by a change or proposal, or several."""
         with self._store.reading(), self._store.index() as index:
             found = index.lesson(id)
         if found is None:
