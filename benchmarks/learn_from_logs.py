@@ -10,7 +10,7 @@ word for word what is right by chance. So every figure stands beside the same ru
 
     chance        proposals from the other families
     instruction   the tasks' own instructions: what could be said without any session
-    generated     skills that models wrote for these tasks (24 sets of method x model; the mean)
+    generated     skills that models wrote for these tasks without the human skill (24 sets of method x model; the mean)
     human         the human skill itself: the most that the rule can find
 
 Families are split in two: extraction was tuned on one half, and the figures of the other are those to quote.
@@ -181,6 +181,12 @@ def measure(data: Path, threshold: float) -> dict[str, Any]:
     return result
 
 
+def difference(rows: dict[str, dict[str, Any]], column: str) -> list[float] | None:
+    """Learned minus another text, on the families that have both, with its interval."""
+    both = {n: (row["learned"] - row[column], row["n"]) for n, row in rows.items() if row[column] is not None}
+    return list(interval(both)) if both else None
+
+
 def summary(rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, list[float]]]:
     found: dict[str, dict[str, list[float]]] = {}
     for half in ("tuned", "held out"):
@@ -192,6 +198,9 @@ def summary(rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, list[float]]
             for column in ("learned", "chance", "instruction", "generated", "human")
             if any(row[column] is not None for row in own.values())
         }
+        for column in COLUMNS[2:]:
+            if (gap := difference(own, column)) is not None:
+                found[half][f"learned - {column}"] = gap
     return found
 
 
@@ -207,7 +216,7 @@ def show(result: dict[str, Any]) -> None:
         for half, columns in part["summary"].items():
             n = sum(row["n"] for row in part["families"].values() if row["half"] == half)
             cells = [f"{c} {v[0]:.1%} [{v[1]:.1%}, {v[2]:.1%}]" for c, v in columns.items()]
-            print(f"{half}, n = {n}: " + "; ".join(cells))
+            print(f"{half}, n = {n}:\n    " + "\n    ".join(cells))
 
 
 COLUMNS = ("learned", "chance", "instruction", "generated", "human")

@@ -16,6 +16,7 @@ from prowess.core.model import ToolCall
 from prowess.core.task import File
 from prowess.core.trajectory import Observation, Step, Trajectory
 from prowess.guard.redact import RULES, mark, redact, redact_trajectory, redact_value, rules_for
+from prowess.trajectories.importers.suspects import suspects
 
 ALNUM = string.ascii_letters + string.digits
 HEX = "0123456789abcdef"
@@ -117,6 +118,8 @@ def test_a_raw_json_line_names_every_rule_it_needs(kind: str, secret: str, text:
         json.dumps(text).replace("/", "\\/"),
     ):
         assert secret not in redact(text, rules=rules_for(line)), kind
+        block = ("x\n" + line + "\n").encode()
+        assert secret not in redact(text, rules=suspects(block, [0, 2])[1]), kind
 
 
 def test_escaped_ascii_does_not_hide_a_secret() -> None:

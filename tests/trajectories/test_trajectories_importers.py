@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from prowess.core.errors import UserError
 from prowess.core.trajectory import Trajectory
 from prowess.trajectories.atif import from_atif, to_atif
-from prowess.trajectories.importers import Imported, Progress, Report, detect, import_path
+from prowess.trajectories.importers import Imported, Progress, Report, detect, import_path, records
 from prowess.trajectories.importers.suspects import suspects
 from prowess.trajectories.store import TrajectoryStore
 
@@ -358,6 +358,23 @@ def test_broken_lines_are_counted_with_their_numbers(tmp_path: Path, records: Re
     assert report.truncated and report.broken == 3
 
 
+@pytest.mark.parametrize("length", [900, 1000, 1001, 1100, 5000])
+@pytest.mark.parametrize("end", ["\n", ""])
+def test_a_line_too_long_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int, end: str) -> None:
+    monkeypatch.setattr(records, "MAX_LINE", 1000)
+    monkeypatch.setattr(records, "_BLOCK", 300)
+    good = line("a", None, "user", "hi")
+    path = tmp_path / "s.jsonl"
+    path.write_text(
+        json.dumps(good) + "\n" + '"' + "x" * (length - 2) + '"' + "\n" + json.dumps(line("b", "a", "user", "yo")) + end
+    )
+    report = Report(path, "claude-code")
+    found = list(records.read_records(path, report))
+    assert [(r.line, r.data["uuid"]) for r in found] == [(1, "a"), (3, "b")]
+    assert [number for number, _ in report.broken_lines] == [2]
+    assert report.bytes == path.stat().st_size and report.lines == 3
+
+
 def test_importing_twice_counts_once_and_a_grown_session_replaces(tmp_path: Path) -> None:
     store = TrajectoryStore(tmp_path / "t.db")
     path = write(tmp_path / "run.jsonl", stream()[:9])
@@ -396,6 +413,10 @@ def test_own_runs_are_left_out(tmp_path: Path) -> None:
     mine = [line("a", None, "user", "PROWESS_RUN=1 do it"), line("b", "a", "assistant", text("done"))]
     (only,) = list(import_path(write(tmp_path / "s.jsonl", mine)))
     assert only.trajectory is None and only.report.own_runs == 1
+    headless = stream()
+    headless[0]["cwd"] = "/tmp/PROWESS_RUN-x1/work"
+    (only,) = list(import_path(write(tmp_path / "h.jsonl", headless)))
+    assert only.trajectory is None and only.report.own_runs == 2, "the sub-agent is left out with its parent"
 
 
 def test_a_folder_is_imported_file_by_file(tmp_path: Path) -> None:

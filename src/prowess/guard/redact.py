@@ -250,7 +250,10 @@ def redact_value(
         return [redact_value(item, counts, name=name, rules=rules) for item in items]
     if isinstance(value, dict):
         return {
-            redact(key, counts, rules=rules): redact_value(item, counts, name=key, rules=rules)
+            # The keys of records are short names, which no rule can match.
+            key if len(key) < 20 and key.isidentifier() else redact(key, counts, rules=rules): redact_value(
+                item, counts, name=key, rules=rules
+            )
             for key, item in cast(dict[str, Any], value).items()
         }
     return value

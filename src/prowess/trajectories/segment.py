@@ -24,6 +24,8 @@ def segment(trajectory: Trajectory) -> list[Unit]:
     a row are one request. What stands before the first message belongs to the first unit when the agent did nothing
     there, and is a unit without request otherwise.
     """
+    if not trajectory.steps:
+        return []
     starts: list[int] = []
     worked = True
     for index, step in enumerate(trajectory.steps):
@@ -34,10 +36,8 @@ def segment(trajectory: Trajectory) -> list[Unit]:
             if not starts:
                 starts.append(0)
             worked = True
-    if trajectory.steps and not starts:
-        starts = [0]
-    if starts:
-        starts[0] = 0  # instructions before the first request belong to it
+    starts = starts or [0]
+    starts[0] = 0  # instructions before the first request belong to it
     ends = [start - 1 for start in starts[1:]] + [len(trajectory.steps) - 1]
     return [
         Unit(trajectory.id, first, last, _request(trajectory, first, last))

@@ -76,7 +76,7 @@ _AFTER = " It worked after "
 _PATH_KEYS = ("file_path", "path", "notebook_path", "filename", "filePath", "target_file")
 _WRITING = re.compile(r"(?i)(?:write|edit|multiedit|create|notebookedit|str_replace|apply_patch).{0,20}").fullmatch
 _FILE = re.compile(r"(?<![\w./-])((?:[\w.~-]{0,60}/){0,12}[\w-]{1,80}\.[A-Za-z][A-Za-z0-9]{0,5})(?![\w/(.-])")
-_MODULE = re.compile(r"(?m)^\s*(?:from ([A-Za-z_]\w{0,40})[\w.]{0,60} import|import ([A-Za-z_]\w{0,40}))")
+_MODULE = re.compile(r"(?m)^[ \t]{0,40}(?:from ([A-Za-z_]\w{0,40})[\w.]{0,60} import|import ([A-Za-z_]\w{0,40}))")
 _FORMATS = _set(
     """csv tsv json jsonl yaml yml toml ini xml html md txt pdf docx doc xlsx xls pptx odt ods rtf py js ts java scala
     go rs c cpp h sh sql db sqlite parquet png jpg jpeg svg gif mp4 mp3 wav zip tar gz nc h5 npy pkl ipynb tex log
@@ -249,7 +249,7 @@ def _corrections(trajectory: Trajectory) -> Iterator[Lesson]:
     for index, step in enumerate(trajectory.steps):
         if step.source == "agent":
             worked = True
-        elif step.source == "user" and worked and _CORRECTION(step.message):
+        elif step.source == "user" and worked and _CORRECTION(step.message[:400]):
             said = _short(step.message)
             yield _lesson(
                 trajectory, "cause", f"The user corrected: {said}", [_reference(trajectory, index, index, said)]

@@ -67,7 +67,7 @@ def reason_to_wait(group: Group, past: list[Past]) -> str:
     new = sessions - {s for p in related for s in p.sessions}
     refused = sessions & {s for p in related if p.state == "refused" for s in p.sessions}
     if related and not new:
-        return "refused before" if refused else "learned before"
+        return "learned before" if any(p.state == "applied" for p in related) else "refused before"
     return "refused before, with few new sessions since" if len(new) < len(refused) else ""
 
 

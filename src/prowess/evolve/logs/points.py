@@ -28,7 +28,8 @@ _LONG = re.compile(r"<<|\s-[ce]\s|\n|…$")
 _SPECIFIC = re.compile(r"(?<=[\s(\"'`$])(?:\$?\d[\w.,:-]*\w|(?<![.:] )(?<!^ )[A-Z][a-z]+|[A-Z]{2,}[\w-]*)")
 _ALONE = 0.2
 """How much a word that only one session says takes from a line, against what a shared word adds."""
-_REDUNDANT = 0.6
+SAID, SAID_ELSEWHERE = 0.6, 0.85
+"""A line goes when a better one of its own section, or of another, has this share of its words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +56,21 @@ def points(group: Group) -> list[Point]:
     """The lines of a group, section by section, the best supported first and no two that say the same."""
     found = [*_wishes(group), *_pitfalls(group), *_commands(group), *_said(group)]
     chosen: list[Point] = []
-    said: list[set[str]] = []
+    said: list[tuple[str, set[str]]] = []
     room = Counter(MOST)
     for point in sorted(found, key=lambda p: (_FIRST.get(p.section, 2), -_value(p), p.text)):
         own = set(words(point.text))
-        if room[point.section] <= 0 or not own or any(_covers(other, own) for other in said):
+        if (
+            room[point.section] <= 0
+            or not own
+            or any(
+                _share(other, own) >= (SAID if section == point.section else SAID_ELSEWHERE) for section, other in said
+            )
+        ):
             continue
         room[point.section] -= 1
         chosen.append(point)
-        said.append(own)
+        said.append((point.section, own))
     order = list(MOST)
     by_place = {"step", "check"}
     return sorted(
@@ -76,29 +83,26 @@ def _value(point: Point) -> float:
     return len(point.sessions) * point.weight
 
 
-def _covers(other: set[str], own: set[str]) -> bool:
-    return len(own & other) >= _REDUNDANT * min(len(own), len(other) + 2)
+def _share(other: set[str], own: set[str]) -> float:
+    """How much of a line another one says too; a much shorter one cannot say it all."""
+    return len(own & other) / min(len(own), len(other) + 2)
 
 
 def _said(group: Group) -> Iterable[Point]:
     """Sentences, names of actions and comments that several sessions have alike."""
     sayings = [(work.session, saying) for work in group.works for saying in work.sayings]
-    for members in _alike([saying.words for _, saying in sayings]):
-        own = [sayings[i] for i in members]
-        sessions = frozenset(session for session, _ in own)
-        own = _without_specifics(own)
-        if len(sessions) < ENOUGH or not own:
-            continue
-        best, weight = _spokesman([(session, saying.words, saying.text) for session, saying in own], group.rarity)
-        kinds = Counter(saying.kind for _, saying in own)
-        kind = own[best][1].kind
-        if kinds["check"] * 2 >= len(own):
-            kind = "check"
-        elif kind == "check":
-            kind = "step"
-        at = sum(saying.at for _, saying in own) / len(own)
-        quotes = [(session, saying.reference) for session, saying in own]
-        yield Point(kind, own[best][1].text, sessions, _one_each(quotes, best), weight, at)
+    for pool in ([s for s in sayings if s[1].kind == "check"], [s for s in sayings if s[1].kind != "check"]):
+        for members in _alike([saying.words for _, saying in pool]):
+            own = _without_specifics([pool[i] for i in members])
+            sessions = frozenset(pool[i][0] for i in members)
+            if len(sessions) < ENOUGH or not own:
+                continue
+            best, weight = _spokesman([(session, s.words, s.text) for session, s in own], group.rarity)
+            spoken = own[best][1]
+            at = sum(saying.at for _, saying in own) / len(own)
+            quotes = [(session, saying.reference) for session, saying in own]
+            quotes += [(pool[i][0], pool[i][1].reference) for i in members]
+            yield Point(spoken.kind, spoken.text, sessions, _one_each(quotes, best), weight, at)
 
 
 def _without_specifics(own: list[tuple[str, Saying]]) -> list[tuple[str, Saying]]:
@@ -155,7 +159,8 @@ def _error_and_fix(text: str) -> tuple[str, str]:
     fix = _FIX.sub("", f" {fix}").strip(" .")
     if fix == "a second try":
         return f"`{_code(error, 120)}`", "a second try worked"
-    return f"`{_code(error, 120)}`", f"it worked {'after' if after else 'with'} `{_code(fix, 140)}`"
+    how = "with" if not after else "after a change of" if re.fullmatch(r"`?[^\s`]+`?", fix) else "after"
+    return f"`{_code(error, 120)}`", f"it worked {how} `{_code(fix, 140)}`"
 
 
 def _commands(group: Group) -> Iterable[Point]:

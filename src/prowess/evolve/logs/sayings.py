@@ -33,12 +33,13 @@ _OPENING = re.compile(
     r"|but|additionally|hmm|well|step \d+)\b[\s,.:!–—-]*)+"
 )
 _INTENT = re.compile(
-    r"(?i)^(?:let me|let's|let us|i'?ll|i will|i(?:'m| am) going to|i(?: now)? need to|i should|i can|i want to"
+    r"(?i)^(?:(?:let me|let's|let us|i'?ll|i will|i(?:'m| am) going to|i(?: now)? need to|i should|i can|i want to"
     r"|i have to|we need to|we should|we can|i'?d like to|please|you need to|you should|need to)"
     r"(?:\s+(?:also|now|first|then|just|quickly|carefully|start(?: off)? by|begin by|go ahead and|proceed to|try to"
-    r"|use this to))*\s+"
+    r"|use this to))*\s+)+"
 )
 _ING = re.compile(r"(?i)^(?:(?:i'?m|i am) )?(\w{2,17})ing\b")
+_AND_ING = re.compile(r"\band (\w{2,17})ing\b")
 _REPORT = re.compile(
     r"(?i)\b(?:successfully|completed?|saved|written|created|ran|passed|finished|works|working|done"
     r"|looks? (?:good|right))\b"
@@ -202,7 +203,7 @@ def _shaped(text: str, kind: Kind, at: float) -> tuple[str, Kind] | None:
         kind = "step"
         bare = _OPENING.sub("", bare)
     if (gerund := _ING.match(bare)) and (verb := _verb(gerund[1].lower())):
-        bare, kind = verb + bare[gerund.end() :], "step"
+        bare, kind = verb + _AND_ING.sub(_and_verb, bare[gerund.end() :], count=1), "step"
     if _RULE.search(bare) or _ABOUT_TOOLS.search(bare) or _FIRST_PERSON.search(bare) or _OPINION.match(bare):
         return None
     bare = prose(general(bare)).strip(" :;,.…-–—")
@@ -210,7 +211,7 @@ def _shaped(text: str, kind: Kind, at: float) -> tuple[str, Kind] | None:
         return None
     if kind == "note" and len(words(bare)) < 8 and _REPORT.search(bare):
         return None
-    if _CHECK.match(bare) and at > 0.3:
+    if _CHECK.match(bare) and at > 0.6:
         kind = "check"
     first = bare.split(" ", 1)[0]
     return (bare[0].upper() + bare[1:] if first.isalpha() else bare), kind
@@ -220,6 +221,11 @@ def _verb(stem: str) -> str | None:
     """The verb of which `stem` with `ing` is a form, where it is one of work."""
     forms = (stem, stem + "e", stem[:-1] if stem[-1:] == stem[-2:-1] else stem)
     return next((form for form in forms if form in VERBS), None)
+
+
+def _and_verb(found: re.Match[str]) -> str:
+    verb = _verb(found[1])
+    return f"and {verb}" if verb else found[0]
 
 
 def _is_data(text: str) -> bool:

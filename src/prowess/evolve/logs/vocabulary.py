@@ -37,7 +37,7 @@ VERBS = _set(
     generate get handle identify implement inspect install keep list load locate look map match measure merge modify
     move open organize parse place plan plot prepare print process project put query read rebuild recalculate record
     render replace rerun reset resolve review rewrite run save scan search select set sort split start summarize test
-    trace track translate try tune update use validate verify view walk write"""
+    trace track translate try tune understand update use validate verify view walk write"""
 )
 """What a line of instructions begins with."""
 

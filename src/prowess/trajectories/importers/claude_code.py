@@ -70,13 +70,15 @@ def read(path: Path, report: Report) -> Iterator[Trajectory]:
     tree = any("parentUuid" in record.data for record in records)
     threads = _threads_of_session(records) if tree else _threads_of_stream(records)
     mains: dict[str, str] = {}
+    own: set[str] = set()
     for thread in threads:
         trajectory = _trajectory(thread, mains)
         if trajectory is None:
             continue
         if not thread.key.startswith("side/"):
             mains.setdefault(thread.session, trajectory.id)
-        if is_own_run(list(trajectory.steps), trajectory.extra.get("cwd")):
+        if thread.session in own or is_own_run(list(trajectory.steps), trajectory.extra.get("cwd")):
+            own.add(thread.session)  # its sub-agents name no folder of their own
             report.own_runs += 1
             continue
         yield trajectory

@@ -44,18 +44,18 @@ def detect(path: Path | str) -> str | None:
         with path.open("rb") as file:
             if path.suffix.lower() == ".json":
                 return _of_json(file.read(_HEAD))
-            lines = list(islice(iter(lambda: file.readline(_HEAD), b""), _PEEK))
+            formats = map(_of_line, islice(iter(lambda: file.readline(_HEAD), b""), _PEEK))
+            return next((found for found in formats if found), None)
     except OSError:
         return None
-    for line in lines:
-        try:
-            record = from_json(line)
-        except ValueError:
-            continue
-        found = _of_record(cast(Json, record)) if isinstance(record, dict) else None
-        if found:
-            return found
-    return None
+
+
+def _of_line(line: bytes) -> str | None:
+    try:
+        record = from_json(line)
+    except ValueError:
+        return None
+    return _of_record(cast(Json, record)) if isinstance(record, dict) else None
 
 
 def _of_json(head: bytes) -> str | None:
