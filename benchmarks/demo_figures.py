@@ -41,7 +41,7 @@ def table(record: RunRecord) -> str:
     tokens = sum(c.cost.tokens for c in record.costs)
     model_seconds = sum(c.cost.seconds for c in record.costs)
     told = (
-        f"{record.seconds / 60:.1f} minutes in all, {100 * model_seconds / record.seconds:.0f} % of it inside the model; "
+        f"{record.seconds / 60:.1f} minutes in all, {100 * model_seconds / record.seconds:.0f} % of it in the model; "
         f"{calls} calls, {tokens:,} tokens, no money. Model {record.model}, seed {record.seed}, {record.machine}."
     )
     return "\n".join([*lines, "", *gates, "", told, ""])

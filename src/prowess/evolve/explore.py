@@ -77,6 +77,20 @@ with open("fines_may.csv", "w", encoding="utf-8") as out:
 ```""",
 )
 """A task of no suite with its program: what a small model needs to see before it turns rules into code."""
+_MENDED = '.replace(".", ",")'
+EXAMPLE_CHANGE = (
+    EXAMPLE[1].replace(_MENDED, "")
+    + """
+
+Its output begins:
+reader|days|fine
+R17|34|5.100
+
+Requirement: the fine is written with three decimals and a comma instead of the decimal point
+The output does not meet it. Change the program so that it does and keep everything else.""",
+    EXAMPLE[1],
+)
+"""The same task once more: a program that misses one requirement, and the one that meets it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +143,7 @@ class Explore:
         return tuple(found)
 
     async def _search(self, task: Task, start: Trajectory, library: Snapshot, context: Context) -> Trajectory:
-        settings = [self.samples, self.temperature, self.max_tokens, SYSTEM, EXAMPLE]
+        settings = [self.samples, self.temperature, self.max_tokens, SYSTEM, EXAMPLE, EXAMPLE_CHANGE]
         key = digest(["explore/1", task.digest, start.id, context.model.name, context.seed, settings])
         stored = context.store.get("exploration", key)
         if stored is not None:
@@ -224,7 +238,12 @@ class _Search:
             f"```python\n{best.program}```\n\nIts output begins:\n{best.output}\n\nRequirement: {check.message}\n"
             "The output does not meet it. Change the program so that it does and keep everything else."
         )
-        return (Message(role="system", content=SYSTEM), Message(role="user", content=told))
+        return (
+            Message(role="system", content=SYSTEM),
+            Message(role="user", content=EXAMPLE_CHANGE[0]),
+            Message(role="assistant", content=EXAMPLE_CHANGE[1]),
+            Message(role="user", content=told),
+        )
 
     async def _sample(self, messages: tuple[Message, ...], sample: int) -> Tried | None:
         request = Request(

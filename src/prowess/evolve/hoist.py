@@ -204,8 +204,8 @@ class _Names(ast.NodeTransformer):
             return "file to write"
         if not re.search(r"\w", literal):
             return "character between fields of the file to read"
-        example = _value_under(literal, self.task)
-        return f"column with values like {example}" if example else f"name of the {literal} in the file"
+        examples = _values_under(literal, self.task)
+        return f"column with values like {examples}" if examples else f"name of the {literal} in the file"
 
 
 def _files(task: Task) -> str:
@@ -216,17 +216,16 @@ def _cells(line: str) -> list[str]:
     return [cell.strip().strip('"') for cell in re.split(r"[,;\t|]", line.rstrip("\r"))]
 
 
-def _value_under(column: str, task: Task) -> str:
-    """A value of a column of a text table, from its third row, since first rows are often odd; empty without one."""
+def _values_under(column: str, task: Task) -> str:
+    """Up to three different values of a column of a text table; empty where there is no such table."""
     for file in task.files:
-        lines = file.text.splitlines()[:4]
+        lines = file.text.splitlines()[:12]
         for separator in ",;\t|":
-            try:
-                rows = list(csv.reader(lines, delimiter=separator))
-            except csv.Error:
-                continue  # no table
-            if len(rows) > 3 and column in rows[0] and len(rows[3]) == len(rows[0]):
-                return re.sub(r"[^\w .,:/@-]", "", rows[3][rows[0].index(column)])[:30]
+            head, *rows = list(csv.reader(lines, delimiter=separator)) or [[]]
+            if column in head:
+                cells = [row[head.index(column)] for row in rows if len(row) == len(head)]
+                clean = (re.sub(r"[^\w .:/@-]", "", cell)[:30] for cell in cells)
+                return ", ".join(list(dict.fromkeys(cell for cell in clean if cell))[:3])
     return ""
 
 
