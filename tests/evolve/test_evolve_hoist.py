@@ -134,8 +134,8 @@ def test_only_names_of_the_task_become_parameters() -> None:
     ]
     assert "'VOID'" in script.source and "'ref;amount\\n'" in script.source and "['ref']" in script.source
     assert [p.role for p in script.parameters][1:3] == [
-        "column with values like 1.50, 2.50, 3.50",
-        "column with values like OK, VOID",
+        "name of the amount column (it holds 1.50, 2.50, 3.50)",
+        "name of the state column (it holds OK, VOID)",
     ]
 
 

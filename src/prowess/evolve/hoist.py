@@ -22,7 +22,7 @@ class Parameter:
     example: str
     """Its value in the task that the program was written for."""
     role: str
-    """For people and models: `file to read`, `column with values like POSTED`."""
+    """For people and models: `file to read`, `name of the state column (it holds OK, VOID)`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +205,7 @@ class _Names(ast.NodeTransformer):
         if not re.search(r"\w", literal):
             return "character between fields of the file to read"
         examples = _values_under(literal, self.task)
-        return f"column with values like {examples}" if examples else f"name of the {literal} in the file"
+        return f"name of the {literal} column" + (f" (it holds {examples})" if examples else "")
 
 
 def _files(task: Task) -> str:
