@@ -30,7 +30,7 @@ from prowess.suites.workbench.parts import draw
 from prowess.suites.workbench.suite import EXAMPLE_SEED, FAMILIES
 
 SUITE = Workbench()
-SMALL = Plan("trace2skill", families=("ledger-totals",), evidence=5, gate=6, test=6, samples=6)
+SMALL = Plan("trace2skill", families=("ledger-totals",), evidence=6, gate=6, test=6, samples=6)
 FIELD = r"^    (\w+)=\".*\",$"
 """An argument of the call in a skill."""
 SPLITS: tuple[Split, ...] = ("evidence", "gate", "test")

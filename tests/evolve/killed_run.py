@@ -19,7 +19,7 @@ from prowess.core.model import Request
 from prowess.library import Library
 from prowess.trajectories.runstore import RunStore
 
-PLAN = replace(SMALL, evidence=4, test=2, samples=3, human=False)
+PLAN = replace(SMALL, evidence=5, test=2, samples=3, human=False)
 
 
 def main(out: Path, point: str, n: int) -> None:

@@ -143,7 +143,7 @@ def test_the_same_call_again_pays_nothing_and_says_the_same(done: Done) -> None:
 
 def test_several_families_are_learned_and_compared_apart(tmp_path: Path) -> None:
     families = ("ledger-totals", "room-conflicts")
-    plan = replace(SMALL, evidence=4, families=families, test=2, human=False)
+    plan = replace(SMALL, evidence=5, families=families, test=2, human=False)
     record = run(plan, WeakModel(families), tmp_path)
     assert record.after.names == families and [d.accepted for d in record.decisions] == [True, True]
     assert [c.family for c in record.comparisons] == [None, *families]
@@ -208,14 +208,14 @@ def test_a_harmful_skill_is_rejected_and_its_harms_are_named(tmp_path: Path) -> 
 
 # Models that fail
 
-TINY = replace(SMALL, evidence=4, test=2, samples=3, human=False)
+TINY = replace(SMALL, evidence=5, test=2, samples=3, human=False)
 
 
 def test_garbage_is_a_failure_and_nothing_is_learned(tmp_path: Path) -> None:
     model = ScriptedModel(lambda request: "As a language model, I \x00 <|im_end|> ```\n{{{ \ud800")
     record = run(TINY, model, tmp_path)
     assert record.after == Snapshot() and record.decisions == () and record.comparisons == ()
-    assert [point.passed for point in record.curve] == [False]
+    assert [point.passed for point in record.curve] == [False, False]
     assert sum(stage.cost.calls for stage in record.costs) == len(model.requests) > 0
 
 
@@ -226,7 +226,7 @@ def refuses(request: Request) -> Response:
 def test_a_model_that_never_answers_makes_runs_missing_and_not_failed(tmp_path: Path) -> None:
     record = run(TINY, ScriptedModel(refuses), tmp_path)
     assert record.after == Snapshot() and record.decisions == ()
-    assert [point.passed for point in record.curve] == [None]
+    assert [point.passed for point in record.curve] == [None, None]
     human = run(replace(TINY, human=True), ScriptedModel(refuses), tmp_path / "human").comparisons[0].evidence
     assert (human.n, human.missing, human.outcome) == (0, 2, "not enough evidence")
 

@@ -12,7 +12,7 @@ from prowess.cli.screen import BOLD, Screen
 from prowess.cli.views import STYLES
 from prowess.core.errors import UserError
 from prowess.report import render, sentence
-from prowess.report.summary import TITLES, arm_names, rows
+from prowess.report.summary import TITLES, arm_names, noise, rows
 from prowess.report.text import points, probability
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ def show_record(screen: Screen, record: "RunRecord", folder: Path) -> None:
         )
         screen.line()
     screen.line((sentence(record), BOLD))
+    if record.noise is not None:
+        screen.line(noise(record))
     screen.line(f"Open {folder / PAGE} to see why.")
 
 
@@ -94,7 +96,7 @@ def load_trajectory(store: Path, id: str) -> "Trajectory | None":
         return None
     opened = RunStore(store)
     try:
-        data = opened.get("trajectory", id)
+        data = opened.get("trajectory", id) or opened.get("exploration", id)
     finally:
         opened.close()
     return None if data is None else Trajectory.model_validate_json(data)

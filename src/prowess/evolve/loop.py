@@ -65,7 +65,11 @@ async def evolve(
         curve += [_point(len(curve) + i, round_, episode) for i, episode in enumerate(episodes)]
         history += episodes
         evidence |= {task.id: task for task in tasks}
-        gate_context = GateContext.of(context, tuple(evidence.values()))
+        gate_context = GateContext.of(
+            context,
+            tuple(evidence.values()),
+            lambda p: context.tell("gate", f"trial {p.done} of the next {p.total}"),
+        )
         lessons = await recipe.analyst.lessons(episodes, library, context)
         proposed = await recipe.proposer.patches(lessons, library, context)
         merged = await recipe.consolidator.merge(proposed, library, context)

@@ -31,6 +31,20 @@ class Comparison(Frozen):
     evidence: Evidence
 
 
+class Noise(Frozen):
+    """An A/A run: the same library twice on the same tasks under two seeds, so every difference is noise."""
+
+    n: int
+    """Pairs in which both sides finished."""
+    flips: int
+    """Pairs whose two sides differ."""
+    low: float
+    high: float
+    """Exact 95 % interval of the flip rate."""
+    false_accepts: float
+    """Chance that the gate's design says *better* of two alike libraries at this flip rate."""
+
+
 class Point(Frozen):
     """One task of the stream, in order: the raw material of the learning curve."""
 
@@ -70,6 +84,8 @@ class RunRecord(Frozen):
     decisions: tuple[Decision, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     """Test split only: none of these tasks was used for evidence or for a gate."""
+    noise: Noise | None = None
+    """None where nothing was learned, or no A/A run was asked for."""
     curve: tuple[Point, ...] = ()
     costs: tuple[StageCost, ...] = ()
     resumed: int = 0

@@ -23,10 +23,12 @@ from prowess.evolve.loop import evolve
 from prowess.evolve.parts import Context, Event, Provider
 from prowess.evolve.providers import BestMatches
 from prowess.evolve.recipes import Setup, build
-from prowess.evolve.record import Comparison, Decision, RunRecord, StageCost
+from prowess.evolve.record import Comparison, Decision, Noise, RunRecord, StageCost
 from prowess.evolve.sitting import Sitting
 from prowess.library import Library
+from prowess.measure.calibration import calibrate
 from prowess.measure.compare import compare
+from prowess.measure.stats.design import Design, fewest_pairs
 from prowess.measure.trials import Arm, Bench, run_trials
 from prowess.suites import open_suite
 from prowess.trajectories.runstore import RunStore
@@ -48,6 +50,8 @@ class Plan:
     test: int = 8
     """Held-out tasks per family for the final comparison."""
     samples: int = 16
+    calibrate: bool = True
+    """Run what was learned twice on the held-out tasks (A/A), to see how much of a difference is noise."""
     human: bool = True
     """Compare with human-written skills too, where the suite has them."""
     seed: int = 0
@@ -102,6 +106,7 @@ async def run_plan(
     try:
         evolved = await evolve(recipe, start, context, accept)
         comparisons = await _compare(plan, setup, evolved.snapshot, recipe.provider, context)
+        noise = await _noise(plan, setup, evolved.snapshot, recipe.provider, context)
     finally:
         sitting.lap(0)
     sitting.finish()
@@ -121,6 +126,7 @@ async def run_plan(
         after=evolved.snapshot,
         decisions=evolved.decisions,
         comparisons=comparisons,
+        noise=noise,
         curve=evolved.curve,
         costs=tuple(StageCost(stage=s.kind, values=s.values, cost=s.cost) for s in store.spent() if s.cost.calls),
         resumed=sitting.stops,
@@ -157,6 +163,18 @@ async def _compare(
             evidence = compare(own, "without", arm.name)
             found.append(Comparison(label=label, family=family, evidence=evidence))
     return tuple(found)
+
+
+async def _noise(plan: Plan, setup: Setup, learned: Snapshot, provider: Provider, context: Context) -> Noise | None:
+    """The A/A run of the learned library; the first half of its trials is that of the comparison, and free."""
+    tasks = setup.all_tasks("test", plan.test)
+    if not plan.calibrate or not learned.skills or not tasks:
+        return None
+    context.tell("test", f"the same library again on {len(tasks)} tasks, to see what is noise")
+    arm = Arm("with", lambda task: provider.view(task, learned))
+    design = Design(max_pairs=max(plan.gate, fewest_pairs(0.05)))
+    found = await calibrate(tasks, arm, (plan.seed,), Bench.of(context), design=design)
+    return Noise(n=found.n, flips=found.flips, low=found.low, high=found.high, false_accepts=found.false_accepts)
 
 
 def _start(store: RunStore, run_id: str, library: Library | None) -> Snapshot:

@@ -19,7 +19,7 @@ from prowess.measure.compare import compare
 from prowess.measure.sequential import Decided, run_until_decided
 from prowess.measure.stats.design import Design, fewest_pairs
 from prowess.measure.stats.sequential import non_inferiority_p
-from prowess.measure.trials import Arm, Bench, Conditions, run_trials
+from prowess.measure.trials import Arm, Bench, Conditions, Progress, run_trials
 
 if TYPE_CHECKING:
     from prowess.guard.scan import Finding
@@ -42,8 +42,13 @@ class GateContext:
     """Families that the patch is meant for: what it promises is tried on their tasks only. Empty: on all tasks."""
 
     @classmethod
-    def of(cls, conditions: Conditions, evidence: Sequence[Task] = ()) -> "GateContext":
-        return cls(Bench.of(conditions), tuple(evidence))
+    def of(
+        cls,
+        conditions: Conditions,
+        evidence: Sequence[Task] = (),
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> "GateContext":
+        return cls(Bench.of(conditions, on_progress), tuple(evidence))
 
 
 class Gate(Protocol):

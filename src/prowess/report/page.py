@@ -47,6 +47,7 @@ def render(record: RunRecord, trajectories: Trajectories) -> str:
             accepted=sum(d.accepted for d in record.decisions),
             decision_costs=[total([v.cost for v in d.verdicts]) for d in record.decisions],
             harms=summary.harms(record),
+            noise=summary.noise(record),
             table=table,
             arms=summary.arm_names(table),
             titles=summary.TITLES,

@@ -99,6 +99,18 @@ def harms(record: RunRecord) -> tuple[Harm, ...]:
     return tuple(seen.values())
 
 
+def noise(record: RunRecord) -> str:
+    """What the A/A run says, in a sentence; empty where there was none."""
+    n = record.noise
+    if n is None:
+        return ""
+    return (
+        f"Run twice under other seeds, the same library gave another result on {n.flips} of {n.n} tasks "
+        f"(A/A, 95 % interval of the rate {n.low:.0%} to {n.high:.0%}); at that noise the gate calls a library that "
+        f"changes nothing better in {n.false_accepts:.1%} of cases."
+    )
+
+
 def cost_of(record: RunRecord) -> Cost:
     """What the whole run cost."""
     return total([stage.cost for stage in record.costs])
