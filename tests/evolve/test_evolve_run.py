@@ -23,7 +23,7 @@ from prowess.core.skill import Skill, Snapshot
 from prowess.core.task import Split, Task
 from prowess.evolve.loop import Evolved, evolve
 from prowess.evolve.parts import Context, Event
-from prowess.evolve.providers import Always, BestMatches, NoSkills
+from prowess.evolve.providers import BestMatches, NoSkills
 from prowess.evolve.recipes import Setup, build
 from prowess.evolve.recipes.human import Given
 from prowess.evolve.record import RunRecord
@@ -341,9 +341,6 @@ def test_providers_show_nothing_the_best_or_always_the_same() -> None:
     assert BestMatches().view(other, library).skills == (rooms,)
     assert BestMatches(k=5).view(task, library).skills == (ledger, rooms)
     assert BestMatches().view(task, Snapshot()).skills == ()
-    assert Always(rooms).view(task, library).skills == (rooms,)
     changed = library.with_skill(rooms.model_copy(update={"description": ledger.description, "body": task.prompt}))
     assert BestMatches().view(task, changed).skills == (changed.get("room-conflicts"),)
-    assert {provider.view(task, library).snapshot for provider in (NoSkills(), BestMatches(), Always(rooms))} == {
-        library.digest
-    }
+    assert {provider.view(task, library).snapshot for provider in (NoSkills(), BestMatches())} == {library.digest}

@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from prowess.core.skill import Skill, Snapshot
+from prowess.core.skill import Snapshot
 from prowess.core.task import Task
 from prowess.core.view import View
 
@@ -38,16 +38,6 @@ class BestMatches:
         hits = index.search(task.prompt, self.k)
         skills = tuple(skill for hit in hits if (skill := library.get(hit.name)) is not None)
         return View(snapshot=digest, skills=skills)
-
-
-@dataclass(frozen=True, slots=True)
-class Always:
-    """One given skill for every task, whatever the library holds: the arm that measures this skill."""
-
-    skill: Skill
-
-    def view(self, task: Task, library: Snapshot) -> View:
-        return View(snapshot=library.digest, skills=(self.skill,))
 
 
 def _searchable(library: Snapshot) -> "tuple[str, LexicalIndex]":

@@ -11,11 +11,11 @@ from prowess.evolve.consolidate import Unmerged
 from prowess.evolve.distil import Distil
 from prowess.evolve.explore import Explore
 from prowess.evolve.parts import Recipe
-from prowess.evolve.probe import UnseenGate
 from prowess.evolve.providers import BestMatches
 from prowess.evolve.recipes import Setup
 from prowess.evolve.selectors import Last
 from prowess.evolve.sources import Stream
+from prowess.evolve.unseen import UnseenGate
 from prowess.measure.gates import FormatGate, ScanGate, TrialsGate
 from prowess.measure.stats.design import Design
 
