@@ -210,7 +210,7 @@ def test_the_human_skill_solves_tasks_once_its_form_is_filled_in(family: str, tm
         script.parent.mkdir(parents=True)
         script.write_bytes(file.data)
         for purpose, name in case.names.items():
-            program = re.sub(rf'{purpose}_name="[^"]*"', lambda _, p=purpose, n=name: f"{p}_name={n!r}", program)
+            program = re.sub(rf'\b({purpose}_(?:name|column))="[^"]*"', lambda m, n=name: f"{m[1]}={n!r}", program)
     assert failed(task, run_here(task, program, tmp_path)) == []
 
 

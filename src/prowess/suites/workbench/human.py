@@ -13,8 +13,15 @@ from prowess.core.skill import Skill
 from prowess.core.task import File
 from prowess.suites.workbench.parts import Case, Family
 
-FILES = {"source": "FILE TO READ", "other": "SECOND FILE TO READ", "target": "FILE TO WRITE"}
-"""What the caller puts in for a file; other parameters are names in the file."""
+OTHERS = {
+    "source": "FILE TO READ",
+    "other": "SECOND FILE TO READ",
+    "target": "FILE TO WRITE",
+    "table": "NAME OF THE TABLE",
+    "sheet": "NAME OF THE SHEET",
+    "delimiter": "CHARACTER BETWEEN FIELDS",
+}
+"""What the caller puts in where it is not the name of a column."""
 _TEXT = re.compile(r'"([^"\n]*«\w+»[^"\n]*)"')
 _NAME = re.compile(r"«(\w+)»")
 
@@ -68,13 +75,14 @@ def parametrized(family: Family[Any], case: Case) -> tuple[str, dict[str, str]] 
     outer = [ast.unparse(node) for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
     inner = [ast.unparse(node) for node in body if not isinstance(node, ast.Import | ast.ImportFrom)]
     lines = [f"    {line}" if line else "" for text in inner for line in text.splitlines()]
-    parameters = {_parameter(p): FILES.get(p, f"NAME OF {p.upper().replace('_', ' ')} IN THE FILE") for p in used}
+    parameters = {_parameter(p): OTHERS.get(p, f"NAME OF THE {p.upper().replace('_', ' ')} COLUMN") for p in used}
     head = f"def {function_name(family)}({', '.join(parameters)}):"
     return "\n".join([*outer, "", "", head, *lines, ""]), parameters
 
 
 def _parameter(purpose: str) -> str:
-    return f"{purpose}_name"  # a bare purpose is often a variable of the program too
+    # a bare purpose is often a variable of the program too, and a small model takes `person_name` for a person's name
+    return f"{purpose}_name" if purpose in OTHERS else f"{purpose}_column"
 
 
 def _as_expression(literal: re.Match[str]) -> str:
