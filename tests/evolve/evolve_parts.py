@@ -118,7 +118,7 @@ class WeakModel:
         fields = re.findall(FIELD, program, re.MULTILINE)
         for seed in (EXAMPLE_SEED, *(t.seed for t in known_tasks(task.family))):
             names = names_of(task.family, seed)
-            asked = {f"{purpose}_name": purpose for purpose in names}  # a person's form
+            asked = {f"{p}_{kind}": p for p in names for kind in ("name", "column")}  # a person's form
             asked |= {"source": "source", "source_2": "other", "target": "target"}
             asked |= {f"{name}_column": purpose for purpose, name in names.items()}  # a learned one, from this task
             if fields and set(fields) <= set(asked):
