@@ -71,8 +71,8 @@ def minus(cost: Cost, other: Cost) -> Cost:
 def row(recipe: str, runs: list[Held]) -> dict[str, Any]:
     """One line of the table.
 
-    Seeds repeat the same tasks, so they are no further tasks: the interval rests on the number of tasks, with a task
-    counted by the share of its seeds that passed.
+    Each seed has tasks of its own. Where a suite ran out of them and two seeds share a task, it is no further task: the
+    interval rests on the number of tasks, with a task counted by the share of its seeds that passed.
     """
     by_task: dict[str, list[bool]] = {}
     for trial in (trial for run in runs for trial in run.trials if trial.passed is not None):
@@ -124,7 +124,7 @@ def table(rows: list[dict[str, Any]]) -> str:
                 r["recipe"],
                 "-" if r["success"] is None else f"{r['passed']}/{r['trials']} = {r['success']:.0%}{lost}",
                 "-" if r["success"] is None else f"{r['low']:.0%} to {r['high']:.0%}",
-                f"{r['tasks']} x {len(r['seeds'])}",
+                str(r["tasks"]),
                 f"{r['tokens_per_task']:.0f}",
                 f"{r['model_seconds_per_task']:.1f}",
                 f"{r['usd_per_task']:.4f}",
@@ -163,6 +163,7 @@ async def run(options: argparse.Namespace) -> list[dict[str, Any]]:
                 test=options.test,
                 samples=options.samples,
                 seed=seed,
+                calibrate=False,  # a comparison of recipes needs no A/A run for each of them
             )
             folder = out / f"{recipe}-{seed}"
             library = Library.open(folder / "library", create=True)

@@ -34,9 +34,10 @@ class Setup:
     samples: int = 16
     """Programs that a search may sample per task."""
     seed: int = 0
+    """Chooses the tasks, too: another seed draws others, so that runs of several seeds are independent."""
 
     def tasks(self, family: str, split: Split, n: int) -> tuple[Task, ...]:
-        return self.suite.tasks(family, split, n, self.variant)
+        return self.suite.tasks(family, split, n, self.variant, start=self.seed * n)
 
     def all_tasks(self, split: Split, n: int) -> tuple[Task, ...]:
         """`n` tasks of each family, family after family: the grouped stream of SkillOS and of SkillFlow's protocol."""

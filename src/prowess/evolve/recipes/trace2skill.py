@@ -21,8 +21,9 @@ from prowess.measure.stats.design import Design
 
 
 def recipe(setup: Setup) -> Recipe:
-    explored = setup.all_tasks("evidence", 2)  # the second is searched only where the first gave no program
-    unseen = tuple(task for task in setup.all_tasks("evidence", setup.evidence) if task not in explored)
+    evidence = [setup.tasks(family, "evidence", setup.evidence) for family in setup.families]
+    explored = tuple(task for tasks in evidence for task in tasks[:2])  # the second where the first gave no program
+    unseen = tuple(task for tasks in evidence for task in tasks[2:])
     provider = BestMatches()
     return Recipe(
         name="trace2skill",
