@@ -230,7 +230,7 @@ def _values_under(column: str, task: Task) -> str:
 
 
 def _guard(parameters: Sequence[Parameter], task: Task) -> list[str]:
-    """Lines that name a column which the file lacks, before the program fails in a way that says less."""
+    """Lines that name a column which the file lacks or that stands for two, before the program says less or is wrong."""
     for file in task.files:
         source = next((p.name for p in parameters if p.example == file.path), None)
         head = _cells(file.text.splitlines()[0]) if file.text.strip() else []
@@ -243,5 +243,7 @@ def _guard(parameters: Sequence[Parameter], task: Task) -> list[str]:
                 "for name, column in given.items():",
                 "    if column not in head:",
                 '        raise SystemExit(f"{name}={column!r} is wrong; choose another of the columns {head}")',
+                "    if list(given.values()).count(column) > 1:",
+                '        raise SystemExit(f"{name}={column!r} is another column already; choose again from {head}")',
             ]
     return []

@@ -20,6 +20,8 @@ OTHERS = {
     "table": "NAME OF THE TABLE",
     "sheet": "NAME OF THE SHEET",
     "delimiter": "CHARACTER BETWEEN FIELDS",
+    "fields": "FIELDS OF A LINE IN THEIR ORDER, WITH COMMAS BETWEEN",
+    "today": "DATE OF TODAY AS IN 2024-05-31",
 }
 """What the caller puts in where it is not the name of a column."""
 _TEXT = re.compile(r'"([^"\n]*«\w+»[^"\n]*)"')
@@ -75,9 +77,29 @@ def parametrized(family: Family[Any], case: Case) -> tuple[str, dict[str, str]] 
     outer = [ast.unparse(node) for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
     inner = [ast.unparse(node) for node in body if not isinstance(node, ast.Import | ast.ImportFrom)]
     lines = [f"    {line}" if line else "" for text in inner for line in text.splitlines()]
+    lines = [f"    {line}" for line in _guard(case, used)] + lines
     parameters = {_parameter(p): OTHERS.get(p, f"NAME OF THE {p.upper().replace('_', ' ')} COLUMN") for p in used}
     head = f"def {function_name(family)}({', '.join(parameters)}):"
     return "\n".join([*outer, "", "", head, *lines, ""]), parameters
+
+
+def _guard(case: Case, used: list[str]) -> list[str]:
+    """What a careful script looks at first: a column that the file lacks, or that stands for two things."""
+    source = next(file for file in case.files if file.path == case.names["source"])
+    head = source.text.partition("\n")[0] if source.path.endswith(".csv") else ""
+    columns = [_parameter(purpose) for purpose in used if purpose not in OTHERS and case.names[purpose] in head]
+    if not columns:
+        return []
+    return [
+        f'with open({_parameter("source")}, encoding="utf-8") as lines:',
+        "    head = lines.readline().strip()",
+        f"given = {{{', '.join(f'{column!r}: {column}' for column in columns)}}}",
+        "for name, column in given.items():",
+        "    if column not in head:",
+        '        raise SystemExit(f"{name}={column!r} is wrong; choose another of the columns {head}")',
+        "    if list(given.values()).count(column) > 1:",
+        '        raise SystemExit(f"{name}={column!r} is another column already; choose again from {head}")',
+    ]
 
 
 def _parameter(purpose: str) -> str:

@@ -66,7 +66,6 @@ def make(rng: Random) -> Case:
         "source": f"{rng.choice(('invoices', 'receivables', 'open_items'))}_{tag}.csv",
         "target": f"{rng.choice(('ageing', 'aged', 'overdue'))}_{tag}.csv",
         "today": today.isoformat(),
-        "today_code": f"{today.year}, {today.month}, {today.day}",
     }
     # ages on both sides of every limit, so that being one day off is seen
     edges = [term + limit + off for term in (14, 30, 45) for limit in (0, 30, 60) for off in (0, 1)]
@@ -147,7 +146,7 @@ labels = $labels
 buckets = {}
 for row in csv.DictReader(open("$source", encoding="utf-8")):
     if row["$state"] != "$ignored":
-        late = (date($today_code) - date.fromisoformat(row["$issued"])).days - $term
+        late = (date.fromisoformat("$today") - date.fromisoformat(row["$issued"])).days - $term
         label = labels[(late > 0) + (late > $one) + (late > $two)]
         count, total = buckets.get(label, (0, Decimal(0)))
         buckets[label] = (count + 1, total + Decimal(row["$amount"]))

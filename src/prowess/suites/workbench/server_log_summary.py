@@ -105,9 +105,9 @@ import json
 
 durations = {}
 for line in open("$source", encoding="utf-8"):
-    $fields = line.split()
-    if path != "$ignored":
-        durations.setdefault(service, []).append(int(duration.removesuffix("ms")))
+    row = dict(zip("$fields".split(", "), line.split()))
+    if row["path"] != "$ignored":
+        durations.setdefault(row["service"], []).append(int(row["duration"].removesuffix("ms")))
 rows = []
 for service, ms in durations.items():
     mean = int(sum(ms) / len(ms) + 0.5)
