@@ -230,7 +230,7 @@ def _values_under(column: str, task: Task) -> str:
 
 
 def _guard(parameters: Sequence[Parameter], task: Task) -> list[str]:
-    """Lines that name a column which the file lacks or that stands for two, before the program says less or is wrong."""
+    """Lines that name a column which the file lacks, or that stands for two, before the program is silently wrong."""
     for file in task.files:
         source = next((p.name for p in parameters if p.example == file.path), None)
         head = _cells(file.text.splitlines()[0]) if file.text.strip() else []
