@@ -8,51 +8,34 @@ The folder is the truth for text; edits by hand are recorded as `external` chang
 processes may use one library at once. Any call that fails leaves the library as it was.
 """
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from prowess.core.base import digest
 from prowess.core.cost import Cost
-from prowess.core.errors import PatchConflict, Refused, UserError
+from prowess.core.errors import UserError
 from prowess.core.evidence import Verdict
 from prowess.core.lesson import Lesson
-from prowess.core.patch import Patch, RenameSkill
+from prowess.core.patch import Patch
 from prowess.core.skill import Snapshot
 from prowess.core.trajectory import Trajectory
 from prowess.library import patching
-from prowess.library.disk import Folder
-from prowess.library.records import Change, Proposal, Rejection, Use, Version
-from prowess.library.skillmd import Parsed
+from prowess.library.checking import damage
+from prowess.library.contents import Contents, OnDisk, check_rename, check_writable
+from prowess.library.proposals import Queue
+from prowess.library.records import Change, Proposal, Use, Version
 from prowess.library.store import Store
-from prowess.library.trees import Tree, skill_of, tree_digest, tree_of, unknown_keys
+from prowess.library.trees import Tree, tree_digest, tree_of
+from prowess.library.undoing import to_undo, undone
 
 Clock = Callable[[], datetime]
-_PARSED_CAP = 4096
-_Trees = Mapping[str, str | None]
 
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class _State:
-    """The folders as they lie on disk now, each with its content digest."""
-
-    folders: dict[str, Folder]
-    digests: dict[str, str]
-
-    @property
-    def files(self) -> dict[str, Tree | None]:
-        return {name: folder.files for name, folder in self.folders.items()}
-
-    def tree(self, name: str) -> Tree | None:
-        folder = self.folders.get(name)
-        return folder.files if folder is not None and "SKILL.md" in folder.files else None
 
 
 class Library:
@@ -61,7 +44,8 @@ class Library:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._parsed: dict[tuple[str, str], Parsed] = {}
+        self._contents = Contents(store)
+        self._queue = Queue(store)
 
     @classmethod
     def open(
@@ -101,15 +85,15 @@ class Library:
     def snapshot(self) -> Snapshot:
         """All readable skills as they lie on disk now, edits by hand included."""
         with self._store.reading():
-            return self._present(self._state())
+            return self._contents.present(self._contents.on_disk())
 
     def problems(self) -> dict[str, list[str]]:
         """For each folder with something wrong, what; folders that `snapshot` leaves out say so first."""
         with self._store.reading():
-            state = self._state()
+            disk = self._contents.on_disk()
             found: dict[str, list[str]] = {}
-            for name, folder in state.folders.items():
-                parsed = self._read(name, state.digests[name], folder.files) if name in state.digests else None
+            for name, folder in disk.folders.items():
+                parsed = self._contents.read(name, disk.digests[name], folder.files) if name in disk.digests else None
                 problems = [*folder.problems, *(parsed.problems if parsed else ("there is no SKILL.md",))]
                 if parsed is None or parsed.skill is None:
                     problems.insert(0, "not readable as a skill")
@@ -120,9 +104,9 @@ class Library:
     def trees(self) -> dict[str, dict[str, bytes]]:
         """Every readable skill as the bytes of its folder, by name."""
         with self._store.reading():
-            state = self._state()
-            names = self._present(state).names
-            return {name: dict(state.folders[name].files) for name in names}
+            disk = self._contents.on_disk()
+            names = self._contents.present(disk).names
+            return {name: dict(disk.folders[name].files) for name in names}
 
     def at(self, snapshot: str) -> Snapshot:
         """The library as it was at a snapshot digest, of which the beginning is enough.
@@ -131,7 +115,7 @@ class Library:
             UserError: the digest is not known, or several begin so.
         """
         with self._store.reading():
-            found = self._at(snapshot)
+            found = self._contents.at(snapshot)
         if found is None:
             raise UserError(
                 f"the library was never at snapshot {snapshot!r}", "`log` lists the snapshots it has been at"
@@ -211,22 +195,22 @@ class Library:
                 done = index.applied(patch.id)
             if done is not None:
                 return done
-            state = self._record_edits()
-            now = self._present(state)
+            disk = self._record_edits()
+            now = self._contents.present(disk)
             moved = patching.Rebased(patch, "same base")
             if rebase and patch.base != now.digest:
-                moved = patching.rebase(patch, now, self._at(patch.base))
+                moved = patching.rebase(patch, now, self._contents.at(patch.base))
             after = patching.apply(moved.patch, now)
             new: dict[str, Tree | None] = {}
             for name in patching.touched(moved.patch):
                 skill = after.get(name)
                 if skill == now.get(name):
                     continue
-                self._check_rename(moved.patch, name, state)
-                new[name] = None if skill is None else tree_of(skill, state.tree(name))
-            self._check_writable(new, state, allow_foreign)
+                check_rename(moved.patch, name, disk)
+                new[name] = None if skill is None else tree_of(skill, disk.tree(name))
+            check_writable(new, disk, self._store, allow_foreign)
             return self._commit(
-                state, new, kind="apply", patch=moved.patch, patch_id=patch.id, rebased=moved.how,
+                disk, new, kind="apply", patch=moved.patch, patch_id=patch.id, rebased=moved.how,
                 verdicts=tuple(verdicts), lessons=tuple(lessons), cost=cost or Cost(), by=by,
             )  # fmt: skip
 
@@ -240,25 +224,12 @@ class Library:
             UserError: there is nothing to undo, no such change, or it is undone already.
         """
         with self._store.writing():
-            state = self._record_edits()
+            disk = self._record_edits()
             with self._store.index() as index:
-                in_force = index.in_force()
-                change = self._to_undo(index.changes(), in_force, change_id)
-            new: dict[str, Tree | None] = {}
-            conflicts: list[str] = []
-            for name, (before, after) in change.trees.items():
-                now = state.digests.get(name)
-                if now == before:
-                    continue
-                target = self._store.tree(before) if before else None
-                if now != after:
-                    target, found = self._merged(name, after, now, target)
-                    conflicts += found
-                new[name] = target
-            if conflicts:
-                raise PatchConflict(conflicts)
-            self._check_writable(new, state, allow_foreign=True)
-            return self._commit(state, new, kind="undo", undoes=change.id, by=by)
+                change = to_undo(index.changes(), index.in_force(), change_id)
+            new = undone(change, disk.digests, self._store)
+            check_writable(new, disk, self._store, allow_foreign=True)
+            return self._commit(disk, new, kind="undo", undoes=change.id, by=by)
 
     # Proposals
 
@@ -267,16 +238,7 @@ class Library:
     ) -> Proposal:
         """Queues a patch for a person. Proposing one again that waits or was decided gives back the first proposal."""
         with self._store.writing():
-            with self._store.index() as index:
-                known = index.proposal(patch.id)
-            if known is not None:
-                return known[0]
-            proposal = Proposal(
-                number=self._store.next_number(), id=patch.id, when=self._now(), patch=patch,
-                lessons=tuple(lessons), verdicts=tuple(verdicts), by=by,
-            )  # fmt: skip
-            self._store.append(proposal)
-            return proposal
+            return self._queue.add(patch, lessons, verdicts, by, self._now())
 
     def proposals(self) -> list[Proposal]:
         """Those that wait for a person, oldest first."""
@@ -290,7 +252,8 @@ class Library:
 
     def accept(self, id: str, *, by: str = "", allow_foreign: bool = False) -> Change:
         """Applies a waiting proposal; raises as `apply` does, and UserError when there is none or it was rejected."""
-        proposal = self._waiting(id)
+        with self._store.reading():
+            proposal = self._queue.get(id)
         return self.apply(
             proposal.patch, verdicts=proposal.verdicts, lessons=proposal.lessons, by=by or proposal.by,
             allow_foreign=allow_foreign,
@@ -298,10 +261,8 @@ class Library:
 
     def reject(self, id: str, reason: str = "") -> None:
         """Takes a proposal from the queue for good, and keeps the reason."""
-        proposal = self._waiting(id)
         with self._store.writing():
-            number = self._store.next_number()
-            self._store.append(Rejection(number=number, proposal=proposal.id, when=self._now(), reason=reason))
+            self._queue.reject(id, reason, self._now())
 
     # Use statistics
 
@@ -336,27 +297,10 @@ class Library:
 
         Skills edited by hand since the last change are named too, although nothing is wrong with them.
         """
-        found: list[str] = []
         with self._store.reading():
-            expected = 1
-            for number, _, record in self._store.entries():
-                found += [f"ledger entry {n} is missing" for n in range(expected, number)]
-                found += [f"ledger entry {number} is damaged"] if record is None else []
-                expected = number + 1
-            with self._store.index() as index:
-                found += [f"index: {text}" for text in index.damage()]
-                trees = index.all_trees()
-                heads = index.trees()
-            for tree in sorted(trees):
-                try:
-                    self._store.tree(tree)
-                except UserError as error:
-                    found.append(error.message)
-            state = self._state()
-            for name in sorted({*heads, *state.digests}):
-                if heads.get(name, (None, False))[0] != state.digests.get(name):
-                    found.append(f"skill {name!r} was edited by hand since the last change; it will be recorded")
-        return found
+            hint = "was edited by hand since the last change; it will be recorded"
+            edits = self._contents.edits(self._contents.on_disk())
+            return [*damage(self._store), *(f"skill {name!r} {hint}" for name in edits)]
 
     @contextmanager
     def installs(self) -> Generator[dict[str, str]]:
@@ -372,62 +316,23 @@ class Library:
 
     # Inside; the lock is held
 
-    def _state(self) -> _State:
-        folders = self._store.folders()
-        digests = {name: tree_digest(f.files) for name, f in folders.items() if "SKILL.md" in f.files}
-        return _State(folders, digests)
-
-    def _read(self, name: str, tree: str, files: Tree | None = None) -> Parsed:
-        parsed = self._parsed.get((name, tree))
-        if parsed is None:
-            parsed = skill_of(name, self._store.tree(tree) if files is None else files)
-            if len(self._parsed) >= _PARSED_CAP:
-                self._parsed.clear()
-            self._parsed[name, tree] = parsed
-        return parsed
-
-    def _snapshot(self, trees: _Trees, files: Mapping[str, Tree | None]) -> Snapshot:
-        """The readable skills among `trees`; contents come from `files` where they are there, else from blobs."""
-        parsed = [self._read(name, tree, files.get(name)) for name, tree in trees.items() if tree is not None]
-        return Snapshot.of([p.skill for p in parsed if p.skill is not None])
-
-    def _present(self, state: _State) -> Snapshot:
-        return self._snapshot(state.digests, state.files)
-
-    def _at(self, prefix: str) -> Snapshot | None:
-        with self._store.index() as index:
-            numbers = index.numbers_at(prefix)
-            trees = {found: index.trees(number) for found, number in numbers.items()}
-        now = self._present(self._state())
-        if now.digest.startswith(prefix):
-            return now
-        if Snapshot().digest.startswith(prefix):
-            return Snapshot()
-        if len(trees) > 1:
-            raise UserError(f"{len(trees)} snapshots begin with {prefix!r}", "write more of the digest")
-        for heads in trees.values():
-            return self._snapshot({name: tree for name, (tree, _) in heads.items()}, {})
-        return None
-
-    def _record_edits(self) -> _State:
+    def _record_edits(self) -> OnDisk:
         """Puts what was edited by hand since the last change into the ledger, and returns the folders as they are."""
-        state = self._state()
-        with self._store.index() as index:
-            heads = {name: tree for name, (tree, _) in index.trees().items()}
-            last = index.last()
-        changed = {n: (heads.get(n), state.digests.get(n)) for n in sorted({*heads, *state.digests})}
-        changed = {n: pair for n, pair in changed.items() if pair[0] != pair[1]}
+        disk = self._contents.on_disk()
+        changed = self._contents.edits(disk)
         if changed:
             for name, (_, new) in changed.items():
                 if new is not None:
-                    self._store.put(state.folders[name].files)
+                    self._store.put(disk.folders[name].files)
+            with self._store.index() as index:
+                last = index.last()
             before = last.after if last else Snapshot().digest
-            self._store.append(self._change(before, self._present(state).digest, changed, kind="external"))
-        return state
+            self._store.append(self._change(before, self._contents.present(disk).digest, changed, kind="external"))
+        return disk
 
     def _commit(
         self,
-        state: _State,
+        disk: OnDisk,
         new: dict[str, Tree | None],
         *,
         kind: Literal["apply", "undo"],
@@ -441,9 +346,9 @@ class Library:
         by: str = "",
     ) -> Change:
         digests = {name: None if tree is None else tree_digest(tree) for name, tree in new.items()}
-        trees = {name: (state.digests.get(name), tree) for name, tree in digests.items()}
-        before = self._present(state).digest
-        after = self._snapshot({**state.digests, **digests}, {**state.files, **new}).digest
+        trees = {name: (disk.digests.get(name), tree) for name, tree in digests.items()}
+        before = self._contents.present(disk).digest
+        after = self._contents.snapshot({**disk.digests, **digests}, {**disk.files, **new}).digest
         change = self._change(before, after, trees, kind=kind).model_copy(
             update={
                 "patch": patch, "patch_id": patch_id, "rebased": rebased, "undoes": undoes, "verdicts": verdicts,
@@ -470,64 +375,6 @@ class Library:
             after=after,
             trees=trees,
         )
-
-    def _check_rename(self, patch: Patch, name: str, state: _State) -> None:
-        for op in patch.operations:
-            if isinstance(op, RenameSkill) and op.name == name:
-                tree = state.tree(name)
-                lost = unknown_keys(tree["SKILL.md"].decode("utf-8", "replace")) if tree is not None else []
-                if lost:
-                    raise Refused(f"renaming {name!r} would lose its {', '.join(lost)}", "rename the folder by hand")
-
-    def _check_writable(self, new: Mapping[str, Tree | None], state: _State, allow_foreign: bool) -> None:
-        with self._store.index() as index:
-            heads = index.trees()
-        for name in new:
-            folder = state.folders.get(name)
-            if folder is None and (self.path / name).exists():
-                raise Refused(f"a file named {name!r} lies in the library", "move it away")
-            if folder is not None and name not in state.digests:
-                raise Refused(f"a folder named {name!r} that is no skill lies in the library", "move it away")
-            if folder is not None and folder.problems:
-                raise Refused(
-                    f"skill {name!r} holds things that prowess does not version: {'; '.join(folder.problems)}",
-                    "take them out of the folder, or edit the skill by hand",
-                )
-            if name in heads and not heads[name][1] and not allow_foreign:
-                raise Refused(
-                    f"skill {name!r} was not written by prowess, so it is read-only", "allow it with `allow_foreign`"
-                )
-
-    def _to_undo(self, changes: list[Change], in_force: list[str], id: str | None) -> Change:
-        for change in changes:
-            if change.id == id or (id is None and change.kind == "apply" and change.id in in_force):
-                if change.id not in in_force:
-                    raise UserError(f"change {id!r} is undone already", "undo the undo to bring it back")
-                return change
-        if id is not None:
-            raise UserError(f"there is no change {id!r}", "`log` lists all changes")
-        raise UserError("there is nothing to undo", "`log` lists all changes")
-
-    def _merged(
-        self, name: str, base: str | None, ours: str | None, theirs: Tree | None
-    ) -> tuple[Tree | None, list[str]]:
-        """A folder that later changes touched too, merged with its state before the change that is undone."""
-        if theirs is None or ours is None or base is None:
-            return None, [f"{name}: later changes edited, created or deleted the whole skill"]
-        origin, here = self._store.tree(base), self._store.tree(ours)
-        merged, conflicts = patching.merge_files(dict(origin), dict(here), dict(theirs), f"{name}/")
-        if not conflicts and (problems := skill_of(name, merged).problems) and not skill_of(name, here).problems:
-            conflicts = [f"{name}: the merge is not a valid skill: {problem}" for problem in problems]
-        return merged, conflicts
-
-    def _waiting(self, id: str) -> Proposal:
-        with self._store.reading(), self._store.index() as index:
-            known = index.proposal(id)
-        if known is None:
-            raise UserError(f"there is no proposal {id!r}", "`proposals` lists those that wait")
-        if known[1] is not None:
-            raise UserError(f"proposal {id!r} was rejected: {known[1]}", "propose another patch")
-        return known[0]
 
     def _now(self) -> str:
         return self._clock().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
