@@ -12,7 +12,8 @@ from prowess.core.errors import UserError
 from prowess.core.model import ToolCall
 from prowess.core.task import Check, File, Score
 from prowess.core.trajectory import Observation, Step, Trajectory
-from prowess.trajectories.atif import AtifTrajectory, from_atif, to_atif
+from prowess.trajectories.atif import from_atif, to_atif
+from prowess.trajectories.atif_format import AtifTrajectory
 
 text = st.text(st.characters(codec="utf-8"), max_size=12)
 number = st.integers(0, 10**9)

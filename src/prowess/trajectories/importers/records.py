@@ -76,24 +76,29 @@ class Record:
 
 
 def read_records(path: Path, report: Report) -> Iterator[Record]:
-    """The JSON objects of a file, one a line, without secrets. Broken lines are reported and passed over."""
-    number = 0
+    """The records of the file at `path`, as `records_of` has them."""
     with path.open("rb") as file:
-        for raw, rules in _lines(file, report):
-            number += 1
-            if not raw.strip():
-                continue
-            if len(raw) > MAX_LINE:
-                report.broke(number, f"longer than {MAX_LINE} bytes")
-                continue
-            data = clean_json(raw, report, rules)
-            if isinstance(data, dict):
-                yield Record(number, cast(Json, data))
-            elif isinstance(data, Broken) and not raw.endswith(b"\n"):
-                report.truncated = True
-                report.broke(number, "the last line breaks off")
-            else:
-                report.broke(number, data.why if isinstance(data, Broken) else "not a JSON object")
+        yield from records_of(file, report)
+
+
+def records_of(file: BinaryIO, report: Report) -> Iterator[Record]:
+    """JSON objects, one a line, without secrets. Broken lines are reported and passed over."""
+    number = 0
+    for raw, rules in _lines(file, report):
+        number += 1
+        if not raw.strip():
+            continue
+        if len(raw) > MAX_LINE:
+            report.broke(number, f"longer than {MAX_LINE} bytes")
+            continue
+        data = clean_json(raw, report, rules)
+        if isinstance(data, dict):
+            yield Record(number, cast(Json, data))
+        elif isinstance(data, Broken) and not raw.endswith(b"\n"):
+            report.truncated = True
+            report.broke(number, "the last line breaks off")
+        else:
+            report.broke(number, data.why if isinstance(data, Broken) else "not a JSON object")
     report.lines = number
 
 
