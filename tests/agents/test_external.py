@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prowess.agents.external import CLAUDE_CODE, CODEX, MARKER, Command, ExternalAgent, installed_files
+from prowess.agents.external import CLAUDE_CODE, CODEX, Command, ExternalAgent, installed_files
 from prowess.agents.record import final_answer
 from prowess.agents.streams import read_claude, read_codex
 from prowess.core.errors import AgentError
@@ -21,6 +21,7 @@ from prowess.core.task import File, Task
 from prowess.core.trajectory import Trajectory
 from prowess.core.view import View
 from prowess.library.skillmd import parse
+from prowess.trajectories.importers import OWN_RUN
 
 TASK = Task(
     id="t/base/1",
@@ -86,6 +87,7 @@ CLAUDE_STREAM = [
     INIT,
     assistant("m1", {"type": "thinking", "thinking": "A skill fits.", "signature": "x"}),
     {"type": "system", "subtype": "api_retry", "attempt": 1},
+    {"type": "hologram"},
     assistant("m1", {"type": "text", "text": "I sort\u2028them."}),
     assistant("m1", use("c1", "Skill", skill="sort-names", args="")),
     result_of("c1", "Launching skill: sort-names"),
@@ -156,7 +158,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
             f"#!{sys.executable}\n"
             "import json, os, sys, time, subprocess\n"
             "seen = {'argv': sys.argv[1:], 'stdin': sys.stdin.read(), 'cwd': os.getcwd(),\n"
-            f"        'marker': os.environ.get({MARKER!r}),\n"
+            f"        'marker': os.environ.get({OWN_RUN!r}),\n"
             "        'files': sorted(os.path.join(r, n)[2:] for r, _, ns in os.walk('.') for n in ns)}\n"
             f"json.dump(seen, open({str(tmp_path / 'seen')!r}, 'w'))\n"
             f"{action}\n"
@@ -181,7 +183,7 @@ def test_claude_code(fake) -> None:
     call = json.loads(seen.read_text())
     assert call["argv"][:3] == ["-p", "--model", "claude-x"] and "stream-json" in call["argv"]
     assert TASK.prompt in call["stdin"] and "out.txt" in call["stdin"] and call["marker"] == "1"
-    assert MARKER in call["cwd"] and not Path(call["cwd"]).exists()
+    assert OWN_RUN in call["cwd"] and not Path(call["cwd"]).exists()
     folder = ".claude/skills/sort-names"
     assert call["files"] == [f"{folder}/SKILL.md", f"{folder}/scripts/sort.sh", "names.txt"]
     assert {f.path: f.data for f in done.outputs} == {"out.txt": b"a\nb\n"}
@@ -196,7 +198,7 @@ def test_claude_code(fake) -> None:
     cost = done.cost
     assert (cost.calls, cost.prompt_tokens, cost.cached_tokens, cost.completion_tokens) == (3, 432, 300, 54)
     assert cost.usd == 0.25 and cost.seconds == 1.5
-    assert done.extra["version"] == "2.1.76" and done.extra["skipped"] == {"system/api_retry": 1}
+    assert done.extra["version"] == "2.1.76" and done.extra["skipped"] == {"hologram": 1}
 
 
 def test_codex(fake) -> None:
@@ -258,6 +260,19 @@ def test_codex_failures() -> None:
     assert read_codex(lines([*CODEX_STREAM[:3], failed])).error == "usage limit"
     assert read_codex(lines([CODEX_STREAM[0], retried, *CODEX_STREAM[1:]])).error is None
     assert read_codex(lines([CODEX_STREAM[0], retried])).error == "Reconnecting 1/5"
+
+
+def test_streams_are_read_without_secrets_and_failed_loads() -> None:
+    key = "AKIA" + "J7Q2K5X3M9P4R6T8"
+    failed = [
+        assistant("m1", use("c1", "Skill", skill="sort-names"), use("c2", "Bash", command=f"echo {key}")),
+        result_of("c1", "no such skill", is_error=True),
+        result_of("c2", key),
+    ]
+    session = read_claude(lines([INIT, *failed, DONE]))
+    assert session.loaded == () and key not in str(session.steps) and len(session.steps[0].observations) == 2
+    command = {"id": "i", "type": "command_execution", "command": f"echo {key}", "aggregated_output": key}
+    assert key not in str(read_codex(lines([{"type": "item.completed", "item": command}])).steps)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the supervisor needs Linux")

@@ -29,9 +29,8 @@ from prowess.core.task import File, Task
 from prowess.core.trajectory import Step, Trajectory
 from prowess.core.view import View
 from prowess.library.skillmd import render
+from prowess.trajectories.importers import OWN_RUN
 
-MARKER = "PROWESS_RUN"
-"""Set in the environment, and part of the folder's name, so that import and hooks know our own runs."""
 _MODEL = "{model}"
 _STREAM_BYTES = 128 << 20
 _FILE_BYTES = 16 << 20
@@ -99,7 +98,7 @@ class ExternalAgent:
     async def run(self, task: Task, view: View, seed: int) -> Trajectory:
         """Do the task. External agents take no seed: it only tells repetitions apart."""
         prompt = self._prompt(task, view)
-        base = Path(await anyio.to_thread.run_sync(lambda: tempfile.mkdtemp(prefix=f"{MARKER}-")))
+        base = Path(await anyio.to_thread.run_sync(lambda: tempfile.mkdtemp(prefix=f"{OWN_RUN}-")))
         try:
             work = base / "work"
             installed = installed_files(view.skills, self.command.skills)
@@ -111,7 +110,7 @@ class ExternalAgent:
                 await anyio.to_thread.run_sync(remove_folder, base)
         session = _READERS[self.command.stream](captured.stdout)
         names = {skill.name for skill in view.skills}
-        loaded = [n for n in session.loaded if n in names]
+        loaded = [name for name in session.loaded if name in names]
         if view.disclosure == "preload":
             loaded = [skill.name for skill in view.skills]
         trajectory = trajectory_of(
@@ -146,7 +145,7 @@ class ExternalAgent:
                 argv = supervised(argv, writer)
             return await run_tree(
                 argv,
-                env={**os.environ, MARKER: "1"},
+                env={**os.environ, OWN_RUN: "1"},
                 cwd=work,
                 seconds=self.seconds,
                 output_bytes=_STREAM_BYTES,

@@ -12,14 +12,14 @@ Used is a lower bound: an agent may follow instructions without naming where it 
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from prowess.core.model import ToolCall
 from prowess.core.trajectory import Step, Trajectory
 
 _READING_TOOL = re.compile(r"(?i)(?:read|view|open|cat|get).{0,20}").fullmatch
 _READING_COMMAND = re.compile(
-    r"(?:^|[\s;&|(`])(?:cat|bat|head|tail|sed|awk|less|more|nl|grep|rg|type|Get-Content)\s[^;&|>\n]{0,300}?"
+    r"(?:^|[\s;&|(`'\"])(?:cat|bat|head|tail|sed|awk|less|more|nl|grep|rg|type|Get-Content)\s[^;&|>\n]{0,300}?"
     r"([A-Za-z0-9._-]{1,64})/SKILL\.md",
     re.MULTILINE,
 )
@@ -37,15 +37,16 @@ def with_skills(
         offered: Skills that the session says it had.
         loaded_by_program: (step index, skill) of skills whose text the agent's program put into the context by itself.
     """
-    loads: dict[str, int] = {}
-    for index, name in sorted([*_loads(trajectory.steps), *loaded_by_program]):
-        loads.setdefault(name, index)
-    used = tuple(name for name, index in loads.items() if _used(name, trajectory.steps[index + 1 :]))
-    listed = tuple(dict.fromkeys([*offered, *loads]))
-    return trajectory.model_copy(update={"offered": listed, "loaded": tuple(loads), "used": used})
+    first: dict[str, int] = {}
+    for index, name in sorted([*loads(trajectory.steps), *loaded_by_program]):
+        first.setdefault(name, index)
+    used = tuple(name for name, index in first.items() if _used(name, trajectory.steps[index + 1 :]))
+    listed = tuple(dict.fromkeys([*offered, *first]))
+    return trajectory.model_copy(update={"offered": listed, "loaded": tuple(first), "used": used})
 
 
-def _loads(steps: tuple[Step, ...]) -> Iterable[tuple[int, str]]:
+def loads(steps: tuple[Step, ...]) -> Iterator[tuple[int, str]]:
+    """(step index, skill) of every call that asked for a skill's instructions and did not fail."""
     for index, step in enumerate(steps):
         failed = {o.call_id for o in step.observations if o.is_error}
         for call in step.tool_calls:

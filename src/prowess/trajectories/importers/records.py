@@ -23,7 +23,7 @@ from prowess.trajectories.plain import plain
 MAX_LINE = 64 * 2**20
 """Bytes of one line, and of one JSON file. Longer ones are counted as broken and not read."""
 OWN_RUN = "PROWESS_RUN"
-"""Stands in the first prompt, or in the working folder, of every run that prowess starts itself."""
+"""Stands in the working folder or the first prompt, and in the environment, of every run that prowess starts itself."""
 _BROKEN_KEPT = 50
 _BLOCK = 2**20
 
