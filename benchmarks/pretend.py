@@ -11,7 +11,7 @@ from functools import cache
 from prowess.core.cost import Cost
 from prowess.core.model import Request, Response
 from prowess.core.task import Task
-from prowess.evolve.explore import EXAMPLE
+from prowess.evolve.examples import EXAMPLE
 from prowess.suites.workbench import Workbench
 from prowess.suites.workbench.parts import draw
 from prowess.suites.workbench.suite import FAMILIES

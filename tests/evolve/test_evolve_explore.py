@@ -66,12 +66,43 @@ def test_a_passing_program_ends_the_search_and_becomes_a_lesson(tmp_path: Path) 
     assert world.episode.trajectory.id == program.references[1].trajectory
 
 
-def test_rules_that_programs_broke_are_told_to_the_model(tmp_path: Path) -> None:
-    model = answers(by_another_office(TASK), right(TASK))
+RULE = "rows whose status is VOID must not be counted"
+
+
+def asked(model: ScriptedModel) -> list[str]:
+    return [request.messages[-1].content for request in model.requests]
+
+
+def test_a_program_that_runs_is_changed_by_one_requirement_and_then_written_anew_by_all(tmp_path: Path) -> None:
+    model = answers(by_another_office(TASK), by_another_office(TASK), right(TASK))
     World(tmp_path).explore(model)
-    first, second = (request.messages[-1].content for request in model.requests)
-    rule = "rows whose status is VOID must not be counted"
-    assert rule not in first and rule in second and TASK.prompt.splitlines()[0] in second
+    first, change, anew = asked(model)
+    assert RULE not in first and TASK.prompt.splitlines()[0] in first
+    assert change.count("Requirement: ") == 1 and by_another_office(TASK) in change
+    assert RULE in anew and TASK.prompt.splitlines()[0] in anew
+
+
+def test_a_program_that_fails_is_repaired_from_its_traceback(tmp_path: Path) -> None:
+    model = answers("int('eleven')\n", right(TASK))
+    World(tmp_path).explore(model)
+    repair = asked(model)[1]
+    assert "int('eleven')" in repair and "invalid literal for int()" in repair
+
+
+def test_a_program_that_passes_other_checks_is_changed_too_though_it_passes_fewer(tmp_path: Path) -> None:
+    """The front: neither is better than the other in every check."""
+    unordered = right(TASK).replace("sorted(", "list(").replace(", key=lambda item: item[0]", "")
+    model = ScriptedModel(lambda request: fenced(unordered if len(model.requests) < 3 else HALF_RIGHT))
+    World(tmp_path).explore(model, samples=24)
+    changed = {program for program in (unordered, HALF_RIGHT) if any(program in told for told in asked(model))}
+    assert unordered in changed
+
+
+def test_the_second_search_of_a_family_begins_with_the_rules_of_the_first(tmp_path: Path) -> None:
+    model = ScriptedModel(lambda request: fenced(by_another_office(TASK)))
+    World(tmp_path).explore(model, episodes=2, samples=1)
+    first, second = asked(model)
+    assert RULE not in first and RULE in second
 
 
 def test_the_best_program_is_kept_and_changed(tmp_path: Path) -> None:

@@ -3,9 +3,14 @@
 This is the error analyst of Trace2Skill (2603.25158, §3.2), which proves its diagnosis by a fix that passes the
 evaluator, made small enough for a 1.5B model. Asked for a whole program under five rules, such a model writes the same
 wrong one again and again; asked to change a program so that it meets *one* requirement, it often can. So the search
-keeps the best program so far, asks for one change at a time, named by one failing check, and keeps what passes more
-checks. Between changes it writes afresh from all the rules that the checks have named, after one worked example of
-another trade that shows how rules become lines of code; without it the model leaves rules out (docs/decisions/0081).
+has three moves, each after one worked example of another trade (docs/decisions/0081):
+
+- *write* a program from the task and all the rules that checks have named so far;
+- *repair* one that does not run, from its traceback;
+- *change* one that runs so that it meets one requirement, named by one failing check.
+
+Programs to repair or change are drawn from those that no other one beats in every check (the Pareto front of GEPA,
+2507.19457): the program with the most checks passed is often not the one that a single change completes.
 """
 
 import random
@@ -27,72 +32,18 @@ from prowess.core.skill import Snapshot
 from prowess.core.task import Score, Task
 from prowess.core.trajectory import Observation, Step, Trajectory
 from prowess.core.view import View
+from prowess.evolve.examples import COOKBOOK, EXAMPLE, EXAMPLE_CHANGE, EXAMPLE_REPAIR
 from prowess.evolve.parts import Context, Episode
 
 FAILURES = 3
 """Failures of model or sandbox that end a search: what is down will not come back for the next sample."""
-SYSTEM = "You are a careful Python programmer. Answer with the whole program in one ```python block and nothing else."
+SYSTEM = (
+    "You are a careful Python programmer. Answer with the whole program in one ```python block and nothing else.\n\n"
+    + COOKBOOK
+)
+NEARLY = 2
+"""Failing checks of a program that is nearly done: from here single changes get further than writing anew."""
 _RULES = TypeAdapter(list[tuple[str, str, int]])
-EXAMPLE = (
-    """`loans_may.csv` lists the books that a library lent. Count the days per `reader` and write one line per \
-reader to `fines_may.csv`.
-
-Rules, each of which the program must follow:
-- rows whose kind is STAFF must not be counted; all others are
-- days above 30 count double
-- the first line must be exactly 'reader|days|fine'
-- fields must be separated by pipes ('|')
-- the fine is 0.15 per day, written with three decimals and a comma instead of the decimal point
-- lines must be ordered by days, largest first; equal days by reader
-
-Files:
-loans_may.csv:
-kind,reader,taken,days
-GUEST,R17,2024-05-02,12
-STAFF,R20,2024-05-02,41""",
-    """```python
-import csv
-
-totals = {}
-for row in csv.DictReader(open("loans_may.csv", encoding="utf-8")):
-    # rows whose kind is STAFF must not be counted
-    if row["kind"] == "STAFF":
-        continue
-    days = int(row["days"])
-    # days above 30 count double
-    if days > 30:
-        days += days - 30
-    totals[row["reader"]] = totals.get(row["reader"], 0) + days
-
-# ordered by days, largest first; equal days by reader
-lines = sorted(totals.items(), key=lambda item: (-item[1], item[0]))
-
-with open("fines_may.csv", "w", encoding="utf-8") as out:
-    # the first line, fields separated by pipes
-    out.write("reader|days|fine\\n")
-    for reader, days in lines:
-        # the fine is 0.15 per day, written with three decimals and a comma instead of the decimal point
-        fine = f"{days * 0.15:.3f}".replace(".", ",")
-        out.write(f"{reader}|{days}|{fine}\\n")
-```""",
-)
-"""A task of no suite with its program: what a small model needs to see before it turns rules into code."""
-_MENDED = '.replace(".", ",")'
-EXAMPLE_CHANGE = (
-    EXAMPLE[1].replace(_MENDED, "")
-    + """
-
-Its output begins:
-reader|days|fine
-R17|34|5.100
-
-Requirement: the fine is written with three decimals and a comma instead of the decimal point
-The output does not meet it. Change the program so that it does and keep everything else.""",
-    EXAMPLE[1],
-)
-"""The same task once more: a program that misses one requirement, and the one that meets it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Tried:
     """A program and what the checks say of it."""
@@ -105,6 +56,11 @@ class Tried:
     """The first lines of what it wrote."""
 
     @property
+    def passes(self) -> frozenset[str]:
+        """Names of the checks that it passes; none when it does not run."""
+        return frozenset() if self.problem else frozenset(c.name for c in self.score.checks if c.passed)
+
+    @property
     def fitness(self) -> tuple[float, float]:
         """A program that runs is better than one that does not, then the share of checks passed."""
         return (0.0 if self.problem else 1.0, self.score.value)
@@ -114,8 +70,9 @@ class Tried:
 class Explore:
     """Analyst: searches a passing program for failed tasks, one family after the other.
 
-    Gives a `program` lesson for each program found, and a `cause` lesson for each rule that its search met. A family
-    ends with its first `programs` programs; the tasks after that are left for the gate.
+    Gives a `program` lesson for each program found, and a `cause` lesson for each rule that its search met. A search
+    begins with the rules that earlier ones of its family met. A family ends with its first `programs` programs; the
+    tasks after that are left for the gate.
     """
 
     sandbox: Sandbox
@@ -129,26 +86,31 @@ class Explore:
     async def lessons(self, episodes: Sequence[Episode], library: Snapshot, context: Context) -> tuple[Lesson, ...]:
         found: list[Lesson] = []
         passed: dict[str, int] = {}
+        known: dict[str, dict[str, str]] = {}
         for task, trajectory in episodes:
             if passed.get(task.family, 0) >= self.programs or trajectory.status == "missing":
                 continue
+            rules = known.setdefault(task.family, {})
             try:
-                search = await self._search(task, trajectory, library, context)
+                search = await self._search(task, trajectory, rules, library, context)
             except BoundaryError as error:
                 context.tell("explore", f"{task.id}: not searched, {error}", task=task.id, missing=True)
                 continue
+            rules |= {name: rule for name, rule, _ in _RULES.validate_python(search.extra["rules"])}
             lessons = _lessons(task, search, trajectory)
             passed[task.family] = passed.get(task.family, 0) + bool(search.passed)
             found += lessons
         return tuple(found)
 
-    async def _search(self, task: Task, start: Trajectory, library: Snapshot, context: Context) -> Trajectory:
-        settings = [self.samples, self.temperature, self.max_tokens, SYSTEM, EXAMPLE, EXAMPLE_CHANGE]
-        key = digest(["explore/1", task.digest, start.id, context.model.name, context.seed, settings])
+    async def _search(
+        self, task: Task, start: Trajectory, known: dict[str, str], library: Snapshot, context: Context
+    ) -> Trajectory:
+        settings = [self.samples, self.temperature, self.max_tokens, SYSTEM, EXAMPLE, EXAMPLE_CHANGE, EXAMPLE_REPAIR]
+        key = digest(["explore/2", task.digest, start.id, context.model.name, context.seed, known, settings])
         stored = context.store.get("exploration", key)
         if stored is not None:
             return Trajectory.model_validate_json(stored)
-        search = _Search(self, task, context, random.Random(f"{context.seed}/{task.id}"))
+        search = _Search(self, task, context, random.Random(f"{context.seed}/{task.id}"), dict(known))
         trajectory = await search.run(start, key, library)
         if search.failures and not trajectory.passed:
             # a search that lacked answers says little; the next sitting makes it again, with the answers that it had
@@ -165,6 +127,8 @@ class _Search:
     task: Task
     context: Context
     draw: random.Random
+    known: dict[str, str]
+    """Rules that the search begins with, by name."""
     steps: list[Step] = field(default_factory=list[Step])
     rules: dict[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
     """Name of each rule that a program broke, with its words and the step that showed it."""
@@ -179,9 +143,7 @@ class _Search:
         sample = 0
         while not best.score.passed and sample < self.settings.samples and self.failures < FAILURES:
             sample += 1
-            # with several rules broken, writing anew by all that are known gets further than mending one by one
-            fresh = best.problem is not None or len(best.score.failures) > 2 or sample % 2 == 0
-            prompt = self._fresh() if fresh else self._change(best)
+            prompt = self._next(sample)
             tried = await self._sample(prompt, sample)
             if tried is not None and tried.fitness > best.fitness:
                 best = tried
@@ -195,7 +157,7 @@ class _Search:
         return Trajectory(
             id=key,
             task_id=self.task.id,
-            agent="explore/1",
+            agent="explore/2",
             model=self.context.model.name,
             seed=self.context.seed,
             snapshot=library.digest,
@@ -216,33 +178,50 @@ class _Search:
                 return await self._try(program)
         return await self._try("pass\n")
 
-    def _fresh(self) -> tuple[Message, ...]:
-        """The worked example, then the task with every rule that is known by now."""
-        system, user = messages_for(self.task, View(snapshot=Snapshot().digest))
+    def _next(self, sample: int) -> tuple[Message, ...]:
+        """What to ask for next: every other program is written anew, as long as no front program is nearly done."""
+        front = self._front()
+        nearly = [tried for tried in front if len(tried.score.failures) <= NEARLY]
+        if nearly and sample % 3:
+            return self._change(self.draw.choice(nearly))
+        if sample % 2 or not self.seen:
+            return self._write()
+        if front:
+            return self._change(self.draw.choice(front))
+        return self._repair(list(self.seen.values())[-1])
+
+    def _front(self) -> list[Tried]:
+        """Programs that run, and of which no other passes the same checks and more."""
+        running = [tried for tried in self.seen.values() if tried.problem is None]
+        return [tried for tried in running if not any(tried.passes < other.passes for other in running)]
+
+    def _write(self) -> tuple[Message, ...]:
+        """The task with every rule that is known by now."""
+        _, user = messages_for(self.task, View(snapshot=Snapshot().digest))
         told = user.content
-        if self.rules:
-            rules = "\n".join(f"- {rule}" for rule, _ in self.rules.values())
+        if known := self.known | {name: rule for name, (rule, _) in self.rules.items()}:
+            rules = "\n".join(f"- {rule}" for rule in known.values())
             prompt, files, looks = told.partition("\nFiles:\n")
             told = f"{prompt}\n\nRules, each of which the program must follow:\n{rules}\n{files}{looks}"
-        return (
-            system,
-            Message(role="user", content=EXAMPLE[0]),
-            Message(role="assistant", content=EXAMPLE[1]),
-            Message(role="user", content=told),
+        return _after(EXAMPLE, told)
+
+    def _repair(self, tried: Tried) -> tuple[Message, ...]:
+        """A program that does not run, and why."""
+        looks = preview(self.task.files, 600)
+        files = f"\n\nFiles:\n{looks}" if looks else ""
+        return _after(
+            EXAMPLE_REPAIR,
+            f"```python\n{tried.program}```\n\nIt failed:\n{tried.problem}{files}\n\n"
+            "Mend the program so that it runs and keep everything else.",
         )
 
-    def _change(self, best: Tried) -> tuple[Message, ...]:
+    def _change(self, tried: Tried) -> tuple[Message, ...]:
         """One requirement, the program, and nothing else: the shortest prompt that a small model can act on."""
-        check = self.draw.choice(best.score.failures)
-        told = (
-            f"```python\n{best.program}```\n\nIts output begins:\n{best.output}\n\nRequirement: {check.message}\n"
-            "The output does not meet it. Change the program so that it does and keep everything else."
-        )
-        return (
-            Message(role="system", content=SYSTEM),
-            Message(role="user", content=EXAMPLE_CHANGE[0]),
-            Message(role="assistant", content=EXAMPLE_CHANGE[1]),
-            Message(role="user", content=told),
+        check = self.draw.choice(tried.score.failures)
+        return _after(
+            EXAMPLE_CHANGE,
+            f"```python\n{tried.program}```\n\nIts output begins:\n{tried.output}\n\nRequirement: {check.message}\n"
+            "The output does not meet it. Change the program so that it does and keep everything else.",
         )
 
     async def _sample(self, messages: tuple[Message, ...], sample: int) -> Tried | None:
@@ -288,6 +267,16 @@ class _Search:
                     if check.rule:
                         self.rules.setdefault(check.name, (check.rule, len(self.steps)))
         return self.seen[program]
+
+
+def _after(example: tuple[str, str], asked: str) -> tuple[Message, ...]:
+    """A request that follows a worked example."""
+    return (
+        Message(role="system", content=SYSTEM),
+        Message(role="user", content=example[0]),
+        Message(role="assistant", content=example[1]),
+        Message(role="user", content=asked),
+    )
 
 
 def _lessons(task: Task, search: Trajectory, start: Trajectory) -> list[Lesson]:
