@@ -78,7 +78,7 @@ def test_a_program_that_runs_is_changed_by_one_requirement_and_then_written_anew
     World(tmp_path).explore(model)
     first, change, anew = asked(model)
     assert RULE not in first and TASK.prompt.splitlines()[0] in first
-    assert change.count("Requirement: ") == 1 and by_another_office(TASK) in change
+    assert change.count("Requirement: ") == 1 and "Its output begins:" in change
     assert RULE in anew and TASK.prompt.splitlines()[0] in anew
 
 

@@ -64,8 +64,9 @@ with open("fines_may.csv", "w", encoding="utf-8") as out:
 )
 """A task of no suite with its program: what a small model needs to see before it turns rules into code."""
 _MEETS = '.replace(".", ",")'
+_BARE = "\n".join(line for line in EXAMPLE[1].splitlines() if not line.strip().startswith("#"))
 EXAMPLE_CHANGE = (
-    EXAMPLE[1].replace(_MEETS, "")
+    _BARE.replace(_MEETS, "")
     + """
 
 Its output begins:

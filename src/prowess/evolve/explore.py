@@ -13,6 +13,7 @@ Programs to repair or change are drawn from those that no other one beats in eve
 2507.19457): the program with the most checks passed is often not the one that a single change completes.
 """
 
+import ast
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -44,6 +45,8 @@ SYSTEM = (
 NEARLY = 2
 """Failing checks of a program that is nearly done: from here single changes get further than writing anew."""
 _RULES = TypeAdapter(list[tuple[str, str, int]])
+
+
 @dataclass(frozen=True, slots=True)
 class Tried:
     """A program and what the checks say of it."""
@@ -200,7 +203,9 @@ class _Search:
         _, user = messages_for(self.task, View(snapshot=Snapshot().digest))
         told = user.content
         if known := self.known | {name: rule for name, (rule, _) in self.rules.items()}:
-            rules = "\n".join(f"- {rule}" for rule in known.values())
+            told_in = list(known.values())
+            self.draw.shuffle(told_in)  # another order gives another program, where a second sample would be the same
+            rules = "\n".join(f"- {rule}" for rule in told_in)
             prompt, files, looks = told.partition("\nFiles:\n")
             told = f"{prompt}\n\nRules, each of which the program must follow:\n{rules}\n{files}{looks}"
         return _after(EXAMPLE, told)
@@ -220,7 +225,7 @@ class _Search:
         check = self.draw.choice(tried.score.failures)
         return _after(
             EXAMPLE_CHANGE,
-            f"```python\n{tried.program}```\n\nIts output begins:\n{tried.output}\n\nRequirement: {check.message}\n"
+            f"```python\n{_bare(tried.program)}```\n\nIts output begins:\n{tried.output}\n\nRequirement: {check.message}\n"
             "The output does not meet it. Change the program so that it does and keep everything else.",
         )
 
@@ -267,6 +272,14 @@ class _Search:
                     if check.rule:
                         self.rules.setdefault(check.name, (check.rule, len(self.steps)))
         return self.seen[program]
+
+
+def _bare(program: str) -> str:
+    """`program` without comments: a small model takes the comment that states a requirement for code that meets it."""
+    try:
+        return ast.unparse(ast.parse(program)) + "\n"
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return program
 
 
 def _after(example: tuple[str, str], asked: str) -> tuple[Message, ...]:
