@@ -14,7 +14,7 @@ MARK = re.compile(r"(<!-- demo-figures:.*?-->\n).*?(<!-- /demo-figures -->)", re
 
 def table(record: RunRecord) -> str:
     """The held-out comparison, the gate's verdict and the cost, as Markdown."""
-    pooled = [c.evidence for c in record.comparisons if c.family is None]
+    pooled = [c.evidence for c in record.comparisons if c.family is None and not c.shifted]
     if not pooled:
         raise SystemExit("the record holds no comparison")
     tasks, base = pooled[0].n, pooled[0].baseline_rate
@@ -37,6 +37,11 @@ def table(record: RunRecord) -> str:
         for v in d.verdicts
         if v.evidence is not None
     ]
+    others = [
+        f"On {e.n} held-out tasks of offices with other rules, which the skill does not know, "
+        f"{round(e.baseline_rate * e.n)} passed without it and {round(e.treatment_rate * e.n)} with it."
+        for e in (c.evidence for c in record.comparisons if c.shifted)
+    ]
     calls = sum(c.cost.calls for c in record.costs)
     tokens = sum(c.cost.tokens for c in record.costs)
     model_seconds = sum(c.cost.seconds for c in record.costs)
@@ -44,7 +49,7 @@ def table(record: RunRecord) -> str:
         f"{record.seconds / 60:.1f} minutes in all, {100 * model_seconds / record.seconds:.0f} % of it in the model; "
         f"{calls} calls, {tokens:,} tokens, no money. Model {record.model}, seed {record.seed}, {record.machine}."
     )
-    return "\n".join([*lines, "", *gates, "", told, ""])
+    return "\n".join([*lines, "", *gates, *others, "", told, ""])
 
 
 def main() -> None:

@@ -50,7 +50,7 @@ def held(record: RunRecord) -> Held:
 
     Learning is all that the run has cost but for its held-out trials.
     """
-    whole = [c.evidence for c in record.comparisons if c.family is None]
+    whole = [c.evidence for c in record.comparisons if c.family is None and not c.shifted]
     trials = {trial.trajectory: trial for evidence in whole for trial in evidence.trials}
     arm = "with" if record.after.skills else "without"
     ours = {(t.task_id, t.seed): t for evidence in whole for t in evidence.trials if t.arm == arm}

@@ -91,6 +91,18 @@ def test_held_out_tasks_are_compared_with_and_without_and_with_a_human_skill(don
     assert {t.task_id for t in learned.evidence.trials} == {t.id for t in SUITE.tasks("ledger-totals", "test", 6)}
 
 
+def test_tasks_with_other_rules_are_compared_apart(tmp_path: Path) -> None:
+    """The agent writes nothing that passes, with the skill or without; what is compared is what counts."""
+    model = ScriptedModel(lambda request: fenced("pass\n"))
+    record = run(replace(TINY, recipe="human", shifted=2), model, tmp_path)
+    whole, other = record.comparisons
+    assert not whole.shifted and other.shifted
+    assert {t.task_id for t in other.evidence.trials} == {
+        t.id for v in ("north", "south") for t in SUITE.tasks("ledger-totals", "test", 2, v)
+    }
+    assert (other.evidence.n, other.evidence.treatment_rate) == (4, 0.0)
+
+
 def test_no_task_stands_in_two_splits_of_the_run(done: Done) -> None:
     gate = done.record.decisions[0].verdicts[-1].evidence
     assert gate is not None

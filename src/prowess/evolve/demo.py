@@ -22,8 +22,9 @@ PLAN = Plan(
     families=("ledger-totals",),  # a family that the default model can learn on two cores: docs/demo.md
     gate=12,
     test=12,
+    shifted=3,
 )
-SHORT = replace(PLAN, gate=9, test=6)
+SHORT = replace(PLAN, gate=9, test=6, shifted=1)
 """For a machine that builds: hardly more trials than can decide."""
 
 

@@ -226,7 +226,8 @@ class _Search:
         return _after(
             EXAMPLE_CHANGE,
             f"```python\n{_bare(tried.program)}```\n\nIts output begins:\n{tried.output}\n\n"
-            f"Requirement: {check.message}\nThe output does not meet it. Change the program so that it does and keep everything else.",
+            f"Requirement: {check.message}\n"
+            "The output does not meet it. Change the program so that it does and keep everything else.",
         )
 
     async def _sample(self, messages: tuple[Message, ...], sample: int) -> Tried | None:

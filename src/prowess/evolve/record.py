@@ -28,6 +28,8 @@ class Comparison(Frozen):
     label: str
     """`ledger-totals, held-out tasks`."""
     family: str | None = None
+    shifted: bool = False
+    """Whether its tasks follow other rules than those that the run learned from."""
     evidence: Evidence
 
 

@@ -49,6 +49,8 @@ class Plan:
     gate: int = 12
     test: int = 8
     """Held-out tasks per family for the final comparison."""
+    shifted: int = 0
+    """Held-out tasks per family and other variant of it: does what was learned help, or harm, where rules differ?"""
     samples: int = 16
     calibrate: bool = True
     """Run what was learned twice on the held-out tasks (A/A), to see how much of a difference is noise."""
@@ -106,6 +108,7 @@ async def run_plan(
     try:
         evolved = await evolve(recipe, start, context, accept)
         comparisons = await _compare(plan, setup, evolved.snapshot, recipe.provider, context)
+        comparisons += await _shifted(plan, setup, evolved.snapshot, recipe.provider, context)
         noise = await _noise(plan, setup, evolved.snapshot, recipe.provider, context)
     finally:
         sitting.lap(0)
@@ -163,6 +166,29 @@ async def _compare(
             evidence = compare(own, "without", arm.name)
             found.append(Comparison(label=label, family=family, evidence=evidence))
     return tuple(found)
+
+
+async def _shifted(
+    plan: Plan, setup: Setup, learned: Snapshot, provider: Provider, context: Context
+) -> tuple[Comparison, ...]:
+    """The same on the held-out tasks of the families' other variants, pooled: they look alike, their rules differ."""
+    tasks = tuple(
+        task
+        for family in setup.families
+        for variant in setup.suite.variants(family)
+        if variant != plan.variant
+        for task in setup.tasks(family, "test", plan.shifted, variant)
+    )
+    if not tasks or not learned.skills:
+        return ()
+    context.tell("test", f"{len(tasks)} tasks whose rules differ from those learned")
+    arms = (
+        Arm("without", lambda task: provider.view(task, Snapshot())),
+        Arm("with", lambda task: provider.view(task, learned)),
+    )
+    trials = await run_trials(tasks, arms, (plan.seed,), Bench.of(context))
+    label = f"{' and '.join(setup.families)}, other rules"
+    return (Comparison(label=label, shifted=True, evidence=compare(trials, "without", "with")),)
 
 
 async def _noise(plan: Plan, setup: Setup, learned: Snapshot, provider: Provider, context: Context) -> Noise | None:

@@ -36,8 +36,8 @@ class Setup:
     seed: int = 0
     """Chooses the tasks, too: another seed draws others, so that runs of several seeds are independent."""
 
-    def tasks(self, family: str, split: Split, n: int) -> tuple[Task, ...]:
-        return self.suite.tasks(family, split, n, self.variant, start=self.seed * n)
+    def tasks(self, family: str, split: Split, n: int, variant: str | None = None) -> tuple[Task, ...]:
+        return self.suite.tasks(family, split, n, variant or self.variant, start=self.seed * n)
 
     def all_tasks(self, split: Split, n: int) -> tuple[Task, ...]:
         """`n` tasks of each family, family after family: the grouped stream of SkillOS and of SkillFlow's protocol."""
