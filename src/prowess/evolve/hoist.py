@@ -72,7 +72,9 @@ def _hoist(tree: ast.Module, program: str, function: str, task: Task, siblings: 
     parameters = finder.parameters()
     if not parameters:
         return None
-    arguments = ast.arguments([], [ast.arg(p.name) for p in parameters], kwonlyargs=[], kw_defaults=[], defaults=[])
+    blank = [ast.Constant("") for _ in parameters]
+    renamed = ast.arg("renamed")  # a small model gives an argument the name of its value; it has to be told
+    arguments = ast.arguments([], [ast.arg(p.name) for p in parameters], None, [], [], renamed, blank)
     guard = ast.parse("\n".join(_guard(parameters, task))).body
     main = ast.FunctionDef(function, arguments, [*guard, *body], decorator_list=[])
     parts = ["\n".join(ast.unparse(node) for node in outer), ast.unparse(ast.fix_missing_locations(main))]
@@ -230,13 +232,22 @@ def _values_under(column: str, task: Task) -> str:
 
 
 def _guard(parameters: Sequence[Parameter], task: Task) -> list[str]:
-    """Lines that name a column which the file lacks, or that stands for two, before the program is silently wrong."""
+    """What the script looks at first, before it fails in a way that says less, or is silently wrong.
+
+    An argument that got another name; a column that the file lacks, or that stands for two.
+    """
+    names = ", ".join(p.name for p in parameters)
+    lines = [
+        f'if renamed or "" in ({names},):',
+        f'    raise SystemExit("keep the names of the arguments, {names}, and change only their values")',
+    ]
     for file in task.files:
         source = next((p.name for p in parameters if p.example == file.path), None)
         head = _cells(file.text.splitlines()[0]) if file.text.strip() else []
         columns = [p.name for p in parameters if p.example in head]
         if source and columns:
             return [
+                *lines,
                 f'with open({source}, encoding="utf-8") as lines:',
                 "    head = lines.readline().strip()",
                 f"given = {{{', '.join(f'{name!r}: {name}' for name in columns)}}}",
@@ -246,4 +257,4 @@ def _guard(parameters: Sequence[Parameter], task: Task) -> list[str]:
                 "    if list(given.values()).count(column) > 1:",
                 '        raise SystemExit(f"{name}={column!r} is another column already; choose again from {head}")',
             ]
-    return []
+    return lines

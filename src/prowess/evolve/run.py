@@ -45,7 +45,7 @@ class Plan:
     families: tuple[str, ...] = ()
     """All of the suite's when empty."""
     variant: str = "base"
-    evidence: int = 6
+    evidence: int = 8
     gate: int = 12
     test: int = 8
     """Held-out tasks per family for the final comparison."""

@@ -79,18 +79,25 @@ def parametrized(family: Family[Any], case: Case) -> tuple[str, dict[str, str]] 
     lines = [f"    {line}" if line else "" for text in inner for line in text.splitlines()]
     lines = [f"    {line}" for line in _guard(case, used)] + lines
     parameters = {_parameter(p): OTHERS.get(p, f"NAME OF THE {p.upper().replace('_', ' ')} COLUMN") for p in used}
-    head = f"def {function_name(family)}({', '.join(parameters)}):"
+    blank = ", ".join(f'{name}=""' for name in parameters)
+    head = f"def {function_name(family)}({blank}, **renamed):"
     return "\n".join([*outer, "", "", head, *lines, ""]), parameters
 
 
 def _guard(case: Case, used: list[str]) -> list[str]:
-    """What a careful script looks at first: a column that the file lacks, or that stands for two things."""
+    """What a careful script looks at first: renamed arguments, a column that the file lacks or that stands for two."""
+    names = ", ".join(_parameter(purpose) for purpose in used)
+    lines = [
+        f'if renamed or "" in ({names},):',
+        f'    raise SystemExit("keep the names of the arguments, {names}, and change only their values")',
+    ]
     source = next(file for file in case.files if file.path == case.names["source"])
     head = source.text.partition("\n")[0] if source.path.endswith(".csv") else ""
     columns = [_parameter(purpose) for purpose in used if purpose not in OTHERS and case.names[purpose] in head]
     if not columns:
-        return []
+        return lines
     return [
+        *lines,
         f'with open({_parameter("source")}, encoding="utf-8") as lines:',
         "    head = lines.readline().strip()",
         f"given = {{{', '.join(f'{column!r}: {column}' for column in columns)}}}",
