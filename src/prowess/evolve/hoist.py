@@ -72,7 +72,7 @@ def _hoist(tree: ast.Module, program: str, function: str, task: Task, siblings: 
     parameters = finder.parameters()
     if not parameters:
         return None
-    blank = [ast.Constant("") for _ in parameters]
+    blank: list[ast.expr] = [ast.Constant("") for _ in parameters]
     renamed = ast.arg("renamed")  # a small model gives an argument the name of its value; it has to be told
     arguments = ast.arguments([], [ast.arg(p.name) for p in parameters], None, [], [], renamed, blank)
     guard = ast.parse("\n".join(_guard(parameters, task))).body
