@@ -20,7 +20,7 @@ def judge(family: Family[H], case: Case, house: H, outputs: tuple[File, ...]) ->
         problem = f"the program must write its result to {case.target}; there is no such file"
     else:
         try:
-            found = family.read(output.data, house)
+            found = family.output.read(output.data, house)
         except Unreadable as error:
             problem = f"{case.target} cannot be used: {error}"
         else:
