@@ -24,6 +24,7 @@ from typing import IO
 
 from prowess.agents.models.catalogue import Entry, catalogue, entry
 from prowess.core.errors import UserError
+from prowess.library.disk import write_file
 from prowess.settings import config_folder, load
 
 Progress = Callable[[int, int, str], None]
@@ -90,9 +91,7 @@ def use(name: str) -> None:
     wanted = entry(name)
     path = _choice_file()
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_suffix(".new")
-    scratch.write_text(wanted.name + "\n", "utf-8")
-    scratch.replace(path)
+    write_file(path, f"{wanted.name}\n".encode(), path.parent)
 
 
 def pull(name: str = "", progress: Progress = lambda done, total, what: None) -> Path:
