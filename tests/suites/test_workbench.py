@@ -19,7 +19,7 @@ from prowess.core.task import File, Split, Task
 from prowess.library.skillmd import validate
 from prowess.suites import open_suite
 from prowess.suites.workbench import Workbench
-from prowess.suites.workbench.parts import broken, draw, prompt
+from prowess.suites.workbench.family import broken, draw, prompt
 from prowess.suites.workbench.suite import EXAMPLE_SEED, FAMILIES
 
 SUITE = Workbench()

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from random import Random
 
+from prowess.suites.workbench.family import Case, Family, Order, Row, Rows, Rule, input_csv, pick_names, value_rule
 from prowess.suites.workbench.forms import Value
 from prowess.suites.workbench.outputs import TEXT, CsvHouse, CsvOutput
-from prowess.suites.workbench.parts import Case, Family, Order, Row, Rows, Rule, input_csv, pick_names, value_rule
 
 NAMES = {
     "name": ("name", "addressee", "recipient", "person"),

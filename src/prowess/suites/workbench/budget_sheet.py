@@ -5,8 +5,8 @@ from decimal import Decimal
 from random import Random
 
 from prowess.core.task import File
+from prowess.suites.workbench.family import Case, Family, House, Order, Row, Rows, Rule, pick_names, value_rule
 from prowess.suites.workbench.forms import Found, number, text
-from prowess.suites.workbench.parts import Case, Family, House, Order, Row, Rows, Rule, pick_names, value_rule
 from prowess.suites.workbench.workbooks import read_xlsx, write_xlsx
 
 NAMES = {

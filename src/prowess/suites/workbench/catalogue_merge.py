@@ -6,9 +6,7 @@ from decimal import Decimal
 from random import Random
 
 from prowess.core.task import File
-from prowess.suites.workbench.forms import number
-from prowess.suites.workbench.outputs import NUMBER, TEXT, Column, JsonHouse, JsonOutput
-from prowess.suites.workbench.parts import (
+from prowess.suites.workbench.family import (
     Case,
     Family,
     Order,
@@ -20,6 +18,8 @@ from prowess.suites.workbench.parts import (
     pick_names,
     value_rule,
 )
+from prowess.suites.workbench.forms import number
+from prowess.suites.workbench.outputs import NUMBER, TEXT, Column, JsonHouse, JsonOutput
 
 NAMES = {
     "sku": ("sku", "article", "item", "part"),

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from random import Random
 
 from prowess.core.task import File
+from prowess.suites.workbench.family import Case, Family, House, Order, Row, Rows, Rule, value_rule
 from prowess.suites.workbench.forms import Found, Value, read_ini, text
-from prowess.suites.workbench.parts import Case, Family, House, Order, Row, Rows, Rule, value_rule
 
 SECTIONS = ("api", "backup", "cache", "database", "export", "mail", "queue")
 KEYS = (

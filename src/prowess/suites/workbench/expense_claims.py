@@ -6,8 +6,8 @@ from decimal import Decimal
 from random import Random
 
 from prowess.core.task import File
+from prowess.suites.workbench.family import Case, Family, Order, Row, Rows, Rule, cents, pick_names, value_rule
 from prowess.suites.workbench.outputs import AMOUNT, TEXT, CsvHouse, CsvOutput, point_rule
-from prowess.suites.workbench.parts import Case, Family, Order, Row, Rows, Rule, cents, pick_names, value_rule
 
 NAMES = {
     "person": ("person", "employee", "claimant", "traveller"),

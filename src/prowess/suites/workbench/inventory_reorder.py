@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 
+from prowess.suites.workbench.family import Case, Family, Order, Row, Rows, Rule, input_csv, pick_names, value_rule
 from prowess.suites.workbench.outputs import NUMBER, TEXT, CsvHouse, CsvOutput
-from prowess.suites.workbench.parts import Case, Family, Order, Row, Rows, Rule, input_csv, pick_names, value_rule
 
 NAMES = {
     "sku": ("sku", "item", "article", "part_no", "product"),

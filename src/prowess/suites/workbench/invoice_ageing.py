@@ -5,9 +5,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from random import Random
 
-from prowess.suites.workbench.forms import Value
-from prowess.suites.workbench.outputs import HUNDREDTHS, NUMBER, TEXT, CsvHouse, CsvOutput
-from prowess.suites.workbench.parts import (
+from prowess.suites.workbench.family import (
     Case,
     Family,
     Order,
@@ -19,6 +17,8 @@ from prowess.suites.workbench.parts import (
     pick_names,
     value_rule,
 )
+from prowess.suites.workbench.forms import Value
+from prowess.suites.workbench.outputs import HUNDREDTHS, NUMBER, TEXT, CsvHouse, CsvOutput
 
 NAMES = {
     "invoice": ("invoice", "number", "doc", "bill"),

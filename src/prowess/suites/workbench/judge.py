@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from prowess.core.task import Check, File
 from prowess.suites.safety import Unreadable
+from prowess.suites.workbench.family import Case, Family, H, Rows, Rule, broken, combinations
 from prowess.suites.workbench.forms import Found, Value
-from prowess.suites.workbench.parts import Case, Family, H, Rows, Rule, broken, combinations
 
 Cells = tuple[Value | None, ...]
 

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 
-from prowess.suites.workbench.outputs import AMOUNT, TEXT, CsvHouse, CsvOutput, point_rule
-from prowess.suites.workbench.parts import (
+from prowess.suites.workbench.family import (
     Case,
     Family,
     Order,
@@ -17,6 +16,7 @@ from prowess.suites.workbench.parts import (
     pick_names,
     value_rule,
 )
+from prowess.suites.workbench.outputs import AMOUNT, TEXT, CsvHouse, CsvOutput, point_rule
 
 NAMES = {
     "date": ("date", "day", "booked_on", "posted"),

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from random import Random
 
+from prowess.suites.workbench.family import Case, Family, Order, Row, Rows, Rule, pick_names, value_rule
 from prowess.suites.workbench.forms import Value
 from prowess.suites.workbench.outputs import NUMBER, Column, CsvHouse, CsvOutput
-from prowess.suites.workbench.parts import Case, Family, Order, Row, Rows, Rule, pick_names, value_rule
 from prowess.suites.workbench.workbooks import database
 
 NAMES = {

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from prowess.suites.workbench.family import House, Rows, Rule
 from prowess.suites.workbench.forms import Found, Reader, number, read_csv, read_json, text, write_csv, write_json
-from prowess.suites.workbench.parts import House, Rows, Rule
 
 SEPARATORS = {";": "semicolons", ",": "commas", "\t": "tabs", "|": "vertical bars"}
 

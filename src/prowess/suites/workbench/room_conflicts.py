@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 
-from prowess.suites.workbench.outputs import NUMBER, TEXT, CsvHouse, CsvOutput
-from prowess.suites.workbench.parts import (
+from prowess.suites.workbench.family import (
     Case,
     Family,
     Order,
@@ -17,6 +16,7 @@ from prowess.suites.workbench.parts import (
     pick_names,
     value_rule,
 )
+from prowess.suites.workbench.outputs import NUMBER, TEXT, CsvHouse, CsvOutput
 
 NAMES = {
     "room": ("room", "hall", "location", "place"),

@@ -5,8 +5,8 @@ from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from random import Random
 
 from prowess.core.task import File
+from prowess.suites.workbench.family import Case, Family, Order, Row, Rows, Rule, value_rule
 from prowess.suites.workbench.outputs import NUMBER, TEXT, JsonHouse, JsonOutput
-from prowess.suites.workbench.parts import Case, Family, Order, Row, Rows, Rule, value_rule
 
 SERVICES = ("auth", "cart", "mail", "pay", "search", "stock", "users", "video", "wiki", "zone")
 PATHS = ("/list", "/item", "/save", "/edit", "/find")

@@ -21,8 +21,8 @@ from prowess.suites.workbench import (
     server_log_summary,
     timesheet_hours,
 )
+from prowess.suites.workbench.family import Case, Family, draw, prompt
 from prowess.suites.workbench.judge import judge
-from prowess.suites.workbench.parts import Case, Family, draw, prompt
 
 FAMILIES: dict[str, Family[Any]] = {
     module.FAMILY.name: module.FAMILY
