@@ -2,8 +2,8 @@
 
     python benchmarks/importing.py [--data FOLDER] [--copies N] [--json FILE]
 
-FOLDER holds real logs (default: `transcripts` below PROWESS_DATA or below ../shared/data). Each figure is the median of
-5 rounds. Import includes reading, redaction and building trajectories. Figures in `cpu_s` count the time of this
+FOLDER holds real logs (default: `transcripts` below BENCHMARK_DATA or below ../shared/data). Each figure is the median
+of 5 rounds. Import includes reading, redaction and building trajectories. Figures in `cpu_s` count the time of this
 process alone, which other programs disturb less.
 """
 
@@ -116,7 +116,7 @@ def measure(data: Path, copies: int) -> dict[str, Any]:
 
 
 def default_data() -> Path:
-    root = Path(os.environ.get("PROWESS_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+    root = Path(os.environ.get("BENCHMARK_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
     return root / "transcripts"
 
 
@@ -127,7 +127,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     if not args.data.is_dir():
-        print(f"no logs at {args.data}: set PROWESS_DATA or give --data", file=sys.stderr)
+        print(f"no logs at {args.data}: set BENCHMARK_DATA or give --data", file=sys.stderr)
         return 2
     result = measure(args.data, args.copies)
     width = max(map(len, result))

@@ -224,12 +224,12 @@ COLUMNS = ("learned", "chance", "instruction", "generated", "human")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("PROWESS_DATA", "../shared/data")))
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("BENCHMARK_DATA", "../shared/data")))
     parser.add_argument("--threshold", type=float, default=THRESHOLD)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     if not (options.data / "transcripts").is_dir():
-        parser.exit(0, f"skipped: there are no transcripts at {options.data}; set PROWESS_DATA\n")
+        parser.exit(0, f"skipped: there are no transcripts at {options.data}; set BENCHMARK_DATA\n")
     result = measure(options.data, options.threshold)
     result["machine"] = (
         f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"

@@ -13,7 +13,7 @@ from prowess.core.model import Request, Response
 from prowess.core.task import Task
 from prowess.evolve.examples import EXAMPLE
 from prowess.suites.workbench import Workbench
-from prowess.suites.workbench.parts import draw
+from prowess.suites.workbench.family import draw
 from prowess.suites.workbench.suite import FAMILIES
 
 SUITE = Workbench()

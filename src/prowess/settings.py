@@ -82,10 +82,15 @@ def load(environment: Mapping[str, str] | None = None) -> Loaded:
         raise UserError(f"{where} is {merged[name]!r}: {first['msg']}", "mend the value") from error
 
 
+def config_folder() -> Path:
+    """Where the user's own choices lie."""
+    return user_config_path("prowess", appauthor=False)
+
+
 def config_file(environment: Mapping[str, str]) -> Path:
     """The TOML file: the one that `PROWESS_CONFIG` names, else the user's own."""
     named = environment.get(FILE)
-    return Path(named).expanduser() if named else user_config_path("prowess", appauthor=False) / "config.toml"
+    return Path(named).expanduser() if named else config_folder() / "config.toml"
 
 
 def _read(file: Path, required: bool) -> dict[str, Any]:

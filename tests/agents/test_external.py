@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prowess.agents.external import CLAUDE_CODE, CODEX, Command, ExternalAgent, installed_files
-from prowess.agents.record import final_answer
+from prowess.agents.record import final_message
 from prowess.agents.streams import read_claude, read_codex
 from prowess.core.errors import AgentError
 from prowess.core.skill import Skill
@@ -194,7 +194,7 @@ def test_claude_code(fake) -> None:
     assert first.message == "I sort\u2028them." and first.reasoning == "A skill fits."
     assert first.tool_calls[0].name == "Skill" and first.observations[0].content.startswith("Launching")
     assert second.observations[0].is_error and second.observations[0].content == "exit 1"
-    assert final_answer(done) == "Sorted." and done.seed == 4 and done.task_id == TASK.id
+    assert final_message(done) == "Sorted." and done.seed == 4 and done.task_id == TASK.id
     cost = done.cost
     assert (cost.calls, cost.prompt_tokens, cost.cached_tokens, cost.completion_tokens) == (3, 432, 300, 54)
     assert cost.usd == 0.25 and cost.seconds == 1.5
@@ -212,7 +212,7 @@ def test_codex(fake) -> None:
     assert [[c.name for c in s.tool_calls] for s in done.steps[2:5]] == [["shell"], ["shell"], ["file_change"]]
     assert [s.observations[0].is_error for s in done.steps[2:5]] == [False, True, False]
     assert (done.cost.prompt_tokens, done.cost.cached_tokens, done.cost.completion_tokens) == (2400, 2000, 122)
-    assert done.extra["skipped"] == {"item/hologram": 1} and final_answer(done) == "Sorted."
+    assert done.extra["skipped"] == {"item/hologram": 1} and final_message(done) == "Sorted."
 
 
 def test_installed_skills_read_back_as_they_were() -> None:

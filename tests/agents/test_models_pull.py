@@ -49,7 +49,7 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PROWESS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     know(monkeypatch, model())
     return folder
@@ -219,6 +219,10 @@ def test_a_file_of_ones_own_can_be_used(wheels: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.gguf").write_bytes(WHOLE)
     found = find(str(tmp_path / "mine.gguf"))
     assert (found.name, found.sha256) == ("mine", sha(WHOLE))
+
+
+def test_models_lie_in_the_cache_of_the_settings(wheels: Path, tmp_path: Path) -> None:
+    assert models_folder() == tmp_path / "cache" / "models"
 
 
 def test_the_default_can_be_chosen(wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:

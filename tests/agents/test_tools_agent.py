@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prowess.agents.record import final_answer
+from prowess.agents.record import final_message
 from prowess.agents.sandbox import find_sandbox
 from prowess.agents.tools import AGAIN, ToolsAgent, parse_action
 from prowess.core.cost import Cost
@@ -84,7 +84,7 @@ def test_files_and_shell_share_one_folder(native: bool) -> None:
     assert said(model, 1) == "names.txt (4 bytes)" and said(model, 2) == "b\na" and said(model, 4) == "done"
     assert said(model, 5) == "a\nb\nc\nExit code 1."
     assert {f.path: f.data for f in done.outputs} == {"out.txt": b"a\nb\nc\n"}
-    assert done.status == "completed" and final_answer(done) == "sorted" and done.cost.calls == 6
+    assert done.status == "completed" and final_message(done) == "sorted" and done.cost.calls == 6
     assert [c.name for s in done.steps for c in s.tool_calls] == ["list_files", "read_file", "write_file", "run", "run"]
     assert done.steps[-2].observations[0].is_error and done.steps[-2].observations[0].call_id
     assert (model.requests[0].json_schema is None) == native and bool(model.requests[0].tools) == native
@@ -144,7 +144,7 @@ def test_an_answer_that_is_no_action_is_told() -> None:
 
     model = Garbage("done")
     done = run(model, native=False)
-    assert "not a JSON action" in said(model, 1) and final_answer(done) == "done" and done.cost.calls == 2
+    assert "not a JSON action" in said(model, 1) and final_message(done) == "done" and done.cost.calls == 2
 
 
 def test_steps_output_and_repetition_are_bounded() -> None:

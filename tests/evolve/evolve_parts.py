@@ -26,7 +26,7 @@ from prowess.evolve.record import RunRecord
 from prowess.evolve.run import Plan, run_plan
 from prowess.library import Library
 from prowess.suites.workbench import Workbench
-from prowess.suites.workbench.parts import draw
+from prowess.suites.workbench.family import draw
 from prowess.suites.workbench.suite import EXAMPLE_SEED, FAMILIES
 
 SUITE = Workbench()

@@ -34,7 +34,7 @@ def library(tmp_path: Path) -> Library:
 
 def test_scopes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("PROWESS_DATA", str(tmp_path / "data"))
     repository = tmp_path / "code" / "repo"
     (repository / ".git").mkdir(parents=True)
     (repository / "src").mkdir()
@@ -44,7 +44,7 @@ def test_scopes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert library_path("project", repository / "src") == repository / ".agents" / "skills"
     assert library_path("project", tmp_path) is None
     assert library_path("user", tmp_path) == user_library()
-    assert tmp_path in user_library().parents
+    assert user_library() == tmp_path / "data" / "library"
 
 
 def test_the_project_overrides_the_user() -> None:

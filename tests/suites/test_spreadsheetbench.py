@@ -18,11 +18,11 @@ from prowess.core.task import File, Split
 from prowess.suites import open_suite
 from prowess.suites.spreadsheetbench import Area, SpreadsheetBench, areas_of, comparable
 
-ROOT = Path(os.environ.get("PROWESS_DATA", "../shared/data"))
+ROOT = Path(os.environ.get("BENCHMARK_DATA", "../shared/data"))
 SPLITS: tuple[Split, ...] = ("evidence", "gate", "test")
 real = pytest.mark.skipif(
     not (ROOT / "spreadsheetbench" / "dataset.json").is_file(),
-    reason="SpreadsheetBench-Verified is not there; PROWESS_DATA names the folder that holds it",
+    reason="SpreadsheetBench-Verified is not there; BENCHMARK_DATA names the folder that holds it",
 )
 
 

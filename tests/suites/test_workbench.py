@@ -19,7 +19,7 @@ from prowess.core.task import File, Split, Task
 from prowess.library.skillmd import validate
 from prowess.suites import open_suite
 from prowess.suites.workbench import Workbench
-from prowess.suites.workbench.parts import broken, draw, prompt
+from prowess.suites.workbench.family import broken, draw, prompt
 from prowess.suites.workbench.suite import EXAMPLE_SEED, FAMILIES
 
 SUITE = Workbench()
@@ -72,7 +72,7 @@ def test_an_answer_that_breaks_one_rule_fails_that_check_alone(family: str, vari
     for task in SUITE.tasks(family, "gate", 5, variant):
         case = draw(kind, variant, task.seed)
         wrong = broken(house, [rule])
-        assert failed(task, kind.write(kind.answer(case, wrong), wrong)) == [name], task.id
+        assert failed(task, kind.output.write(kind.answer(case, wrong), wrong)) == [name], task.id
 
 
 @pytest.mark.parametrize(("family", "variant"), VARIANTS)
@@ -82,7 +82,7 @@ def test_an_answer_that_breaks_all_rules_is_told_all_of_them(family: str, varian
     wrong = broken(house, rules)
     for task in SUITE.tasks(family, "gate", 3, variant):
         case = draw(kind, variant, task.seed)
-        names = failed(task, kind.write(kind.answer(case, wrong), wrong))
+        names = failed(task, kind.output.write(kind.answer(case, wrong), wrong))
         assert set(names) >= {rule.name for rule in rules if rule.kind == "value"}, task.id
         assert len(names) >= len(rules) - 1, task.id
 
@@ -94,7 +94,7 @@ def test_the_messages_alone_lead_to_a_right_answer(family: str, variant: str) ->
         case, unknown = draw(kind, variant, task.seed), list(kind.rules(house))
         for _ in range(3):
             wrong = broken(house, unknown)
-            told = failed(task, kind.write(kind.answer(case, wrong), wrong))
+            told = failed(task, kind.output.write(kind.answer(case, wrong), wrong))
             unknown = [rule for rule in unknown if rule.name not in told]
             if not told:
                 break
@@ -142,7 +142,7 @@ def test_a_program_learned_by_heart_fails_on_other_instances_and_variants(family
         for task in SUITE.tasks(family, "test", 5, variant):
             case = draw(FAMILIES[family], variant, task.seed)
             assert house != base
-            assert failed(task, FAMILIES[family].write(FAMILIES[family].answer(case, base), base)), task.id
+            assert failed(task, FAMILIES[family].output.write(FAMILIES[family].answer(case, base), base)), task.id
 
 
 def test_splits_share_no_seed_and_ids_are_unique() -> None:

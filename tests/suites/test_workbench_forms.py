@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from prowess.core.task import File
 from prowess.suites.safety import Unreadable
 from prowess.suites.workbench import Workbench
+from prowess.suites.workbench.family import draw
 from prowess.suites.workbench.forms import number, read_csv, read_ini, read_json, text
-from prowess.suites.workbench.parts import draw
 from prowess.suites.workbench.suite import FAMILIES
 from prowess.suites.workbench.workbooks import database, read_xlsx, write_xlsx
 

@@ -486,7 +486,7 @@ def test_mutated_logs_never_crash_and_stay_storable(
 
 
 def data_folder() -> Path | None:
-    given = os.environ.get("PROWESS_DATA")
+    given = os.environ.get("BENCHMARK_DATA")
     places = [Path(given)] if given else [parent / "shared" / "data" for parent in Path(__file__).resolve().parents]
     return next((place / "transcripts" for place in places if (place / "transcripts").is_dir()), None)
 
@@ -494,7 +494,9 @@ def data_folder() -> Path | None:
 REAL = data_folder()
 
 
-@pytest.mark.skipif(REAL is None, reason="no real transcripts: set PROWESS_DATA to the folder that holds transcripts/")
+@pytest.mark.skipif(
+    REAL is None, reason="no real transcripts: set BENCHMARK_DATA to the folder that holds transcripts/"
+)
 def test_86_real_sessions(tmp_path: Path) -> None:
     assert REAL is not None
     found = list(import_path(REAL))

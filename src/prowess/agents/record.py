@@ -42,6 +42,6 @@ def trajectory_of(
     )
 
 
-def final_answer(trajectory: Trajectory) -> str:
+def final_message(trajectory: Trajectory) -> str:
     """The last message of the agent: the answer, for tasks that ask for no files."""
     return next((step.message for step in reversed(trajectory.steps) if step.source == "agent" and step.message), "")

@@ -49,16 +49,15 @@ Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Equal seeds give
 
 def chosen_library(given: Path | None) -> Path:
     """The library that a verb works on: the one given, else that of the settings, the project's, or the user's."""
-    from prowess.library.scopes import library_path
+    from prowess.library.scopes import library_path, user_library
     from prowess.settings import load
 
-    settings = load().settings
-    if chosen := given or settings.library:
+    if chosen := given or load().settings.library:
         return chosen
     project = library_path("project", Path.cwd())
     if project is not None and (project / ".prowess").is_dir():
         return project
-    return settings.data / "library"
+    return user_library()
 
 
 def open_library(given: Path | None, create: bool = False) -> "Library":

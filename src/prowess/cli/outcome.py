@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from prowess.cli.screen import BOLD, Screen
 from prowess.cli.views import STYLES
 from prowess.core.errors import UserError
+from prowess.library.disk import write_file
 from prowess.report import render, sentence
 from prowess.report.summary import TITLES, arm_names, noise, rows
 from prowess.report.text import points, probability
@@ -31,10 +32,8 @@ def finish(screen: Screen, record: "RunRecord", folder: Path) -> None:
     store = folder / STORE
     page = render(record, lambda id: load_trajectory(store, id))
     for name, text in ((RECORD, record.model_dump_json(indent=1)), (PAGE, page)):
-        scratch = folder / f"{name}.new"
         try:
-            scratch.write_text(text, "utf-8")
-            scratch.replace(folder / name)
+            write_file(folder / name, text.encode(), folder)
         except OSError as error:
             raise UserError(
                 f"cannot write {folder / name}: {error}", "free some space; the same command resumes"

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from prowess.core.base import Frozen, digest
 from prowess.core.errors import UserError
+from prowess.library.disk import write_file
 from prowess.library.library import Library
 from prowess.library.trees import tree_digest
 
@@ -70,10 +71,8 @@ def of(library: Library) -> Lock:
 def write(path: Path, lock: Lock) -> None:
     """Writes the lock file; equal locks give equal bytes."""
     text = json.dumps(lock.model_dump(exclude_none=True), indent=2, sort_keys=True) + "\n"
-    unfinished = path.with_name(path.name + ".tmp")
     try:
-        unfinished.write_text(text, "utf-8")
-        unfinished.replace(path)
+        write_file(path, text.encode(), path.parent)
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror}", "make room or give yourself access") from error
 

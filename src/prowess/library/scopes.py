@@ -1,6 +1,6 @@
 """Where libraries lie by default, and what an agent sees when two of them apply.
 
-The user's library belongs to a person and lies in the data folder of the system; agents see it only where it is
+The user's library belongs to a person and lies in the data folder of the settings; agents see it only where it is
 installed. A project's library is the folder `.agents/skills` of the repository, which several agents read directly and
 git carries along (decision 0015).
 """
@@ -8,9 +8,8 @@ git carries along (decision 0015).
 from pathlib import Path
 from typing import Literal
 
-import platformdirs
-
 from prowess.core.skill import Snapshot
+from prowess.settings import load
 
 Scope = Literal["user", "project"]
 PROJECT_FOLDER = Path(".agents") / "skills"
@@ -18,7 +17,7 @@ PROJECT_FOLDER = Path(".agents") / "skills"
 
 def user_library() -> Path:
     """The folder of the user's library, whether it exists or not."""
-    return platformdirs.user_data_path("prowess", appauthor=False) / "library"
+    return load().settings.data / "library"
 
 
 def project_root(start: Path) -> Path | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import anyio
 from pydantic import JsonValue, ValidationError
 
+from prowess.agents.record import final_message
 from prowess.core.base import Frozen, digest
 from prowess.core.errors import ModelError, Refused, UserError
 from prowess.core.evidence import Trial
@@ -20,7 +21,7 @@ from prowess.core.task import Check, Score, Task
 from prowess.core.trajectory import Trajectory
 from prowess.measure.pool import for_each
 from prowess.measure.stats.agreement import Agreement, cohen_kappa
-from prowess.measure.trials import Store, final_message, stored_trajectory
+from prowess.measure.trials import Store, stored_trajectory
 
 MOST_CHARS = 12_000
 """How much of one file or answer the judge is shown."""

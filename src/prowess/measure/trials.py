@@ -16,6 +16,7 @@ import anyio
 from anyio import to_thread
 
 from prowess.agents.base import Agent
+from prowess.agents.record import final_message
 from prowess.core.base import digest
 from prowess.core.cost import Cost
 from prowess.core.errors import BoundaryError, UserError
@@ -129,11 +130,6 @@ def stored_trajectory(store: Store, id: str) -> Trajectory | None:
     """The trajectory of a trial, by the id that the trial names; None when the store lacks it."""
     data = store.get("trajectory", id)
     return None if data is None else Trajectory.model_validate_json(data)
-
-
-def final_message(trajectory: Trajectory) -> str:
-    """What the agent said last; empty when it said nothing."""
-    return next((step.message for step in reversed(trajectory.steps) if step.source == "agent"), "")
 
 
 async def run_trial(

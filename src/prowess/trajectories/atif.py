@@ -16,7 +16,8 @@ from prowess.core.cost import Cost
 from prowess.core.errors import UserError
 from prowess.core.model import ToolCall
 from prowess.core.trajectory import Observation, Step, Trajectory
-from prowess.trajectories.atif_format import VERSION, AtifStep, AtifTrajectory, Json
+from prowess.trajectories.atif_format import VERSION, AtifStep, AtifTrajectory
+from prowess.trajectories.plain import Json
 
 OURS = "prowess"
 THEIRS = "atif"

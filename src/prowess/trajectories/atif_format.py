@@ -4,11 +4,11 @@ import re
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+
+from prowess.trajectories.plain import Json
 
 VERSION = "ATIF-v1.8"
-
-Json = dict[str, JsonValue]
 
 
 def _iso(value: object) -> object:

@@ -14,6 +14,10 @@ import re
 from collections.abc import Callable
 from typing import Any, cast
 
+from pydantic import JsonValue
+
+Json = dict[str, JsonValue]
+
 MAX_DEPTH = 100
 """Levels of nesting. Readers of JSON stop at about 200; a trajectory adds some of its own."""
 

@@ -9,6 +9,7 @@ from typing import Any, NoReturn, Protocol, TypeVar, cast
 
 import anyio
 
+from prowess.agents.models.structured import no_constant
 from prowess.core.cost import Cost
 from prowess.core.errors import ModelError
 
@@ -103,17 +104,13 @@ async def post(
 
 def _object(content: bytes, who: str) -> dict[str, Any]:
     try:
-        found: object = json.loads(content, parse_constant=_no_constant)
+        found: object = json.loads(content, parse_constant=no_constant)
     except (ValueError, RecursionError) as error:
         what = "an empty body" if not content.strip() else f"no valid JSON ({error}): {content[:200]!r}"
         raise Busy(f"{who} answered with {what}") from None
     if not isinstance(found, dict):
         raise Busy(f"{who} answered with JSON that is no object: {content[:200]!r}")
     return cast("dict[str, Any]", found)
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _raise_for_status(error: Any, who: str, secret: str) -> NoReturn:

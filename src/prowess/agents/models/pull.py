@@ -24,6 +24,8 @@ from typing import IO
 
 from prowess.agents.models.catalogue import Entry, catalogue, entry
 from prowess.core.errors import UserError
+from prowess.library.disk import write_file
+from prowess.settings import config_folder, load
 
 Progress = Callable[[int, int, str], None]
 """Called with bytes there, bytes in all, and what is being done."""
@@ -47,10 +49,8 @@ class Installed:
 
 
 def models_folder() -> Path:
-    """Where model files are kept: in the user's cache."""
-    from platformdirs import user_cache_path
-
-    return user_cache_path("prowess", appauthor=False) / "models"
+    """Where model files are kept: below the `cache` of the settings."""
+    return load().settings.cache / "models"
 
 
 def installed() -> list[Installed]:
@@ -91,9 +91,7 @@ def use(name: str) -> None:
     wanted = entry(name)
     path = _choice_file()
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_suffix(".new")
-    scratch.write_text(wanted.name + "\n", "utf-8")
-    scratch.replace(path)
+    write_file(path, f"{wanted.name}\n".encode(), path.parent)
 
 
 def pull(name: str = "", progress: Progress = lambda done, total, what: None) -> Path:
@@ -241,9 +239,7 @@ def _installed(wanted: Entry) -> Installed | None:
 
 
 def _choice_file() -> Path:
-    from platformdirs import user_config_path
-
-    return user_config_path("prowess", appauthor=False) / "model"
+    return config_folder() / "model"
 
 
 def _size(path: Path) -> int:

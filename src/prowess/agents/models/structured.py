@@ -105,7 +105,8 @@ def candidates(text: str) -> Iterator[JsonValue]:
             yield found
 
 
-def _no_constant(name: str) -> NoReturn:
+def no_constant(name: str) -> NoReturn:
+    """For `parse_constant`: NaN and infinities are not JSON."""
     raise ValueError(f"{name} is not JSON")
 
 
@@ -116,4 +117,4 @@ def _finite(text: str) -> float:
 
 
 # strict=False: small models write line breaks inside strings as they are
-_DECODER: Any = json.JSONDecoder(strict=False, parse_constant=_no_constant, parse_float=_finite)
+_DECODER: Any = json.JSONDecoder(strict=False, parse_constant=no_constant, parse_float=_finite)

@@ -8,6 +8,7 @@ import random
 import signal
 import sys
 import tempfile
+from abc import ABC, abstractmethod
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -70,27 +71,30 @@ def environment(work: str, temp: str) -> dict[str, str]:
     }
 
 
-class Confined:
+class Confined(ABC):
     """One run: folder, launcher, capture, files. Subclasses say how the launcher itself is started."""
 
     def __init__(self) -> None:
         self.user_ids = random.SystemRandom()
 
     @property
+    @abstractmethod
     def name(self) -> str:
-        raise NotImplementedError
+        """Which mechanism confines."""
 
     @property
+    @abstractmethod
     def stop(self) -> signal.Signals:
-        raise NotImplementedError
+        """The signal that ends the launcher and all that it started."""
 
     @property
+    @abstractmethod
     def borrows_user(self) -> bool:
-        raise NotImplementedError
+        """Whether the command runs as a user of its own."""
 
+    @abstractmethod
     def command(self, base: Path, orders: dict[str, Any], limits: Limits) -> tuple[list[str], tuple[int, ...]]:
         """The command line that starts the launcher, and descriptors that it needs (closed after the run)."""
-        raise NotImplementedError
 
     async def run(self, argv: list[str], files: tuple[File, ...] = (), limits: Limits | None = None) -> Result:
         limits = limits or Limits()

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 
-from prowess.evolve.logs.text import general, line, prose, visible
+from prowess.evolve.logs.text import general, legible, line, prose
 from prowess.evolve.logs.vocabulary import DULL, STOP
 from prowess.evolve.logs.words import cluster, rarity, stem, vector
 from prowess.evolve.logs.works import Work
@@ -80,7 +80,7 @@ def _terms(own: list[Work], weights: dict[str, float]) -> tuple[str, ...]:
             weight[word] = weight.get(word, 0.0) + value
             holders.setdefault(word, set()).add(work.session)
         for text in (work.request, *(saying.text for saying in work.sayings)):
-            kept = [w.lower() for w in re.findall(r"[A-Za-z][a-z]{2,}|[A-Z]{2,}", visible(text))]
+            kept = [w.lower() for w in re.findall(r"[A-Za-z][a-z]{2,}|[A-Z]{2,}", legible(text))]
             for word in kept:
                 forms.setdefault(stem(word), Counter())[word] += 1
             after.update((stem(a), stem(b)) for a, b in pairwise(kept))

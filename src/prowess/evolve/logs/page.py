@@ -10,7 +10,7 @@ from prowess.core.skill import Skill
 from prowess.evolve.logs.groups import Group, example_request
 from prowess.evolve.logs.points import MOST, REFERENCES, Point, Section
 from prowess.evolve.logs.snippet import Snippet
-from prowess.evolve.logs.text import line, visible
+from prowess.evolve.logs.text import legible, line
 from prowess.evolve.logs.vocabulary import ORDINARY
 from prowess.evolve.logs.words import words
 from prowess.library.sections import sections
@@ -139,7 +139,7 @@ def _content(page: Page, group: Group, numbered: bool) -> list[tuple[str, str]]:
         if section == "pitfall" and page.snippet is not None:
             code, lesson = page.snippet, _snippet_lesson(page.snippet, group)
             fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", code.text)), default=0))
-            text = f"{fence}{code.language}\n{visible(code.text)}\n{fence}"
+            text = f"{fence}{code.language}\n{legible(code.text)}\n{fence}"
             said = f"Excerpts; adapt the names. [{len(code.sessions)}/{n} {lesson.id[:8]}]"
             found.append((CODE, f"{said}\n\n{text}"))
     return found

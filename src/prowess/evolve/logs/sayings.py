@@ -14,7 +14,7 @@ from typing import Literal
 from prowess.core.lesson import Reference
 from prowess.core.model import ToolCall
 from prowess.core.trajectory import Step
-from prowess.evolve.logs.text import general, line, prose, visible
+from prowess.evolve.logs.text import general, legible, line, prose
 from prowess.evolve.logs.vocabulary import VERBS
 from prowess.evolve.logs.words import words
 
@@ -141,15 +141,15 @@ def code_of(call: ToolCall) -> Iterator[tuple[str, str]]:
         value = call.arguments.get(key)
         if isinstance(value, str) and (_CODE_NAME.search(path) or key == "code"):
             ending = path.rsplit(".", 1)[-1].lower() if "." in path else "py"
-            yield _without_header(visible(value[:_TEXT])), _LANGUAGES.get(ending, ending)
+            yield _without_header(legible(value[:_TEXT])), _LANGUAGES.get(ending, ending)
     command = call.arguments.get("command") or call.arguments.get("cmd")
     if not isinstance(command, str):
         return
     command = command[:_COMMAND]
     if heredoc := _HEREDOC.search(command):
-        yield _without_header(visible(heredoc["body"])), _runs(str(heredoc["head"]))
+        yield _without_header(legible(heredoc["body"])), _runs(str(heredoc["head"]))
     elif inline := _INLINE.search(command):
-        yield visible(str(inline["body"]).replace('\\"', '"')), _runs(str(inline[1]))
+        yield legible(str(inline["body"]).replace('\\"', '"')), _runs(str(inline[1]))
 
 
 def _runs(head: str) -> str:
@@ -184,7 +184,7 @@ def _candidates(step: Step, worked: frozenset[str]) -> Iterator[tuple[str, Kind]
 
 def _sentences(text: str) -> Iterator[str]:
     fenced = False
-    for piece in _SENTENCE.split(visible(text)):
+    for piece in _SENTENCE.split(legible(text)):
         part = piece.strip()
         if part.startswith("```"):
             fenced = not fenced
@@ -196,7 +196,7 @@ def _shaped(text: str, kind: Kind, at: float) -> tuple[str, Kind] | None:
     """`text` as a line of instructions, and what it is; None where it is none."""
     if len(text) > 4 * LINE:
         return None
-    text = _MARK.sub("", " ".join(visible(text).split()))
+    text = _MARK.sub("", " ".join(legible(text).split()))
     text = _OPENING.sub("", text.replace("**", "").replace("__", "")).strip()
     bare = _INTENT.sub("", text, count=1)
     if bare != text:

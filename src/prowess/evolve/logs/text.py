@@ -10,7 +10,7 @@ _PATH = re.compile(r"(?<![\w.:/<])(?:~|\.{1,2}|[A-Za-z]:)?(?:/[\w.@+~-]{1,80}){2
 _LONG_ID = re.compile(r"\b(?=[0-9a-fA-F-]*\d)[0-9a-fA-F]{8,}(?:-[0-9a-fA-F]{4,}){0,4}\b")
 
 
-def visible(text: str) -> str:
+def legible(text: str) -> str:
     """`text` without characters that a reader does not see; line breaks and tabs stay."""
     if text.isascii() and text.isprintable():
         return text
@@ -22,7 +22,7 @@ def visible(text: str) -> str:
 
 def line(text: str, limit: int) -> str:
     """`text` on one line of at most `limit` characters."""
-    short = " ".join(visible(text[: 20 * limit]).split())
+    short = " ".join(legible(text[: 20 * limit]).split())
     return short if len(short) <= limit else short[: limit - 1].rstrip() + "…"
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from prowess.core.lesson import Lesson
 from prowess.core.trajectory import Trajectory
 from prowess.evolve.logs.sayings import Code, Saying, programs, sayings
-from prowess.evolve.logs.text import line, request, visible
+from prowess.evolve.logs.text import legible, line, request
 from prowess.evolve.logs.vocabulary import FORMATS
 from prowess.evolve.logs.words import words
 from prowess.trajectories.segment import Unit, segment
@@ -145,7 +145,7 @@ def _work(trajectory: Trajectory, unit: Unit) -> Work:
         work.codes += programs(step, index, answered)
         work.actions += len(step.tool_calls)
         work.calls |= {call.id for call in step.tool_calls}
-        work.profile.update(words(visible(step.message[:4000])))
+        work.profile.update(words(legible(step.message[:4000])))
         for call in step.tool_calls:
             _describe(call.arguments, work.profile)
     return work
@@ -156,7 +156,7 @@ def _describe(arguments: Mapping[str, object], profile: Counter[str]) -> None:
     for key, value in arguments.items():
         if not isinstance(value, str):
             continue
-        text = visible(value[:8000])
+        text = legible(value[:8000])
         if key in ("description", "prompt", "args", "query"):
             profile.update(words(text[:1000]))
         for ending in set(_FILE.findall(text)):

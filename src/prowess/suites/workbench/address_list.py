@@ -3,23 +3,9 @@
 from dataclasses import dataclass
 from random import Random
 
-from prowess.suites.workbench.forms import Found, Value, read_csv, text, write_csv
-from prowess.suites.workbench.parts import (
-    Case,
-    Family,
-    House,
-    Order,
-    Row,
-    Rows,
-    Rule,
-    fill,
-    header_rule,
-    input_csv,
-    order_rule,
-    pick_names,
-    quoted,
-    separator_rule,
-)
+from prowess.suites.workbench.family import Case, Family, Order, Row, Rows, Rule, input_csv, pick_names, value_rule
+from prowess.suites.workbench.forms import Value
+from prowess.suites.workbench.outputs import TEXT, CsvHouse, CsvOutput
 
 NAMES = {
     "name": ("name", "addressee", "recipient", "person"),
@@ -36,8 +22,7 @@ CITY = Order("city, then name", "(item[3], item[0])", lambda row: (row[3], row[0
 
 
 @dataclass(frozen=True, slots=True)
-class Addresses(House):
-    separator: str = ";"
+class Addresses(CsvHouse):
     header: tuple[str, ...] = ("name", "street", "postcode", "city")
     capitals: str = "city"
     streets: str = "Street"
@@ -92,44 +77,18 @@ def answer(case: Case, house: Addresses) -> Rows:
     return tuple(sorted(rows, key=house.order.key))
 
 
-def write(rows: Rows, house: Addresses) -> bytes:
-    return write_csv(house.header, [tuple(str(value) for value in row) for row in rows], house.separator)
-
-
-def read(data: bytes, house: Addresses) -> Found:
-    return read_csv(data, house.header, (text, text, text, text), house.separator)
-
-
 CAPITALS = {
     "city": "cities are written in capitals",
     "name": "names are written in capitals, cities with one capital letter",
 }
 
 
-def rules(house: Addresses) -> tuple[Rule, ...]:
+def own_rules(house: Addresses) -> tuple[Rule, ...]:
     other = "St." if house.streets == "Street" else "Street"
     return (
-        separator_rule(house.separator),
-        header_rule(house.header, house.separator),
-        Rule(
-            kind="value",
-            name="capitals",
-            text=CAPITALS[house.capitals],
-            off={"capitals": ""},
-        ),
-        Rule(
-            kind="value",
-            name="streets",
-            text=f"streets are written with {house.streets!r}, never with {other!r}",
-            off={"streets": ""},
-        ),
-        Rule(
-            kind="value",
-            name="unique",
-            text="addresses that are equal after cleaning are written once",
-            off={"unique": False},
-        ),
-        order_rule(house.order),
+        value_rule("capitals", CAPITALS[house.capitals], capitals=""),
+        value_rule("streets", f"streets are written with {house.streets!r}, never with {other!r}", streets=""),
+        value_rule("unique", "addresses that are equal after cleaning are written once", unique=False),
     )
 
 
@@ -150,22 +109,14 @@ with open("$target", "w", encoding="utf-8") as out:
 """
 
 
-def program(case: Case, house: Addresses) -> str:
+def words(case: Case, house: Addresses) -> dict[str, str]:
     name, city = f'row["{case.names["name"]}"]', f'row["{case.names["city"]}"]'
-    names = {
-        **case.names,
+    return {
         "name": f"{name}.upper()" if house.capitals == "name" else name,
         "city": f"{city}.upper()" if house.capitals == "city" else f"{city}.title()",
+        "long": "St." if house.streets == "Street" else "Street",
+        "short": house.streets,
     }
-    return fill(
-        PROGRAM,
-        names,
-        long="St." if house.streets == "Street" else "Street",
-        short=house.streets,
-        order=house.order.code,
-        header=house.separator.join(house.header),
-        separator=quoted(house.separator),
-    )
 
 
 FAMILY = Family(
@@ -182,8 +133,8 @@ FAMILY = Family(
     },
     make=make,
     answer=answer,
-    write=write,
-    read=read,
-    rules=rules,
-    program=program,
+    output=CsvOutput((TEXT, TEXT, TEXT, TEXT)),
+    own_rules=own_rules,
+    template=PROGRAM,
+    words=words,
 )

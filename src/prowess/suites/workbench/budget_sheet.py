@@ -5,8 +5,8 @@ from decimal import Decimal
 from random import Random
 
 from prowess.core.task import File
+from prowess.suites.workbench.family import Case, Family, House, Order, Row, Rows, Rule, pick_names, value_rule
 from prowess.suites.workbench.forms import Found, number, text
-from prowess.suites.workbench.parts import Case, Family, House, Order, Row, Rows, Rule, fill, order_rule, pick_names
 from prowess.suites.workbench.workbooks import read_xlsx, write_xlsx
 
 NAMES = {
@@ -81,50 +81,45 @@ def answer(case: Case, house: Budget) -> Rows:
     return tuple(sorted(rows, key=house.order.key))
 
 
-def write(rows: Rows, house: Budget) -> bytes:
-    return write_xlsx(house.sheet, [house.header, *((str(name), int(left)) for name, left in rows)])
+class SheetOutput:
+    """A workbook with one sheet of names and whole numbers."""
+
+    rows_are = "rows"
+
+    def write(self, rows: Rows, house: Budget) -> bytes:
+        return write_xlsx(house.sheet, [house.header, *((str(name), int(left)) for name, left in rows)])
+
+    def read(self, data: bytes, house: Budget) -> Found:
+        return read_xlsx(data, house.sheet, house.header, (text, number))
+
+    def rules(self, house: Budget) -> tuple[Rule, ...]:
+        return (
+            Rule(
+                kind="form",
+                name="sheet",
+                text=f"the sheet must be named {house.sheet!r}",
+                off={"sheet": "Sheet"},
+                seen=lambda found: found.marks.get("sheet") == house.sheet,
+            ),
+            Rule(
+                kind="form",
+                name="header",
+                text=f"the first row must hold exactly {house.header[0]!r} and {house.header[1]!r}",
+                off={"header": ("Name", "Difference")},
+                seen=lambda found: found.header == house.header,
+            ),
+        )
+
+    def words(self, house: Budget) -> dict[str, str]:
+        return {"title": house.sheet, "h0": house.header[0], "h1": house.header[1]}
 
 
-def read(data: bytes, house: Budget) -> Found:
-    return read_xlsx(data, house.sheet, house.header, (text, number))
-
-
-def rules(house: Budget) -> tuple[Rule, ...]:
+def own_rules(house: Budget) -> tuple[Rule, ...]:
     less, more = ("planned", "spent") if house.sign > 0 else ("spent", "planned")
     return (
-        Rule(
-            kind="form",
-            name="sheet",
-            text=f"the sheet must be named {house.sheet!r}",
-            off={"sheet": "Sheet"},
-            seen=lambda found: found.marks.get("sheet") == house.sheet,
-        ),
-        Rule(
-            kind="form",
-            name="header",
-            text=f"the first row must hold exactly {house.header[0]!r} and {house.header[1]!r}",
-            off={"header": ("Name", "Difference")},
-            seen=lambda found: found.header == house.header,
-        ),
-        Rule(
-            kind="value",
-            name="ignored",
-            text=f"lines of the kind {house.ignored} must not be counted; all others are",
-            off={"ignored": ""},
-        ),
-        Rule(
-            kind="value",
-            name="sign",
-            text=f"the difference is {less} minus {more}",
-            off={"sign": -house.sign},
-        ),
-        Rule(
-            kind="value",
-            name="total",
-            text="the last row is the total of all departments and is named TOTAL",
-            off={"total": False},
-        ),
-        order_rule(house.order, "rows"),
+        value_rule("ignored", f"lines of the kind {house.ignored} must not be counted; all others are", ignored=""),
+        value_rule("sign", f"the difference is {less} minus {more}", sign=-house.sign),
+        value_rule("total", "the last row is the total of all departments and is named TOTAL", total=False),
     )
 
 
@@ -149,19 +144,13 @@ book.save("$target")
 """
 
 
-def program(case: Case, house: Budget) -> str:
+def words(case: Case, house: Budget) -> dict[str, str]:
     planned, spent = case.names["planned"], case.names["spent"]
-    return fill(
-        PROGRAM,
-        case.names,
-        ignored=house.ignored,
-        less=planned if house.sign > 0 else spent,
-        more=spent if house.sign > 0 else planned,
-        title=house.sheet,
-        h0=house.header[0],
-        h1=house.header[1],
-        order=house.order.code,
-    )
+    return {
+        "ignored": house.ignored,
+        "less": planned if house.sign > 0 else spent,
+        "more": spent if house.sign > 0 else planned,
+    }
 
 
 FAMILY = Family(
@@ -178,8 +167,8 @@ FAMILY = Family(
     },
     make=make,
     answer=answer,
-    write=write,
-    read=read,
-    rules=rules,
-    program=program,
+    output=SheetOutput(),
+    own_rules=own_rules,
+    template=PROGRAM,
+    words=words,
 )

@@ -6,22 +6,20 @@ from decimal import Decimal
 from random import Random
 
 from prowess.core.task import File
-from prowess.suites.workbench.forms import Found, number, read_json, text, write_json
-from prowess.suites.workbench.parts import (
+from prowess.suites.workbench.family import (
     Case,
     Family,
-    House,
     Order,
     Row,
     Rows,
     Rule,
     cents,
-    fill,
     input_csv,
-    keys_rule,
-    order_rule,
     pick_names,
+    value_rule,
 )
+from prowess.suites.workbench.forms import number
+from prowess.suites.workbench.outputs import NUMBER, TEXT, Column, JsonHouse, JsonOutput
 
 NAMES = {
     "sku": ("sku", "article", "item", "part"),
@@ -38,7 +36,7 @@ PRICE = Order(
 
 
 @dataclass(frozen=True, slots=True)
-class Catalogue(House):
+class Catalogue(JsonHouse):
     keys: tuple[str, ...] = ("article", "price_cents", "stock")
     dash: str = ""
     """What stands between the letters and the digits of an article."""
@@ -92,6 +90,9 @@ def normal(article: str, house: Catalogue) -> str:
     return bare[:2] + house.dash + bare[2:]
 
 
+PRICE_CENTS = Column(number, lambda price, house: price if house.cents else float(price))
+
+
 def answer(case: Case, house: Catalogue) -> Rows:
     held = {normal(row["key"], house): Decimal(row["stock"]) for row in case.tables["held"]}
     rows: list[tuple[str, Decimal, Decimal]] = []
@@ -103,40 +104,21 @@ def answer(case: Case, house: Catalogue) -> Rows:
     return tuple(sorted(rows, key=house.order.key))
 
 
-def write(rows: Rows, house: Catalogue) -> bytes:
-    if house.cents:
-        return write_json(house.keys, rows)
-    return write_json(house.keys, [(article, float(price), stock) for article, price, stock in rows])
-
-
-def read(data: bytes, house: Catalogue) -> Found:
-    return read_json(data, house.keys, (text, number, number))
-
-
-def rules(house: Catalogue) -> tuple[Rule, ...]:
+def own_rules(house: Catalogue) -> tuple[Rule, ...]:
     form = f"with {house.dash!r} between letters and digits" if house.dash else "without dashes"
     gaps = {"drop": "are left out", "zero": "are listed with a stock of 0"}
     return (
-        keys_rule(house.keys),
-        Rule(
-            kind="value",
-            name="article",
-            text=f"articles are compared and written in capitals {form}, as in AX{house.dash}123, in both files",
-            off={"plain": False},
+        value_rule(
+            "article",
+            f"articles are compared and written in capitals {form}, as in AX{house.dash}123, in both files",
+            plain=False,
         ),
-        Rule(
-            kind="value",
-            name="cents",
-            text="prices are whole numbers of cents",
-            off={"cents": False},
+        value_rule("cents", "prices are whole numbers of cents", cents=False),
+        value_rule(
+            "gaps",
+            f"articles of the price list that have no stock entry {gaps[house.gaps]}",
+            gaps="zero" if house.gaps == "drop" else "drop",
         ),
-        Rule(
-            kind="value",
-            name="gaps",
-            text=f"articles of the price list that have no stock entry {gaps[house.gaps]}",
-            off={"gaps": "zero" if house.gaps == "drop" else "drop"},
-        ),
-        order_rule(house.order, "objects"),
     )
 
 
@@ -151,8 +133,7 @@ stock = {normal(entry["$key"]): entry["$stock"] for entry in json.load(open("$ot
 rows = []
 for row in csv.DictReader(open("$source", encoding="utf-8")):
     article = normal(row["$sku"])
-    $gaps
-    cents = round(float(row["$price"]) * 100)
+$gaps    cents = round(float(row["$price"]) * 100)
     rows.append({"$k0": article, "$k1": cents, "$k2": $held})
 rows.sort(key=lambda item: $order)
 with open("$target", "w", encoding="utf-8") as out:
@@ -160,21 +141,13 @@ with open("$target", "w", encoding="utf-8") as out:
 """
 
 
-def program(case: Case, house: Catalogue) -> str:
-    k0, k1, k2 = house.keys
+def words(case: Case, house: Catalogue) -> dict[str, str]:
     bare = 'article.upper().replace("-", "")'
-    text = PROGRAM if house.gaps == "drop" else PROGRAM.replace("    $gaps\n", "")
-    return fill(
-        text,
-        case.names,
-        normal=f'{bare}[:2] + "{house.dash}" + {bare}[2:]' if house.dash else bare,
-        gaps="if article not in stock:\n        continue",
-        held="stock[article]" if house.gaps == "drop" else "stock.get(article, 0)",
-        k0=k0,
-        k1=k1,
-        k2=k2,
-        order=house.order.code.format(*house.keys),
-    )
+    return {
+        "normal": f'{bare}[:2] + "{house.dash}" + {bare}[2:]' if house.dash else bare,
+        "gaps": "    if article not in stock:\n        continue\n" if house.gaps == "drop" else "",
+        "held": "stock[article]" if house.gaps == "drop" else "stock.get(article, 0)",
+    }
 
 
 FAMILY = Family(
@@ -191,8 +164,8 @@ FAMILY = Family(
     },
     make=make,
     answer=answer,
-    write=write,
-    read=read,
-    rules=rules,
-    program=program,
+    output=JsonOutput((TEXT, PRICE_CENTS, NUMBER)),
+    own_rules=own_rules,
+    template=PROGRAM,
+    words=words,
 )

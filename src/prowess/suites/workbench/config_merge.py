@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from random import Random
 
 from prowess.core.task import File
+from prowess.suites.workbench.family import Case, Family, House, Order, Row, Rows, Rule, value_rule
 from prowess.suites.workbench.forms import Found, Value, read_ini, text
-from prowess.suites.workbench.parts import Case, Family, House, Order, Row, Rows, Rule, fill, order_rule
 
 SECTIONS = ("api", "backup", "cache", "database", "export", "mail", "queue")
 KEYS = (
@@ -93,56 +93,58 @@ def answer(case: Case, house: Config) -> Rows:
     return tuple(sorted(rows, key=house.order.key))
 
 
-def write(rows: Rows, house: Config) -> bytes:
-    sections: Mapping[Value, None] = {row[0]: None for row in rows}
-    lines: list[str] = []
-    for section in sections:
-        lines.append(f"[{section}]")
-        for _, key, value in (row for row in rows if row[0] == section):
-            lines.append(f"{str(key).replace('_', house.dash)}{house.equals}{value}".rstrip())
-    return ("\n".join(lines) + "\n").encode()
-
-
 def key(cell: str) -> Value | None:
     return cell.replace("-", "_")
 
 
-def read(data: bytes, house: Config) -> Found:
-    return read_ini(data, (text, key, text))
+class IniOutput:
+    """An INI file."""
+
+    rows_are = "settings"
+
+    def write(self, rows: Rows, house: Config) -> bytes:
+        sections: Mapping[Value, None] = {row[0]: None for row in rows}
+        lines: list[str] = []
+        for section in sections:
+            lines.append(f"[{section}]")
+            for _, key, value in (row for row in rows if row[0] == section):
+                lines.append(f"{str(key).replace('_', house.dash)}{house.equals}{value}".rstrip())
+        return ("\n".join(lines) + "\n").encode()
+
+    def read(self, data: bytes, house: Config) -> Found:
+        return read_ini(data, (text, key, text))
+
+    def rules(self, house: Config) -> tuple[Rule, ...]:
+        spaces = "a space on both sides of" if house.equals == " = " else "no spaces around"
+        other = {"_": "-", "-": "_"}[house.dash]
+        return (
+            Rule(
+                kind="form",
+                name="equals",
+                text=f"there must be {spaces} the equals sign",
+                off={"equals": "=" if house.equals == " = " else " = "},
+                seen=lambda found: found.marks.get("equals") == house.equals,
+            ),
+            Rule(
+                kind="form",
+                name="spelling",
+                text=f"keys are written with {house.dash!r} instead of {other!r}",
+                off={"dash": other},
+                seen=lambda found: found.matches(1, rf"[^{other}]+"),
+            ),
+        )
+
+    def words(self, house: Config) -> dict[str, str]:
+        return {"equals": house.equals}
 
 
-def rules(house: Config) -> tuple[Rule, ...]:
-    spaces = "a space on both sides of" if house.equals == " = " else "no spaces around"
-    other = {"_": "-", "-": "_"}[house.dash]
+def own_rules(house: Config) -> tuple[Rule, ...]:
     removal = repr(house.removal) if house.removal else "empty"
     return (
-        Rule(
-            kind="form",
-            name="equals",
-            text=f"there must be {spaces} the equals sign",
-            off={"equals": "=" if house.equals == " = " else " = "},
-            seen=lambda found: found.marks.get("equals") == house.equals,
+        value_rule(
+            "removal", f"a key whose merged value is {removal} is left out altogether", removal="nothing is removed"
         ),
-        Rule(
-            kind="form",
-            name="spelling",
-            text=f"keys are written with {house.dash!r} instead of {other!r}",
-            off={"dash": other},
-            seen=lambda found: found.matches(1, rf"[^{other}]+"),
-        ),
-        Rule(
-            kind="value",
-            name="removal",
-            text=f"a key whose merged value is {removal} is left out altogether",
-            off={"removal": "nothing is removed"},
-        ),
-        Rule(
-            kind="value",
-            name="secrets",
-            text=f"the value of every key that ends in secret is written as {house.mask}",
-            off={"mask": ""},
-        ),
-        order_rule(house.order, "settings"),
+        value_rule("secrets", f"the value of every key that ends in secret is written as {house.mask}", mask=""),
     )
 
 
@@ -166,15 +168,12 @@ with open("$target", "w", encoding="utf-8") as out:
 """
 
 
-def program(case: Case, house: Config) -> str:
-    return fill(
-        PROGRAM,
-        case.names,
-        spelling='.replace("-", "_")' if house.dash == "_" else "",
-        removal=house.removal,
-        mask=house.mask,
-        equals=house.equals,
-    )
+def words(case: Case, house: Config) -> dict[str, str]:
+    return {
+        "spelling": '.replace("-", "_")' if house.dash == "_" else "",
+        "removal": house.removal,
+        "mask": house.mask,
+    }
 
 
 FAMILY = Family(
@@ -191,9 +190,9 @@ FAMILY = Family(
     },
     make=make,
     answer=answer,
-    write=write,
-    read=read,
-    rules=rules,
-    program=program,
+    output=IniOutput(),
+    own_rules=own_rules,
+    template=PROGRAM,
+    words=words,
     keys=2,
 )

@@ -6,23 +6,8 @@ from decimal import Decimal
 from random import Random
 
 from prowess.core.task import File
-from prowess.suites.workbench.forms import Found, number, read_csv, text, write_csv
-from prowess.suites.workbench.parts import (
-    Case,
-    Family,
-    House,
-    Order,
-    Row,
-    Rows,
-    Rule,
-    cents,
-    fill,
-    header_rule,
-    order_rule,
-    pick_names,
-    quoted,
-    separator_rule,
-)
+from prowess.suites.workbench.family import Case, Family, Order, Row, Rows, Rule, cents, pick_names, value_rule
+from prowess.suites.workbench.outputs import AMOUNT, TEXT, CsvHouse, CsvOutput, point_rule
 
 NAMES = {
     "person": ("person", "employee", "claimant", "traveller"),
@@ -37,8 +22,7 @@ MOST = Order("amount, largest first; equal amounts by person", "(-item[1], item[
 
 
 @dataclass(frozen=True, slots=True)
-class Claims(House):
-    separator: str = ";"
+class Claims(CsvHouse):
     header: tuple[str, ...] = ("person", "payout")
     decimal: str = ","
     cap: int = 28
@@ -98,46 +82,16 @@ def answer(case: Case, house: Claims) -> Rows:
     return tuple(sorted(sums.items(), key=house.order.key))
 
 
-def write(rows: Rows, house: Claims) -> bytes:
-    cells = [(str(person), f"{total:.2f}".replace(".", house.decimal)) for person, total in rows]
-    return write_csv(house.header, cells, house.separator)
-
-
-def read(data: bytes, house: Claims) -> Found:
-    return read_csv(data, house.header, (text, number), house.separator)
-
-
-def rules(house: Claims) -> tuple[Rule, ...]:
-    point = {",": "a comma instead of the decimal point", ".": "a decimal point"}[house.decimal]
+def own_rules(house: Claims) -> tuple[Rule, ...]:
     return (
-        separator_rule(house.separator),
-        header_rule(house.header, house.separator),
-        Rule(
-            kind="form",
-            name="numbers",
-            text=f"amounts must be written with two decimals and {point}, as in 123{house.decimal}50",
-            off={"decimal": "." if house.decimal == "," else ","},
-            seen=lambda found: found.matches(1, rf"\d+\{house.decimal}\d\d"),
+        point_rule(house.decimal, "amounts", "123", r"\d+"),
+        value_rule(
+            "mileage",
+            f"a CAR claim pays {house.per_km} for each kilometre instead of its amount, with or without a receipt",
+            per_km="",
         ),
-        Rule(
-            kind="value",
-            name="mileage",
-            text=f"a CAR claim pays {house.per_km} for each kilometre instead of its amount, with or without a receipt",
-            off={"per_km": ""},
-        ),
-        Rule(
-            kind="value",
-            name="receipts",
-            text="all other claims without a receipt (no) pay nothing",
-            off={"receipts": False},
-        ),
-        Rule(
-            kind="value",
-            name="cap",
-            text=f"a MEAL claim pays its amount, but at most {house.cap}.00",
-            off={"cap": 0},
-        ),
-        order_rule(house.order),
+        value_rule("receipts", "all other claims without a receipt (no) pay nothing", receipts=False),
+        value_rule("cap", f"a MEAL claim pays its amount, but at most {house.cap}.00", cap=0),
     )
 
 
@@ -162,17 +116,12 @@ with open("$target", "w", encoding="utf-8") as out:
 """
 
 
-def program(case: Case, house: Claims) -> str:
-    return fill(
-        PROGRAM,
-        case.names,
-        per_km=house.per_km,
-        cap=str(house.cap),
-        header=house.separator.join(house.header),
-        order=house.order.code,
-        separator=quoted(house.separator),
-        decimal='.replace(".", ",")' if house.decimal == "," else "",
-    )
+def words(case: Case, house: Claims) -> dict[str, str]:
+    return {
+        "per_km": house.per_km,
+        "cap": str(house.cap),
+        "decimal": '.replace(".", ",")' if house.decimal == "," else "",
+    }
 
 
 FAMILY = Family(
@@ -189,8 +138,8 @@ FAMILY = Family(
     },
     make=make,
     answer=answer,
-    write=write,
-    read=read,
-    rules=rules,
-    program=program,
+    output=CsvOutput((TEXT, AMOUNT)),
+    own_rules=own_rules,
+    template=PROGRAM,
+    words=words,
 )

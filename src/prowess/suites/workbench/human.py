@@ -11,7 +11,7 @@ from typing import Any
 
 from prowess.core.skill import Skill
 from prowess.core.task import File
-from prowess.suites.workbench.parts import Case, Family
+from prowess.suites.workbench.family import Case, Family
 
 OTHERS = {
     "source": "FILE TO READ",

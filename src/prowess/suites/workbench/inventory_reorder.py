@@ -4,23 +4,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 
-from prowess.suites.workbench.forms import Found, number, read_csv, text, write_csv
-from prowess.suites.workbench.parts import (
-    Case,
-    Family,
-    House,
-    Order,
-    Row,
-    Rows,
-    Rule,
-    fill,
-    header_rule,
-    input_csv,
-    order_rule,
-    pick_names,
-    quoted,
-    separator_rule,
-)
+from prowess.suites.workbench.family import Case, Family, Order, Row, Rows, Rule, input_csv, pick_names, value_rule
+from prowess.suites.workbench.outputs import NUMBER, TEXT, CsvHouse, CsvOutput
 
 NAMES = {
     "sku": ("sku", "item", "article", "part_no", "product"),
@@ -40,8 +25,7 @@ QUANTITY = Order(
 
 
 @dataclass(frozen=True, slots=True)
-class Inventory(House):
-    separator: str = ";"
+class Inventory(CsvHouse):
     header: tuple[str, ...] = ("supplier", "sku", "packs")
     ignored: str = "ENDED"
     at_minimum: bool = True
@@ -91,44 +75,17 @@ def answer(case: Case, house: Inventory) -> Rows:
     return tuple(sorted(rows, key=house.order.key))
 
 
-def write(rows: Rows, house: Inventory) -> bytes:
-    return write_csv(house.header, [tuple(str(value) for value in row) for row in rows], house.separator)
-
-
-def read(data: bytes, house: Inventory) -> Found:
-    return read_csv(data, house.header, (text, text, number), house.separator)
-
-
-def rules(house: Inventory) -> tuple[Rule, ...]:
+def own_rules(house: Inventory) -> tuple[Rule, ...]:
     return (
-        separator_rule(house.separator),
-        header_rule(house.header, house.separator),
-        Rule(
-            kind="value",
-            name="ignored",
-            text=f"items in the state {house.ignored} are never ordered; all others may be",
-            off={"ignored": ""},
-        ),
-        Rule(
-            kind="value",
-            name="threshold",
-            text="an item runs low when its stock is "
+        value_rule("ignored", f"items in the state {house.ignored} are never ordered; all others may be", ignored=""),
+        value_rule(
+            "threshold",
+            "an item runs low when its stock is "
             + ("at or below its minimum" if house.at_minimum else "below its minimum, not at it"),
-            off={"at_minimum": not house.at_minimum},
+            at_minimum=not house.at_minimum,
         ),
-        Rule(
-            kind="value",
-            name="level",
-            text=f"order as much as fills the stock up to {house.factor} times the minimum",
-            off={"factor": 1},
-        ),
-        Rule(
-            kind="value",
-            name="packs",
-            text="the quantity is given in whole packs, rounded up",
-            off={"packs": False},
-        ),
-        order_rule(house.order),
+        value_rule("level", f"order as much as fills the stock up to {house.factor} times the minimum", factor=1),
+        value_rule("packs", "the quantity is given in whole packs, rounded up", packs=False),
     )
 
 
@@ -150,17 +107,12 @@ with open("$target", "w", encoding="utf-8") as out:
 """
 
 
-def program(case: Case, house: Inventory) -> str:
-    return fill(
-        PROGRAM,
-        case.names,
-        ignored=house.ignored,
-        low="<=" if house.at_minimum else "<",
-        factor=str(house.factor),
-        order=house.order.code,
-        header=house.separator.join(house.header),
-        separator=quoted(house.separator),
-    )
+def words(case: Case, house: Inventory) -> dict[str, str]:
+    return {
+        "ignored": house.ignored,
+        "low": "<=" if house.at_minimum else "<",
+        "factor": str(house.factor),
+    }
 
 
 FAMILY = Family(
@@ -177,9 +129,9 @@ FAMILY = Family(
     },
     make=make,
     answer=answer,
-    write=write,
-    read=read,
-    rules=rules,
-    program=program,
+    output=CsvOutput((TEXT, TEXT, NUMBER)),
+    own_rules=own_rules,
+    template=PROGRAM,
+    words=words,
     keys=2,
 )

@@ -5,24 +5,20 @@ from datetime import date, timedelta
 from decimal import Decimal
 from random import Random
 
-from prowess.suites.workbench.forms import Found, Value, number, read_csv, text, write_csv
-from prowess.suites.workbench.parts import (
+from prowess.suites.workbench.family import (
     Case,
     Family,
-    House,
     Order,
     Row,
     Rows,
     Rule,
     cents,
-    fill,
-    header_rule,
     input_csv,
-    order_rule,
     pick_names,
-    quoted,
-    separator_rule,
+    value_rule,
 )
+from prowess.suites.workbench.forms import Value
+from prowess.suites.workbench.outputs import HUNDREDTHS, NUMBER, TEXT, CsvHouse, CsvOutput
 
 NAMES = {
     "invoice": ("invoice", "number", "doc", "bill"),
@@ -44,8 +40,7 @@ OLDEST = Order("age, oldest first, not yet due last", "-labels.index(item[0])", 
 
 
 @dataclass(frozen=True, slots=True)
-class Ageing(House):
-    separator: str = ";"
+class Ageing(CsvHouse):
     header: tuple[str, ...] = ("bucket", "invoices", "sum")
     ignored: str = "DISPUTED"
     term: int = 30
@@ -101,39 +96,20 @@ def answer(case: Case, house: Ageing) -> Rows:
     return tuple(sorted(rows, key=house.order.key))
 
 
-def write(rows: Rows, house: Ageing) -> bytes:
-    return write_csv(house.header, [(str(a), str(b), f"{c:.2f}") for a, b, c in rows], house.separator)
-
-
-def read(data: bytes, house: Ageing) -> Found:
-    return read_csv(data, house.header, (text, number, number), house.separator)
-
-
-def rules(house: Ageing) -> tuple[Rule, ...]:
+def own_rules(house: Ageing) -> tuple[Rule, ...]:
     current, *late = house.labels
     return (
-        separator_rule(house.separator),
-        header_rule(house.header, house.separator),
-        Rule(
-            kind="value",
-            name="ignored",
-            text=f"invoices that are {house.ignored} must not be counted; all others are",
-            off={"ignored": ""},
+        value_rule("ignored", f"invoices that are {house.ignored} must not be counted; all others are", ignored=""),
+        value_rule(
+            "term",
+            f"an invoice is due {house.term} days after it was issued, and its age is counted from that day",
+            term=0,
         ),
-        Rule(
-            kind="value",
-            name="term",
-            text=f"an invoice is due {house.term} days after it was issued, and its age is counted from that day",
-            off={"term": 0},
+        value_rule(
+            "buckets",
+            f"the buckets are {current!r} (not late, or due today) and, in days late, " + ", ".join(map(repr, late)),
+            limits=(house.limits[0], house.limits[1] + 30),
         ),
-        Rule(
-            kind="value",
-            name="buckets",
-            text=f"the buckets are {current!r} (not late, or due today) and, in days late, "
-            + ", ".join(map(repr, late)),
-            off={"limits": (house.limits[0], house.limits[1] + 30)},
-        ),
-        order_rule(house.order),
     )
 
 
@@ -157,19 +133,14 @@ with open("$target", "w", encoding="utf-8") as out:
 """
 
 
-def program(case: Case, house: Ageing) -> str:
-    return fill(
-        PROGRAM,
-        case.names,
-        labels="[" + ", ".join(f'"{label}"' for label in house.labels) + "]",
-        ignored=house.ignored,
-        term=str(house.term),
-        one=str(house.limits[0]),
-        two=str(house.limits[1]),
-        header=house.separator.join(house.header),
-        order=house.order.code,
-        separator=quoted(house.separator),
-    )
+def words(case: Case, house: Ageing) -> dict[str, str]:
+    return {
+        "labels": "[" + ", ".join(f'"{label}"' for label in house.labels) + "]",
+        "ignored": house.ignored,
+        "term": str(house.term),
+        "one": str(house.limits[0]),
+        "two": str(house.limits[1]),
+    }
 
 
 FAMILY = Family(
@@ -186,8 +157,8 @@ FAMILY = Family(
     },
     make=make,
     answer=answer,
-    write=write,
-    read=read,
-    rules=rules,
-    program=program,
+    output=CsvOutput((TEXT, NUMBER, HUNDREDTHS)),
+    own_rules=own_rules,
+    template=PROGRAM,
+    words=words,
 )

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from prowess.core.task import Check, File
 from prowess.suites.safety import Unreadable
+from prowess.suites.workbench.family import Case, Family, H, Rows, Rule, broken, combinations
 from prowess.suites.workbench.forms import Found, Value
-from prowess.suites.workbench.parts import Case, Family, H, Rows, Rule, broken, combinations
 
 Cells = tuple[Value | None, ...]
 
@@ -20,7 +20,7 @@ def judge(family: Family[H], case: Case, house: H, outputs: tuple[File, ...]) ->
         problem = f"the program must write its result to {case.target}; there is no such file"
     else:
         try:
-            found = family.read(output.data, house)
+            found = family.output.read(output.data, house)
         except Unreadable as error:
             problem = f"{case.target} cannot be used: {error}"
         else:

@@ -4,24 +4,19 @@ from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 
-from prowess.suites.workbench.forms import Found, number, read_csv, text, write_csv
-from prowess.suites.workbench.parts import (
+from prowess.suites.workbench.family import (
     Case,
     Family,
-    House,
     Order,
     Row,
     Rows,
     Rule,
     cents,
-    fill,
-    header_rule,
     input_csv,
-    order_rule,
     pick_names,
-    quoted,
-    separator_rule,
+    value_rule,
 )
+from prowess.suites.workbench.outputs import AMOUNT, TEXT, CsvHouse, CsvOutput, point_rule
 
 NAMES = {
     "date": ("date", "day", "booked_on", "posted"),
@@ -43,8 +38,7 @@ ACCOUNT = Order("account number", "item[0]", lambda row: row[0])
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger(House):
-    separator: str = ";"
+class Ledger(CsvHouse):
     header: tuple[str, ...] = ("account", "total")
     decimal: str = ","
     ignored: str = "VOID"
@@ -93,34 +87,10 @@ def answer(case: Case, house: Ledger) -> Rows:
     return tuple(sorted(totals.items(), key=house.order.key))
 
 
-def write(rows: Rows, house: Ledger) -> bytes:
-    cells = [(str(account), f"{total:.2f}".replace(".", house.decimal)) for account, total in rows]
-    return write_csv(house.header, cells, house.separator)
-
-
-def read(data: bytes, house: Ledger) -> Found:
-    return read_csv(data, house.header, (text, number), house.separator)
-
-
-def rules(house: Ledger) -> tuple[Rule, ...]:
-    point = {",": "a comma instead of the decimal point", ".": "a decimal point"}[house.decimal]
+def own_rules(house: Ledger) -> tuple[Rule, ...]:
     return (
-        separator_rule(house.separator),
-        header_rule(house.header, house.separator),
-        Rule(
-            kind="form",
-            name="numbers",
-            text=f"totals must be written with two decimals and {point}, as in 1234{house.decimal}50",
-            off={"decimal": "." if house.decimal == "," else ","},
-            seen=lambda found: found.matches(1, rf"-?\d+\{house.decimal}\d\d"),
-        ),
-        Rule(
-            kind="value",
-            name="ignored",
-            text=f"rows whose status is {house.ignored} must not be counted; all others are",
-            off={"ignored": ""},
-        ),
-        order_rule(house.order),
+        point_rule(house.decimal, "totals", "1234", r"-?\d+"),
+        value_rule("ignored", f"rows whose status is {house.ignored} must not be counted; all others are", ignored=""),
     )
 
 
@@ -139,16 +109,11 @@ with open("$target", "w", encoding="utf-8") as out:
 """
 
 
-def program(case: Case, house: Ledger) -> str:
-    return fill(
-        PROGRAM,
-        case.names,
-        ignored=house.ignored,
-        header=house.separator.join(house.header),
-        order=house.order.code,
-        separator=quoted(house.separator),
-        decimal='.replace(".", ",")' if house.decimal == "," else "",
-    )
+def words(case: Case, house: Ledger) -> dict[str, str]:
+    return {
+        "ignored": house.ignored,
+        "decimal": '.replace(".", ",")' if house.decimal == "," else "",
+    }
 
 
 FAMILY = Family(
@@ -165,8 +130,8 @@ FAMILY = Family(
     },
     make=make,
     answer=answer,
-    write=write,
-    read=read,
-    rules=rules,
-    program=program,
+    output=CsvOutput((TEXT, AMOUNT)),
+    own_rules=own_rules,
+    template=PROGRAM,
+    words=words,
 )

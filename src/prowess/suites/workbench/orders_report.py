@@ -5,22 +5,9 @@ from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from random import Random
 
-from prowess.suites.workbench.forms import Found, Value, number, read_csv, write_csv
-from prowess.suites.workbench.parts import (
-    Case,
-    Family,
-    House,
-    Order,
-    Row,
-    Rows,
-    Rule,
-    fill,
-    header_rule,
-    order_rule,
-    pick_names,
-    quoted,
-    separator_rule,
-)
+from prowess.suites.workbench.family import Case, Family, Order, Row, Rows, Rule, pick_names, value_rule
+from prowess.suites.workbench.forms import Value
+from prowess.suites.workbench.outputs import NUMBER, Column, CsvHouse, CsvOutput
 from prowess.suites.workbench.workbooks import database
 
 NAMES = {
@@ -40,8 +27,7 @@ NEWEST = Order(
 
 
 @dataclass(frozen=True, slots=True)
-class Orders(House):
-    separator: str = ";"
+class Orders(CsvHouse):
     header: tuple[str, ...] = ("quarter", "revenue")
     label: str = "FY{year}-Q{quarter}"
     first_month: int = 4
@@ -96,6 +82,9 @@ def label(cell: str) -> Value | None:
     return f"{found[1]}Q{found[2]}" if found else None
 
 
+QUARTER = Column(label, lambda key, house: house.label.format(year=key[:4], quarter=key[-1]))
+
+
 def answer(case: Case, house: Orders) -> Rows:
     sums: dict[str, Decimal] = {}
     for row in case.rows:
@@ -106,21 +95,10 @@ def answer(case: Case, house: Orders) -> Rows:
     return tuple(sorted(rows, key=house.order.key))
 
 
-def write(rows: Rows, house: Orders) -> bytes:
-    cells = [(house.label.format(year=str(key)[:4], quarter=str(key)[-1]), str(total)) for key, total in rows]
-    return write_csv(house.header, cells, house.separator)
-
-
-def read(data: bytes, house: Orders) -> Found:
-    return read_csv(data, house.header, (label, number), house.separator)
-
-
-def rules(house: Orders) -> tuple[Rule, ...]:
+def own_rules(house: Orders) -> tuple[Rule, ...]:
     pattern = re.escape(house.label).replace(r"\{year\}", r"\d{4}").replace(r"\{quarter\}", "[1-4]")
     rounded = {"up": "with one half rounded up", "down": "with everything after the point cut off"}
     return (
-        separator_rule(house.separator),
-        header_rule(house.header, house.separator),
         Rule(
             kind="form",
             name="label",
@@ -128,25 +106,15 @@ def rules(house: Orders) -> tuple[Rule, ...]:
             off={"label": "{year}/{quarter}"},
             seen=lambda found: found.matches(0, pattern),
         ),
-        Rule(
-            kind="value",
-            name="ignored",
-            text=f"orders that are {house.ignored} must not be counted; all others are",
-            off={"ignored": ""},
+        value_rule("ignored", f"orders that are {house.ignored} must not be counted; all others are", ignored=""),
+        value_rule(
+            "fiscal",
+            f"the fiscal year begins in {MONTHS[house.first_month]} and is named after the year it begins in",
+            first_month=1,
         ),
-        Rule(
-            kind="value",
-            name="fiscal",
-            text=f"the fiscal year begins in {MONTHS[house.first_month]} and is named after the year it begins in",
-            off={"first_month": 1},
+        value_rule(
+            "rounding", f"sums are whole numbers, {rounded[house.rounding]}, rounded once per quarter", rounding="even"
         ),
-        Rule(
-            kind="value",
-            name="rounding",
-            text=f"sums are whole numbers, {rounded[house.rounding]}, rounded once per quarter",
-            off={"rounding": "even"},
-        ),
-        order_rule(house.order),
     )
 
 
@@ -168,19 +136,14 @@ with open("$target", "w", encoding="utf-8") as out:
 """
 
 
-def program(case: Case, house: Orders) -> str:
+def words(case: Case, house: Orders) -> dict[str, str]:
     first = str(house.first_month)
-    return fill(
-        PROGRAM,
-        case.names,
-        ignored=house.ignored,
-        first=first,
-        label=house.label.replace("{quarter}", f"{{(month - {first}) // 3 + 1}}"),
-        half=" + 0.5" if house.rounding == "up" else "",
-        header=house.separator.join(house.header),
-        order=house.order.code,
-        separator=quoted(house.separator),
-    )
+    return {
+        "ignored": house.ignored,
+        "first": first,
+        "label": house.label.replace("{quarter}", f"{{(month - {first}) // 3 + 1}}"),
+        "half": " + 0.5" if house.rounding == "up" else "",
+    }
 
 
 FAMILY = Family(
@@ -197,8 +160,8 @@ FAMILY = Family(
     },
     make=make,
     answer=answer,
-    write=write,
-    read=read,
-    rules=rules,
-    program=program,
+    output=CsvOutput((QUARTER, NUMBER)),
+    own_rules=own_rules,
+    template=PROGRAM,
+    words=words,
 )

@@ -4,24 +4,19 @@ from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 
-from prowess.suites.workbench.forms import Found, number, read_csv, text, write_csv
-from prowess.suites.workbench.parts import (
+from prowess.suites.workbench.family import (
     Case,
     Family,
-    House,
     Order,
     Row,
     Rows,
     Rule,
     clock,
-    fill,
-    header_rule,
     input_csv,
-    order_rule,
     pick_names,
-    quoted,
-    separator_rule,
+    value_rule,
 )
+from prowess.suites.workbench.outputs import NUMBER, TEXT, CsvHouse, CsvOutput
 
 NAMES = {
     "room": ("room", "hall", "location", "place"),
@@ -40,8 +35,7 @@ LONGEST = Order(
 
 
 @dataclass(frozen=True, slots=True)
-class Rooms(House):
-    separator: str = ";"
+class Rooms(CsvHouse):
     header: tuple[str, ...] = ("room", "first", "second", "minutes")
     ignored: str = "TENTATIVE"
     clearing: int = 15
@@ -88,31 +82,14 @@ def answer(case: Case, house: Rooms) -> Rows:
     return tuple(sorted(rows, key=house.order.key))
 
 
-def write(rows: Rows, house: Rooms) -> bytes:
-    return write_csv(house.header, [tuple(str(value) for value in row) for row in rows], house.separator)
-
-
-def read(data: bytes, house: Rooms) -> Found:
-    return read_csv(data, house.header, (text, text, text, number), house.separator)
-
-
-def rules(house: Rooms) -> tuple[Rule, ...]:
+def own_rules(house: Rooms) -> tuple[Rule, ...]:
     return (
-        separator_rule(house.separator),
-        header_rule(house.header, house.separator),
-        Rule(
-            kind="value",
-            name="ignored",
-            text=f"meetings that are {house.ignored} clash with nothing; all others count",
-            off={"ignored": ""},
+        value_rule("ignored", f"meetings that are {house.ignored} clash with nothing; all others count", ignored=""),
+        value_rule(
+            "clearing",
+            f"each meeting holds its room for {house.clearing} minutes after its end; these count as part of it",
+            clearing=0,
         ),
-        Rule(
-            kind="value",
-            name="clearing",
-            text=f"each meeting holds its room for {house.clearing} minutes after its end; these count as part of it",
-            off={"clearing": 0},
-        ),
-        order_rule(house.order),
     )
 
 
@@ -137,16 +114,11 @@ with open("$target", "w", encoding="utf-8") as out:
 """
 
 
-def program(case: Case, house: Rooms) -> str:
-    return fill(
-        PROGRAM,
-        case.names,
-        ignored=house.ignored,
-        clearing=str(house.clearing),
-        order=house.order.code,
-        header=house.separator.join(house.header),
-        separator=quoted(house.separator),
-    )
+def words(case: Case, house: Rooms) -> dict[str, str]:
+    return {
+        "ignored": house.ignored,
+        "clearing": str(house.clearing),
+    }
 
 
 FAMILY = Family(
@@ -163,9 +135,9 @@ FAMILY = Family(
     },
     make=make,
     answer=answer,
-    write=write,
-    read=read,
-    rules=rules,
-    program=program,
+    output=CsvOutput((TEXT, TEXT, TEXT, NUMBER)),
+    own_rules=own_rules,
+    template=PROGRAM,
+    words=words,
     keys=3,
 )

@@ -5,8 +5,8 @@ from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from random import Random
 
 from prowess.core.task import File
-from prowess.suites.workbench.forms import Found, number, read_json, text, write_json
-from prowess.suites.workbench.parts import Case, Family, House, Order, Row, Rows, Rule, fill, keys_rule, order_rule
+from prowess.suites.workbench.family import Case, Family, Order, Row, Rows, Rule, value_rule
+from prowess.suites.workbench.outputs import NUMBER, TEXT, JsonHouse, JsonOutput
 
 SERVICES = ("auth", "cart", "mail", "pay", "search", "stock", "users", "video", "wiki", "zone")
 PATHS = ("/list", "/item", "/save", "/edit", "/find")
@@ -24,7 +24,7 @@ SLOWEST = Order(
 
 
 @dataclass(frozen=True, slots=True)
-class Log(House):
+class Log(JsonHouse):
     keys: tuple[str, ...] = ("service", "requests", "mean_ms")
     ignored: str = "/health"
     rounding: str = "up"
@@ -73,30 +73,14 @@ def answer(case: Case, house: Log) -> Rows:
     return tuple(sorted(rows, key=house.order.key))
 
 
-def write(rows: Rows, house: Log) -> bytes:
-    return write_json(house.keys, rows)
-
-
-def read(data: bytes, house: Log) -> Found:
-    return read_json(data, house.keys, (text, number, number))
-
-
-def rules(house: Log) -> tuple[Rule, ...]:
+def own_rules(house: Log) -> tuple[Rule, ...]:
     return (
-        keys_rule(house.keys),
-        Rule(
-            kind="value",
-            name="ignored",
-            text=f"lines whose path is {house.ignored} must not be counted; all others are",
-            off={"ignored": ""},
+        value_rule("ignored", f"lines whose path is {house.ignored} must not be counted; all others are", ignored=""),
+        value_rule(
+            "rounding",
+            "means are whole milliseconds, and one half is rounded up (Python's round() does not)",
+            rounding="even",
         ),
-        Rule(
-            kind="value",
-            name="rounding",
-            text="means are whole milliseconds, and one half is rounded up (Python's round() does not)",
-            off={"rounding": "even"},
-        ),
-        order_rule(house.order, "objects"),
     )
 
 
@@ -118,11 +102,8 @@ with open("$target", "w", encoding="utf-8") as out:
 """
 
 
-def program(case: Case, house: Log) -> str:
-    k0, k1, k2 = house.keys
-    return fill(
-        PROGRAM, case.names, ignored=house.ignored, k0=k0, k1=k1, k2=k2, order=house.order.code.format(*house.keys)
-    )
+def words(case: Case, house: Log) -> dict[str, str]:
+    return {"ignored": house.ignored}
 
 
 FAMILY = Family(
@@ -139,8 +120,8 @@ FAMILY = Family(
     },
     make=make,
     answer=answer,
-    write=write,
-    read=read,
-    rules=rules,
-    program=program,
+    output=JsonOutput((TEXT, NUMBER, NUMBER)),
+    own_rules=own_rules,
+    template=PROGRAM,
+    words=words,
 )

@@ -21,8 +21,8 @@ from prowess.suites.workbench import (
     server_log_summary,
     timesheet_hours,
 )
+from prowess.suites.workbench.family import Case, Family, draw, prompt
 from prowess.suites.workbench.judge import judge
-from prowess.suites.workbench.parts import Case, Family, draw, prompt
 
 FAMILIES: dict[str, Family[Any]] = {
     module.FAMILY.name: module.FAMILY
@@ -93,7 +93,7 @@ class Workbench:
     def oracle(self, task: Task) -> tuple[File, ...]:
         family = _family(task.family)
         case, house = _case(task.family, task.variant, task.seed), family.houses[task.variant]
-        return (File(path=case.target, data=family.write(family.answer(case, house), house)),)
+        return (File(path=case.target, data=family.output.write(family.answer(case, house), house)),)
 
     def program(self, task: Task) -> str:
         """A short program that does the task: what a good agent would write."""

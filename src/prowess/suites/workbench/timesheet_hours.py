@@ -4,24 +4,19 @@ from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 
-from prowess.suites.workbench.forms import Found, number, read_csv, text, write_csv
-from prowess.suites.workbench.parts import (
+from prowess.suites.workbench.family import (
     Case,
     Family,
-    House,
     Order,
     Row,
     Rows,
     Rule,
     clock,
-    fill,
-    header_rule,
     input_csv,
-    order_rule,
     pick_names,
-    quoted,
-    separator_rule,
+    value_rule,
 )
+from prowess.suites.workbench.outputs import HUNDREDTHS, TEXT, CsvHouse, CsvOutput
 
 NAMES = {
     "date": ("date", "day", "work_date", "shift_date"),
@@ -39,8 +34,7 @@ MOST = Order("hours, most first; equal hours by full name", "(-item[1], item[0])
 
 
 @dataclass(frozen=True, slots=True)
-class Timesheet(House):
-    separator: str = ";"
+class Timesheet(CsvHouse):
     header: tuple[str, ...] = ("name", "hours")
     absence: str = "LEAVE"
     quarter: str = "down"
@@ -101,38 +95,18 @@ def answer(case: Case, house: Timesheet) -> Rows:
     return tuple(sorted(rows, key=house.order.key))
 
 
-def write(rows: Rows, house: Timesheet) -> bytes:
-    return write_csv(house.header, [(str(name), f"{hours:.2f}") for name, hours in rows], house.separator)
-
-
-def read(data: bytes, house: Timesheet) -> Found:
-    return read_csv(data, house.header, (text, number), house.separator)
-
-
-def rules(house: Timesheet) -> tuple[Rule, ...]:
+def own_rules(house: Timesheet) -> tuple[Rule, ...]:
     return (
-        separator_rule(house.separator),
-        header_rule(house.header, house.separator),
-        Rule(
-            kind="value",
-            name="absence",
-            text=f"entries of the kind {house.absence} must not be counted; all other kinds are",
-            off={"absence": ""},
+        value_rule(
+            "absence", f"entries of the kind {house.absence} must not be counted; all other kinds are", absence=""
         ),
-        Rule(
-            kind="value",
-            name="break",
-            text=f"an entry of more than 6 hours loses {house.pause} minutes for the break",
-            off={"pause": 0},
-        ),
-        Rule(
-            kind="value",
-            name="quarters",
-            text=f"each entry, after its break, is rounded {house.quarter} to a full quarter of an hour before adding; "
+        value_rule("break", f"an entry of more than 6 hours loses {house.pause} minutes for the break", pause=0),
+        value_rule(
+            "quarters",
+            f"each entry, after its break, is rounded {house.quarter} to a full quarter of an hour before adding; "
             "hours are decimal with two decimals, as in 7.75",
-            off={"quarter": ""},
+            quarter="",
         ),
-        order_rule(house.order),
     )
 
 
@@ -157,17 +131,12 @@ with open("$target", "w", encoding="utf-8") as out:
 """
 
 
-def program(case: Case, house: Timesheet) -> str:
-    return fill(
-        PROGRAM,
-        case.names,
-        absence=house.absence,
-        pause=str(house.pause),
-        quarter={"down": "minutes // 15 * 15", "up": "-(-minutes // 15) * 15", "": "minutes"}[house.quarter],
-        header=house.separator.join(house.header),
-        order=house.order.code,
-        separator=quoted(house.separator),
-    )
+def words(case: Case, house: Timesheet) -> dict[str, str]:
+    return {
+        "absence": house.absence,
+        "pause": str(house.pause),
+        "quarter": {"down": "minutes // 15 * 15", "up": "-(-minutes // 15) * 15", "": "minutes"}[house.quarter],
+    }
 
 
 FAMILY = Family(
@@ -184,8 +153,8 @@ FAMILY = Family(
     },
     make=make,
     answer=answer,
-    write=write,
-    read=read,
-    rules=rules,
-    program=program,
+    output=CsvOutput((TEXT, HUNDREDTHS)),
+    own_rules=own_rules,
+    template=PROGRAM,
+    words=words,
 )

@@ -18,7 +18,7 @@ from prowess.core.model import ToolCall
 from prowess.core.trajectory import Observation, Step, Trajectory
 from prowess.guard.redact import RULES, Rule, redact_value
 from prowess.trajectories.importers.suspects import suspects
-from prowess.trajectories.plain import plain
+from prowess.trajectories.plain import Json, plain
 
 MAX_LINE = 64 * 2**20
 """Bytes of one line, and of one JSON file. Longer ones are counted as broken and not read."""
@@ -26,8 +26,6 @@ OWN_RUN = "PROWESS_RUN"
 """Stands in the working folder or the first prompt, and in the environment, of every run that prowess starts itself."""
 _BROKEN_KEPT = 50
 _BLOCK = 2**20
-
-Json = dict[str, JsonValue]
 
 
 @dataclass(slots=True)

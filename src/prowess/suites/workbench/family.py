@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from random import Random
 from string import Template
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from prowess.core.task import File
 from prowess.suites.workbench.forms import Found, Value
@@ -40,11 +40,26 @@ Rows = tuple[tuple[Value, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Order:
+    """An order of rows, in words, as a key over rows of the answer, and as the same key in a program."""
+
+    text: str
+    code: str
+    key: Callable[[tuple[Any, ...]], Any]
+
+
+AS_FOUND = Order("first mention in the input", "0", lambda row: 0)
+
+
+@dataclass(frozen=True, slots=True)
 class House:
-    """Base of the rules of one office; each family adds its fields, each variant is one value."""
+    """The rules of one office; each family adds its fields, each variant is one value."""
+
+    order: Order = AS_FOUND
 
 
 H = TypeVar("H", bound=House)
+H_contra = TypeVar("H_contra", bound=House, contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +100,27 @@ class Rule:
     seen: Callable[[Found], bool] | None = None
 
 
+class Output(Protocol[H_contra]):
+    """The form of a family's output; `prowess.suites.workbench.outputs` has those that several families share."""
+
+    @property
+    def rows_are(self) -> str:
+        """What its rows are called, in the plural."""
+        ...
+
+    def write(self, rows: Rows, house: H_contra) -> bytes: ...
+
+    def read(self, data: bytes, house: H_contra) -> Found:
+        """Lenient and safe; raises `Unreadable`."""
+        ...
+
+    def rules(self, house: H_contra) -> tuple[Rule, ...]: ...
+
+    def words(self, house: H_contra) -> Mapping[str, str]:
+        """What a program that writes it must know, for its template."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Family(Generic[H]):
     """One kind of task; a module defines it as a value."""
@@ -102,71 +138,33 @@ class Family(Generic[H]):
     make: Callable[[Random], Case]
     """Draws inputs; knows nothing of the house."""
     answer: Callable[[Case, H], Rows]
-    write: Callable[[Rows, H], bytes]
-    read: Callable[[bytes, H], Found]
-    """Lenient and safe; raises `Unreadable`."""
-    rules: Callable[[H], tuple[Rule, ...]]
-    program: Callable[[Case, H], str]
-    """A short program that does the task; the snippet of the human skill is one for an instance outside all splits."""
+    output: Output[H]
+    own_rules: Callable[[H], tuple[Rule, ...]]
+    """Beside those of the form of the output and of the order of its rows."""
+    template: str
+    """A short program that does the task; `$name` stands for a name of the instance or a word."""
+    words: Callable[[Case, H], Mapping[str, str]]
+    """Beside those of the form of the output, `header` and the like, and `order`."""
     keys: int = 1
     """How many leading columns identify a row."""
 
+    def rules(self, house: H) -> tuple[Rule, ...]:
+        """All house rules, as the checks and the human skill tell them."""
+        return (*self.output.rules(house), *self.own_rules(house), order_rule(house.order, self.output.rows_are))
 
-SEPARATORS = {";": "semicolons", ",": "commas", "\t": "tabs", "|": "vertical bars"}
-
-
-def separator_rule(separator: str) -> Rule:
-    """Fields of a delimited output; the house has a field `separator`."""
-    return Rule(
-        kind="form",
-        name="separator",
-        text=f"fields must be separated by {SEPARATORS[separator]} ({separator!r}), without spaces around them",
-        off={"separator": "," if separator != "," else ";"},
-        seen=lambda found: (
-            found.marks.get("separator") == separator
-            and all(cell == cell.strip() for row in found.cells for cell in row)
-        ),
-    )
+    def program(self, case: Case, house: H) -> str:
+        """The program for one instance; the snippet of the human skill is one outside all splits."""
+        words = {"order": house.order.code, **self.output.words(house), **self.words(case, house)}
+        return Template(self.template.strip() + "\n").substitute({**case.names, **words})
 
 
-def header_rule(header: tuple[str, ...], separator: str) -> Rule:
-    """First line of a delimited output; the house has a field `header`."""
-    return Rule(
-        kind="form",
-        name="header",
-        text=f"the first line must be exactly {separator.join(header)!r}",
-        off={"header": tuple(name.title() + "s" for name in header)},
-        seen=lambda found: found.header == header,
-    )
+def value_rule(name: str, text: str, **off: Any) -> Rule:
+    """A rule about values; `off` are fields of the house with which it is broken."""
+    return Rule(kind="value", name=name, text=text, off=off)
 
 
-def keys_rule(keys: tuple[str, ...]) -> Rule:
-    """Keys of the objects of a JSON output, of which only the first holds text; the house has a field `keys`."""
-    return Rule(
-        kind="form",
-        name="keys",
-        text=f"each object must have exactly the keys {', '.join(keys)}, in this order; numbers stand without quotes",
-        off={"keys": tuple(name.upper() + "_" for name in keys)},
-        seen=lambda found: (
-            found.header == keys and all(found.matches(index, r"-?\d+(\.\d+)?") for index in range(1, len(keys)))
-        ),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """An order of rows, in words, as a key over rows of the answer, and as the same key in a program."""
-
-    text: str
-    code: str
-    key: Callable[[tuple[Any, ...]], Any]
-
-
-AS_FOUND = Order("first mention in the input", "0", lambda row: 0)
-
-
-def order_rule(order: Order, what: str = "lines") -> Rule:
-    """Order of rows; the house has a field `order`."""
+def order_rule(order: Order, what: str) -> Rule:
+    """Order of rows."""
     return Rule(
         kind="order",
         name="order",
@@ -221,16 +219,6 @@ def prompt(case: Case, variant: str) -> str:
     """The text of the task: the job, and whose house rules hold. How the inputs look, an agent sees for itself."""
     office = "" if variant == "base" else f" of the {variant} office"
     return f"{case.job}\nFollow the house rules{office}.\n"
-
-
-def fill(text: str, names: Mapping[str, str], **words: str) -> str:
-    """A program from its template: `$name` stands for a name of the instance or a word of the house."""
-    return Template(text.strip() + "\n").substitute(names, **words)
-
-
-def quoted(separator: str) -> str:
-    """A separator as it stands inside a string literal."""
-    return separator.replace("\t", "\\t")
 
 
 def pick_names(rng: Random, choices: Mapping[str, Sequence[str]]) -> dict[str, str]:
