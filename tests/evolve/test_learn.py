@@ -356,6 +356,6 @@ def test_no_text_makes_it_slow(text: str) -> None:
     call = bash(text, text, description=text)
     write = ("Write", {"file_path": "x.py", "content": text}, "ok", False)
     hostile = session("a", [user(text), agent(text, call, write, reasoning=text), user(text), agent("", call)])
-    began = time.perf_counter()
+    began = time.process_time()
     works_of(hostile)
-    assert time.perf_counter() - began < 3
+    assert time.process_time() - began < 3

@@ -263,9 +263,9 @@ def test_distant_edits_merge(lines: list[int], new: str) -> None:
 
 def test_merge_time_is_bounded() -> None:
     base = "\n".join(str(n % 7) for n in range(20_000))
-    begin = time.perf_counter()
+    begin = time.process_time()
     merge = merge3(base, base.replace("3", "x"), base.replace("4", "y"))
-    assert time.perf_counter() - begin < 5
+    assert time.process_time() - begin < 5
     assert merge.conflicts
 
 
