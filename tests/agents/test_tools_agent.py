@@ -1,6 +1,7 @@
 """The tools agent: files, shell with state, skills on demand, both dialects, bounds."""
 
 import json
+from collections.abc import Collection
 
 import anyio
 import pytest
@@ -106,6 +107,20 @@ def test_skills_are_read_on_demand(native: bool) -> None:
     assert {f.path: f.data for f in done.outputs} == {"out.txt": b"a\nb\n"}, "files of the skill are no outputs"
     idle = run(Script("nothing to do"), native, view)
     assert idle.loaded == idle.used == () and idle.offered == ("sort-names",)
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_a_run_may_end_once_its_skills_are_loaded(native: bool) -> None:
+    def both(task: Task, loaded: Collection[str]) -> bool:
+        return {"sort-names", "other"} <= set(loaded)
+
+    other = SKILL.model_copy(update={"name": "other"})
+    view = View(snapshot="0", skills=(SKILL, other), disclosure="progressive")
+    model = Script(("load_skill", {"name": "other"}), ("list_files", {}), ("load_skill", {"name": "sort-names"}), "no")
+    done = run(model, native, view, until=both)
+    assert done.loaded == ("other", "sort-names") and len(model.requests) == 3 and done.status == "completed"
+    assert "until=both" in ToolsAgent(model, find_sandbox(), until=both).name
+    assert "until" not in ToolsAgent(model, find_sandbox()).name, "known trials keep their keys"
 
 
 def test_preloaded_skills_bring_their_files() -> None:

@@ -82,6 +82,7 @@ def test_units_cover_every_step_once(sources: list[Any]) -> None:
         ("Bash", {"command": "cat > skills/pdf/SKILL.md <<'E'\nhello\nE"}, []),
         ("Bash", {"command": "ls skills/pdf/SKILL.md"}, []),
         ("shell", {"command": ["bash", "-lc", "cat /h/.codex/skills/pdf/SKILL.md"]}, ["pdf"]),
+        ("shell", {"command": "bash -lc 'cat /h/.codex/skills/pdf/SKILL.md'"}, ["pdf"]),
     ],
 )
 def test_loading_is_told_from_the_call(name: str, arguments: dict[str, Any], expected: list[str]) -> None:

@@ -1,10 +1,14 @@
 """What an agent is: a loop that turns a task and a view of the library into a trajectory."""
 
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from prowess.core.task import Task
 from prowess.core.trajectory import Trajectory
 from prowess.core.view import View
+
+Until = Callable[[Task, Collection[str]], bool]
+"""Whether a run may end, given the names of the skills loaded so far: for callers that only ask what is loaded."""
 
 
 class Agent(Protocol):

@@ -16,6 +16,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
+from prowess.agents.base import Until
 from prowess.agents.prompting import preload, used_skills
 from prowess.agents.record import trajectory_of
 from prowess.agents.sandbox.confined import supervised
@@ -81,10 +82,14 @@ class ExternalAgent:
         AgentError: the program is not installed.
     """
 
-    def __init__(self, command: Command, *, model: str = "", seconds: float = 900.0) -> None:
+    def __init__(
+        self, command: Command, *, model: str = "", seconds: float = 900.0, until: Until | None = None
+    ) -> None:
         self.command = command
         self.model = model
         self.seconds = seconds
+        self.until = until
+        """Ends the run as soon as it holds; what the program did until then counts."""
         found = shutil.which(command.argv[0])
         if found is None:
             raise AgentError(f"the command {command.argv[0]!r} was not found: {command.install}")
@@ -92,8 +97,9 @@ class ExternalAgent:
 
     @property
     def name(self) -> str:
+        until = f"until={self.until.__name__} " if self.until else ""
         settings = f"seconds={self.seconds:g} command={digest(self.command)[:8]} model={self.model or 'default'}"
-        return f"{self.command.label}/1 {settings}"
+        return f"{self.command.label}/1 {until}{settings}"
 
     async def run(self, task: Task, view: View, seed: int) -> Trajectory:
         """Do the task. External agents take no seed: it only tells repetitions apart."""
@@ -103,7 +109,8 @@ class ExternalAgent:
             work = base / "work"
             installed = installed_files(view.skills, self.command.skills)
             await anyio.to_thread.run_sync(_prepare, work, (*task.files, *installed))
-            captured = await self._launch(work, prompt)
+            enough = _Enough(self.until, task, _READERS[self.command.stream]) if self.until else None
+            captured = await self._launch(work, prompt, enough)
             changed, _, _ = await anyio.to_thread.run_sync(read_files, work, (*task.files, *installed), _FILE_BYTES)
         finally:
             with anyio.CancelScope(shield=True):
@@ -123,7 +130,7 @@ class ExternalAgent:
             used=used_skills(tuple(s for s in view.skills if s.name in loaded), session.own_text),
             steps=(Step(source="user", message=prompt), *session.steps),
             outputs=tuple(f for f in changed if not f.path.startswith((".claude/", ".agents/", ".codex/"))),
-            error=self._error(captured, session),
+            error=None if enough is not None and enough.holds else self._error(captured, session),
         )
         told = {"version": session.version, "skills": list(session.skills_seen), "skipped": dict(session.skipped)}
         return trajectory.model_copy(update={"cost": session.cost, "extra": told})
@@ -135,7 +142,7 @@ class ExternalAgent:
             parts.append(f"Write {', '.join(task.outputs)} in the current folder.")
         return "\n\n".join(parts)
 
-    async def _launch(self, work: Path, prompt: str) -> Captured:
+    async def _launch(self, work: Path, prompt: str, enough: "_Enough | None" = None) -> Captured:
         argv = [self.program]
         for part in self.command.argv[1:]:
             argv += ([*self.command.model_option, self.model] if self.model else []) if part == _MODEL else [part]
@@ -152,6 +159,7 @@ class ExternalAgent:
                 pass_fds=(writer,),
                 stop=signal.SIGTERM,
                 stdin=prompt.encode("utf-8", "replace"),
+                enough=enough,
             )
         except OSError as error:
             raise AgentError(f"{self.command.argv[0]!r} could not be started: {error}") from error
@@ -169,6 +177,25 @@ class ExternalAgent:
             said = captured.stderr.strip()[-500:] or f"exit code {captured.exit_code}"
             return f"AgentError: {self.command.label} ended before its work was done: {said}"
         return None
+
+
+class _Enough:
+    """Reads the output of a running program, and says when the run may end."""
+
+    def __init__(self, until: Until, task: Task, read: Callable[[str], Session]) -> None:
+        self.until = until
+        self.task = task
+        self.read = read
+        self.seen = bytearray()
+        self.holds = False
+
+    def __call__(self, piece: bytes) -> bool:
+        self.seen += piece
+        # Read anew from the start each time: sessions that are watched are a few turns long.
+        if not self.holds and b"\n" in piece:
+            whole_lines = self.seen[: self.seen.rfind(b"\n")]
+            self.holds = self.until(self.task, self.read(whole_lines.decode("utf-8", "replace")).loaded)
+        return self.holds
 
 
 def installed_files(skills: tuple[Skill, ...], folder: str) -> tuple[File, ...]:

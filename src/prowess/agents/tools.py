@@ -7,6 +7,7 @@ from typing import cast
 
 from pydantic import JsonValue
 
+from prowess.agents.base import Until
 from prowess.agents.prompting import catalogue, cut, preload, skill_content, skill_files, used_skills
 from prowess.agents.record import trajectory_of
 from prowess.agents.sandbox import Limits, Sandbox
@@ -72,7 +73,7 @@ class _Desk:
     def load(self, name: str) -> tuple[str, bool]:
         skill = next((s for s in self.view.skills if s.name == name), None)
         if skill is None:
-            return f"There is no skill {name!r}.", True
+            return f"There is no skill {name[:80]!r}.", True
         if name not in self.loaded:
             self.loaded.append(name)
             self.give(skill_files(skill))
@@ -120,7 +121,7 @@ class _Desk:
 
 
 class ToolsAgent:
-    """Calls tools until it answers, up to `steps` calls of the model.
+    """Calls tools until it answers, up to `steps` calls of the model; with `until`, also until that holds.
 
     `native_tools=False` is for models without tool support: one JSON action per turn, held to a schema.
     """
@@ -136,6 +137,7 @@ class ToolsAgent:
         native_tools: bool = True,
         output_chars: int = 3_000,
         limits: Limits | None = None,
+        until: Until | None = None,
     ) -> None:
         self.model = model
         self.sandbox = sandbox
@@ -145,13 +147,15 @@ class ToolsAgent:
         self.native_tools = native_tools
         self.output_chars = output_chars
         self.limits = limits or Limits()
+        self.until = until
 
     @property
     def name(self) -> str:
+        until = f"until={self.until.__name__} " if self.until else ""
         settings = [SYSTEM, NATIVE, ACTIONS, SKILLS, AGAIN, FILE_TOOLS, FINISH, self.output_chars, self.limits]
         return (
             f"tools/1 steps={self.steps} tokens={self.max_tokens} temperature={self.temperature} "
-            f"native={self.native_tools} texts={digest(settings)[:8]} model={self.model.name}"
+            f"native={self.native_tools} {until}texts={digest(settings)[:8]} model={self.model.name}"
         )
 
     async def run(self, task: Task, view: View, seed: int) -> Trajectory:
@@ -180,6 +184,8 @@ class ToolsAgent:
                     ]
                 steps.append(_step(response, response.text, calls, tuple(observations)))
                 if any(count >= MAX_REPEATS for count in seen.values()):
+                    break
+                if self.until is not None and self.until(task, desk.loaded):
                     break
                 messages += self._turn(response, observations)
         except BoundaryError as failure:

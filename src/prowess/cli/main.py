@@ -17,6 +17,7 @@ from prowess.cli import (
     diff,
     doctor,
     export,
+    funnel,
     import_,
     learn,
     log,
@@ -25,6 +26,7 @@ from prowess.cli import (
     review,
     search,
     show,
+    triggers,
     undo,
 )
 from prowess.cli import run as run_verb
@@ -86,7 +88,7 @@ app.command()(demo.demo)
 app.command("import")(import_.import_)
 for function in (
     learn.learn, review.review, apply.apply, undo.undo, log.log, diff.diff, show.show, search.search,
-    measure.measure, run_verb.run, export.export, doctor.doctor, config.config,
+    measure.measure, triggers.triggers, funnel.funnel, run_verb.run, export.export, doctor.doctor, config.config,
 ):  # fmt: skip
     app.command()(function)
 app.add_typer(model.app, name="model")

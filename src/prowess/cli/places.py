@@ -1,5 +1,6 @@
 """Where the command line keeps things that are no library."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,3 +13,20 @@ def trajectories() -> "TrajectoryStore":
     from prowess.trajectories.store import TrajectoryStore
 
     return TrajectoryStore(load().settings.data / "trajectories.db")
+
+
+def write(path: Path, text: str) -> None:
+    """Put `text` at `path`, whole or not at all.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    from prowess.core.errors import UserError
+
+    scratch = path.with_name(f"{path.name}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch.write_text(text, "utf-8")
+        scratch.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}", "name another file") from error

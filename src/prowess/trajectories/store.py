@@ -11,11 +11,12 @@ import sqlite3
 import threading
 import time
 import zlib
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from pydantic_core import PydanticSerializationError, from_json
 
@@ -30,6 +31,8 @@ LEVEL = 2
 """Of zlib: on real sessions four times smaller at 150 MB/s; decision 0050."""
 BATCH = 256
 """Trajectories per transaction in `put_all`."""
+PAGE = 4096
+"""Rows that are held at once while all are read."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS trajectory (
@@ -45,6 +48,10 @@ CREATE TABLE IF NOT EXISTS payload (id TEXT PRIMARY KEY, data BLOB NOT NULL);
 _COLUMNS = (
     "id, task_id, agent, model, seed, snapshot, status, passed, value, "
     "steps, tokens, usd, offered, loaded, used, digest"
+)
+_USE = (
+    "SELECT rowid, task_id, agent, model, seed, status, passed, offered, loaded, used FROM trajectory"
+    " WHERE rowid > ? ORDER BY rowid LIMIT ?"
 )
 _INSERT = f"INSERT OR REPLACE INTO trajectory ({_COLUMNS}) VALUES ({', '.join('?' * 16)})"
 
@@ -83,6 +90,20 @@ class Row:
     used: tuple[str, ...]
     digest: str
     """SHA-256 of the stored JSON."""
+
+
+class Use(NamedTuple):
+    """What `skill_use` tells of one trajectory; as in `Row`."""
+
+    task_id: str | None
+    agent: str
+    model: str
+    seed: int
+    status: str
+    passed: bool | None
+    offered: tuple[str, ...]
+    loaded: tuple[str, ...]
+    used: tuple[str, ...]
 
 
 class TrajectoryStore:
@@ -151,6 +172,21 @@ class TrajectoryStore:
         with self._open() as db:
             rows = db.execute(sql, [*given.values(), -1 if limit is None else limit]).fetchall()
         return [_row(values) for values in rows]
+
+    def skill_use(self) -> Iterator[Use]:
+        """Who was offered, loaded and used which skills, over all trajectories: a fast pass over a few columns."""
+        names = lru_cache(maxsize=4096)(_names)  # most sessions share the catalogue of another
+        last = -1
+        while True:
+            with self._open() as db:
+                rows: list[Any] = db.execute(_USE, (last, PAGE)).fetchall()
+            for row in rows:
+                *known, passed, offered, loaded, used = row[1:]
+                use = (None if passed is None else bool(passed), names(offered), names(loaded), names(used))
+                yield Use._make((*known, *use))
+            if len(rows) < PAGE:
+                return
+            last = rows[-1][0]
 
     def check(self) -> list[str]:
         """Read everything; the ids of damaged trajectories. Seconds per gigabyte, so not done on opening."""

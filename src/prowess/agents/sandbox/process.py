@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,11 +67,13 @@ async def run_tree(
     pass_fds: tuple[int, ...] = (),
     stop: signal.Signals = signal.SIGKILL,
     stdin: bytes | None = None,
+    enough: Callable[[bytes], bool] | None = None,
 ) -> Captured:
     """Run `argv` in `cwd` and its own session until it ends or `seconds` are over.
 
     `stop` goes to the process that answers for the whole tree; the process group gets SIGKILL when that is not enough.
-    The tree is stopped when the folder of `room` grows past its bytes, or its output past `FLOOD` times what is kept.
+    The tree is stopped when the folder of `room` grows past its bytes, its output past `FLOOD` times what is kept, or
+    when `enough`, given each piece of its standard output in turn, says so.
 
     Raises:
         OSError: the command could not be started.
@@ -84,7 +87,7 @@ async def run_tree(
         start_new_session=True,
         pass_fds=pass_fds,
     )
-    tree = _Tree(process, stop, Tail(output_bytes), Tail(output_bytes))
+    tree = _Tree(process, stop, Tail(output_bytes), Tail(output_bytes), enough)
     timed_out = False
     try:
         async with anyio.create_task_group() as group:
@@ -114,11 +117,19 @@ async def run_tree(
 class _Tree:
     """A running process with what watches over it."""
 
-    def __init__(self, process: Process, stop: signal.Signals, out: Tail, err: Tail) -> None:
+    def __init__(
+        self,
+        process: Process,
+        stop: signal.Signals,
+        out: Tail,
+        err: Tail,
+        enough: Callable[[bytes], bool] | None = None,
+    ) -> None:
         self.process = process
         self.stop = stop
         self.out = out
         self.err = err
+        self.enough = enough
         self.ended = anyio.Event()
         self.note = ""
 
@@ -130,6 +141,8 @@ class _Tree:
                 tail.add(chunk)
                 if tail.seen > FLOOD * max(2 * tail.half, 1 << 16):
                     self.halt("too much output")
+                if self.enough is not None and tail is self.out and self.enough(chunk):
+                    self.halt("it did what was asked for")
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             return
 

@@ -1,0 +1,327 @@
+"""`prowess triggers`: is each skill loaded when it should be, and only then?"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from prowess.cli.options import Budget, Concurrency, Json, LibraryPath, ModelSpec, Seed, Yes, open_library
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from prowess.agents.base import Agent
+    from prowess.cli.screen import Screen
+    from prowess.core.model import Model
+    from prowess.core.skill import Snapshot
+    from prowess.library import Library
+    from prowess.measure.triggers.generate import Draft
+    from prowess.measure.triggers.record import TriggerRecord
+    from prowess.measure.triggers.results import Rate
+    from prowess.measure.triggers.sets import Query
+    from prowess.settings import Settings
+
+
+def triggers(
+    *,
+    skill: Annotated[
+        list[str] | None, typer.Argument(metavar="SKILL", help="Only these skills; by default the whole library.")
+    ] = None,
+    from_: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="FILE", help="The queries: YAML, JSON, or a trigger set of skill-creator."),
+    ] = None,
+    generate: Annotated[
+        Path | None,
+        typer.Option("--generate", metavar="FILE", help="Let the model write queries into FILE, and stop."),
+    ] = None,
+    needs: Annotated[
+        int, typer.Option("--needs", "-n", metavar="N", min=1, max=100, help="With --generate: wishes for each skill.")
+    ] = 8,
+    agent: Annotated[
+        str,
+        typer.Option(
+            "--agent", "-a", metavar="AGENT", help="tools, claude-code, codex; or lexical, a stand-in without a model."
+        ),
+    ] = "tools",
+    preset: Annotated[
+        str, typer.Option("--preset", "-p", metavar="NAME", help="How skills are listed: claude-code, codex or all.")
+    ] = "claude-code",
+    window: Annotated[
+        int | None, typer.Option("--window", metavar="TOKENS", min=1000, help="Context window of the listing agent.")
+    ] = None,
+    description: Annotated[
+        str | None, typer.Option("--description", metavar="TEXT", help="Compare this description with that of SKILL.")
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option("--against", metavar="SNAPSHOT", help="Compare with the description in an older state."),
+    ] = None,
+    part: Annotated[
+        Literal["all", "tune", "held-out"], typer.Option("--part", help="Which part of the queries to ask.")
+    ] = "all",
+    repeat: Annotated[
+        int, typer.Option("--repeat", "-r", metavar="N", min=1, max=100, help="How often to ask each query.")
+    ] = 1,
+    page: Annotated[Path | None, typer.Option("--page", metavar="FILE", help="Write a page, too.")] = None,
+    model: ModelSpec = None,
+    library: LibraryPath = None,
+    seed: Seed = 0,
+    concurrency: Concurrency = None,
+    budget: Budget = None,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Measure when skills are loaded.
+
+    Each query is asked of an agent that sees the list of skills, until it is known what it loads. Trials are stored,
+    so that a stopped command resumes. Exit code 1 when a compared description is worse.
+    """
+    from prowess.cli.screen import Screen
+    from prowess.core.errors import UserError
+    from prowess.settings import load
+
+    screen, settings = Screen(json), load().settings
+    opened = open_library(library)
+    now = opened.snapshot()
+    names = _known(now, skill)
+    limit = settings.budget_usd if budget is None else budget
+    if generate is not None:
+        _generate(screen, now, names or now.names, generate, needs, seed, _model(model or settings.model, limit), yes)
+        return
+    if from_ is None:
+        raise UserError(
+            "there is nothing to ask", "give queries with --from FILE, or let a model write some: --generate"
+        )
+    queries = _queries(from_, names, part)
+    libraries = _libraries(opened, now, names, description, against)
+    kind = agent
+    if kind in ("claude-code", "codex") and budget is not None:
+        raise UserError(f"{kind} tells what it cost only afterwards", "leave --budget out, and ask fewer queries")
+    chooser = _agent(kind, model, settings, limit, libraries)
+    record = _measure(
+        chooser, queries, libraries, preset, window, names, range(seed, seed + repeat), settings, concurrency, limit
+    )
+    _tell(screen, record, page, chooser)
+    if record.comparison is not None and record.comparison.overall.outcome == "worse":
+        raise typer.Exit(1)
+
+
+def _known(now: "Snapshot", names: list[str] | None) -> tuple[str, ...]:
+    from prowess.core.errors import UserError
+
+    if unknown := [n for n in names or () if now.get(n) is None]:
+        raise UserError(f"the library has no skill {unknown[0]!r}", "`prowess show` lists its skills")
+    if not now.skills:
+        raise UserError("the library is empty, so nothing can be loaded", "`prowess run` or `learn` fill it")
+    return tuple(names or ())
+
+
+def _model(spec: str, limit: float | None) -> "Model":
+    from prowess.agents.models import open_model
+    from prowess.agents.models.meter import Budget as Limit
+    from prowess.agents.models.meter import Metered
+
+    return Metered(open_model(spec), Limit(usd=limit))
+
+
+def _queries(path: Path, names: tuple[str, ...], part: str) -> "tuple[Query, ...]":
+    from prowess.core.errors import UserError
+    from prowess.measure.triggers.sets import load
+
+    found = load(path, names[0] if len(names) == 1 else None)
+    chosen = [q for q in found if part in ("all", q.part) and (not names or {*names} & {*q.skills})]
+    if not chosen:
+        raise UserError(f"no query of {path} is left", "choose other skills, or another --part")
+    return tuple(chosen)
+
+
+def _libraries(
+    opened: "Library", now: "Snapshot", names: tuple[str, ...], description: str | None, against: str | None
+) -> "dict[str, Snapshot]":
+    """The library as it is; or with an old and a new description of one skill, and nothing else different."""
+    from prowess.core.errors import UserError
+
+    if description is None and against is None:
+        return {"library": now}
+    if len(names) != 1 or (description is not None and against is not None):
+        raise UserError("one description of one skill can be compared at a time", "name one SKILL")
+    found = now.get(names[0])
+    assert found is not None  # its name was looked up before
+    if description is not None:
+        if not 1 <= len(description.strip()) <= 1024:
+            raise UserError("a description has 1 to 1024 characters", "write what the skill does, and when to load it")
+        return {"old": now, "new": now.with_skill(found.model_copy(update={"description": description.strip()}))}
+    before = opened.at(against or "").get(names[0])
+    if before is None:
+        raise UserError(f"the state {against!r} has no skill {names[0]!r}", "`prowess log` lists all states")
+    return {"old": now.with_skill(found.model_copy(update={"description": before.description})), "new": now}
+
+
+def _agent(
+    kind: str, model: str | None, settings: "Settings", limit: float | None, libraries: "dict[str, Snapshot]"
+) -> "Agent":
+    from prowess.measure.triggers.choosers import agent, check_not_shadowed
+
+    check_not_shadowed(kind, tuple(libraries.values()), Path.home())
+    return agent(kind, lambda: _model(model or settings.model, limit), model_name=model or "")
+
+
+def _measure(
+    agent: "Agent",
+    queries: "tuple[Query, ...]",
+    libraries: "dict[str, Snapshot]",
+    preset: str,
+    window: int | None,
+    names: tuple[str, ...],
+    seeds: "Sequence[int]",
+    settings: "Settings",
+    concurrency: int | None,
+    limit: float | None,
+) -> "TriggerRecord":
+    from functools import partial
+
+    import anyio
+
+    from prowess.cli.progress import Waiting
+    from prowess.measure.trials import Bench
+    from prowess.measure.triggers.catalogue import preset as find_preset
+    from prowess.measure.triggers.record import measure
+    from prowess.measure.triggers.trials import Unjudged
+    from prowess.trajectories.runstore import RunStore
+
+    with Waiting(limit) as waiting:
+        bench = Bench(
+            agent=agent, suite=Unjudged(), store=RunStore(settings.data / "triggers.db"),
+            concurrency=concurrency or settings.concurrency,
+            on_progress=lambda p: waiting.at("triggers", p.done, p.total, f"{p.missing} missing" if p.missing else ""),
+        )  # fmt: skip
+        work = partial(
+            measure, queries, libraries, find_preset(preset, window), bench,
+            skill=names[0] if len(libraries) == 2 else None, seeds=seeds, uses=_uses(),
+        )  # fmt: skip
+        return anyio.run(work)
+
+
+def _uses() -> dict[str, int]:
+    """How often each skill was loaded in the imported sessions: some agents list what is used most."""
+    from prowess.cli.places import trajectories
+    from prowess.measure.funnel import funnel
+
+    store = trajectories()
+    if not store.path.is_file():
+        return {}
+    with store:
+        return {s.skill: s.loaded.k for s in funnel(store.skill_use()).skills}
+
+
+def _tell(screen: "Screen", record: "TriggerRecord", page: Path | None, agent: "Agent") -> None:
+    from prowess.cli import views
+    from prowess.cli.places import write
+    from prowess.cli.screen import BAD, BOLD, SOFT
+    from prowess.measure.triggers.choosers import is_external
+    from prowess.report.triggers import render_triggers, sentence
+
+    if page is not None:
+        write(page, render_triggers(record, is_external(agent)))
+    if screen.json:
+        screen.data({"summary": sentence(record), "page": page, "record": record})
+        return
+    for arm in record.arms:
+        if len(record.arms) > 1:
+            screen.line((f"with the {arm.arm} description", BOLD))
+        screen.table(
+            ("skill", "loaded when it should", "when it should not", "right when loaded", "listed"),
+            [
+                (
+                    s.skill, _rate(s.recall), _rate(s.false_triggers), _rate(s.precision),
+                    (s.entry.shown, "" if s.entry.shown == "whole" else BAD),
+                )
+                for s in arm.skills
+            ],
+        )  # fmt: skip
+        wrong = [c for c in arm.confusions if c.expected != c.loaded]
+        for c in sorted(wrong, key=lambda c: -c.runs)[:5]:
+            screen.line(f"  {c.runs} × should load {c.expected or 'nothing'}, loaded {c.loaded or 'nothing'}")
+        for error, n in arm.errors:
+            screen.line((f"  {n} missing: {error[:200]}", BAD))
+        if arm.cut:
+            screen.line((f"  {arm.cut} runs used up all turns without an answer", SOFT))
+    if record.comparison is not None:
+        e = record.comparison.overall
+        screen.line("held-out queries: ", (views.evidence(e), views.STYLES[e.outcome]))
+    screen.line((sentence(record), BOLD))
+    if "lexical" in agent.name:
+        screen.note("lexical compares words; it says nothing about what a model would load")
+    if page is not None:
+        screen.line(f"Open {page} for confusions and queries.")
+
+
+def _rate(rate: "Rate") -> str:
+    from prowess.report.text import percent
+
+    return f"{rate.k} of {rate.n} [{percent(rate.low)}, {percent(rate.high)}]" if rate.n else "–"
+
+
+def _generate(
+    screen: "Screen",
+    library: "Snapshot",
+    names: tuple[str, ...],
+    path: Path,
+    needs: int,
+    seed: int,
+    model: "Model",
+    yes: bool,
+) -> None:
+    import anyio
+
+    from prowess.cli.places import write
+    from prowess.cli.progress import Waiting
+    from prowess.cli.screen import BAD, SOFT
+    from prowess.core.errors import UserError
+    from prowess.measure.triggers.generate import generate, together
+    from prowess.measure.triggers.sets import dump
+
+    if path.exists():
+        screen.confirm(f"{path} exists. Replace it?", yes)
+    drafts: list[Draft] = []
+
+    async def work() -> None:
+        with Waiting() as waiting:
+            for name in names:
+                skill = library.get(name)
+                assert skill is not None  # its name was looked up before
+                drafts.append(await generate(model, library, skill, needs, seed=seed))
+                waiting.at("skills", len(drafts), len(names), name)
+
+    anyio.run(work)
+    queries = together(drafts)
+    if not queries:
+        raise UserError(f"the model wrote nothing that can be used: {drafts[0].error}", "try another --model")
+    write(path, dump(queries))
+    rows = [
+        {
+            "skill": d.skill, "needs": d.positives, "near": d.negatives, "leaked": d.leaked, "repeated": d.repeated,
+            "overlap": [round(share, 3) for share in d.overlap(library.get(d.skill) or library.skills[0])],
+            "error": d.error,
+        }
+        for d in drafts
+    ]  # fmt: skip
+    if screen.json:
+        screen.data({"file": path, "queries": len(queries), "skills": rows})
+        return
+    screen.table(
+        ("skill", "needs", "near", "leaked", "repeated", "own words: should", "should not"),
+        [
+            (
+                str(row["skill"]), *(str(row[k]) for k in ("needs", "near", "leaked", "repeated")),
+                *(f"{share:.0%}" for share in d.overlap(library.get(d.skill) or library.skills[0])),
+            )
+            for row, d in zip(rows, drafts, strict=True)
+        ],
+    )  # fmt: skip
+    for d in drafts:
+        if d.error:
+            screen.line((f"  {d.skill}: {d.error[:300]}", BAD))
+    screen.line(f"Read {path}, mend what is wrong, then: prowess triggers --from {path}")
+    screen.line(("Leaked queries named the skill or recited its description; they were thrown away.", SOFT))

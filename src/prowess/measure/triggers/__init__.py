@@ -1,0 +1,1 @@
+"""Triggers: does an agent load a skill when it should, and only then?"""
