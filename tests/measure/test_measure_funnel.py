@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prowess.core.task import Score
@@ -63,6 +63,7 @@ def test_helped_comes_from_pairs_of_trials() -> None:
 names = st.lists(st.sampled_from("abc"), max_size=3).map(" ".join)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(names, names, names, st.none() | st.booleans(), st.sampled_from(["t", None])), max_size=20))
 def test_steps_never_grow(rows: list[tuple[str, str, str, bool | None, str | None]]) -> None:
     found = funnel([use(*row) for row in rows])

@@ -1,7 +1,7 @@
 """What an agent is shown of a library."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from trigger_parts import LIBRARY, skill
 
@@ -27,6 +27,7 @@ def test_presets_name_their_source() -> None:
         preset("cursor")
 
 
+@settings(deadline=None)
 @given(lengths, st.sampled_from(["claude-code", "codex", "all"]), st.integers(1_000, 40_000))
 def test_a_list_keeps_to_its_budget(sizes: list[int], name: str, window: int) -> None:
     snapshot, chosen = library(sizes), preset(name, window)
@@ -53,6 +54,7 @@ def test_claude_code_drops_whole_descriptions_of_those_used_least() -> None:
     assert used.entry("skill-006").shown == "name only"  # type: ignore[union-attr]
 
 
+@settings(deadline=None)
 @given(lengths, st.integers(1_000, 30_000))
 def test_codex_gives_characters_out_in_turn(sizes: list[int], window: int) -> None:
     chosen = preset("codex", window)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import anyio
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from trigger_parts import query, skill
 
@@ -158,6 +158,7 @@ def test_a_skill_cannot_speak_to_the_writer() -> None:
     assert all(text.count("</skill>") == 1 and text.count("</description>") == 1 for text in requests)
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=30), max_size=12))
 def test_any_texts_give_a_set_that_can_be_stored(texts: list[str]) -> None:
     def answer(request: Request) -> str:

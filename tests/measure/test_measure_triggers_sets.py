@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from trigger_parts import query
 
@@ -103,6 +103,7 @@ texts = st.text(max_size=40).filter(lambda t: t.strip())
 names = st.lists(st.sampled_from(["a", "b", "c"]), unique=True, max_size=3)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(texts, names, st.sampled_from(["", "n1"])), max_size=8))
 def test_what_is_written_is_read_back(rows: list[tuple[str, list[str], str]]) -> None:
     entries: list[Query] = []
@@ -125,6 +126,7 @@ hostile = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(hostile, st.booleans())
 def test_any_file_is_read_or_refused(value: object, as_yaml: bool) -> None:
     text = yaml.safe_dump(value) if as_yaml else json.dumps(value)

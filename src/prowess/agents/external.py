@@ -31,6 +31,7 @@ from prowess.core.trajectory import Step, Trajectory
 from prowess.core.view import View
 from prowess.library.skillmd import render
 from prowess.trajectories.importers import OWN_RUN
+from prowess.trajectories.skill_use import loads
 
 _MODEL = "{model}"
 _STREAM_BYTES = 128 << 20
@@ -194,8 +195,15 @@ class _Enough:
         # Read anew from the start each time: sessions that are watched are a few turns long.
         if not self.holds and b"\n" in piece:
             whole_lines = self.seen[: self.seen.rfind(b"\n")]
-            self.holds = self.until(self.task, self.read(whole_lines.decode("utf-8", "replace")).loaded)
+            steps = self.read(whole_lines.decode("utf-8", "replace")).steps
+            self.holds = self.until(self.task, {name for _, name in loads(tuple(map(_answered, steps)))})
         return self.holds
+
+
+def _answered(step: Step) -> Step:
+    """Without the calls whose result has not come yet: it may still be an error."""
+    came = {observation.call_id for observation in step.observations}
+    return step.model_copy(update={"tool_calls": tuple(call for call in step.tool_calls if call.id in came)})
 
 
 def installed_files(skills: tuple[Skill, ...], folder: str) -> tuple[File, ...]:
