@@ -7,6 +7,7 @@ import pytest
 
 from prowess.agents.models.scripted import ScriptedModel
 from prowess.core.cost import Cost
+from prowess.core.errors import BudgetExceeded
 from prowess.core.model import Request, Response, ToolCall
 from prowess.core.patch import CreateSkill, Patch
 from prowess.core.skill import Skill
@@ -126,6 +127,28 @@ def test_a_model_writes_a_set(prowess, filled: Library, chooser: list[str], tmp_
     assert refused.code == 2 and "not done without a yes" in refused.err
     assert prowess("triggers", "paint", "--generate", file, "-n", "2", "--yes").code == 0
     assert prowess("triggers", "--from", file, "--agent", "lexical").code == 0
+    theirs = tmp_path / "eval.json"
+    assert prowess("triggers", "--generate", theirs).code == 2, "a set of skill-creator is about one skill"
+    assert prowess("triggers", "paint", "--generate", theirs, "-n", "2").code == 0
+    assert {tuple(row) for row in json.loads(theirs.read_text())} == {("query", "should_trigger")}
+    assert prowess("triggers", "paint", "--from", theirs, "--agent", "lexical").code == 0
+
+
+def test_a_budget_keeps_the_queries_that_were_paid_for(
+    prowess, filled: Library, chooser: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import prowess.measure.triggers.generate as module
+
+    whole = module.generate
+
+    async def stops(model, library, skill, *rest, **more):
+        if skill.name == "paint":
+            raise BudgetExceeded("no more")
+        return await whole(model, library, skill, *rest, **more)
+
+    monkeypatch.setattr("prowess.cli.trigger_sets.generate", stops)
+    done = prowess("triggers", "--generate", tmp_path / "set.yaml", "-n", "2")
+    assert done.code == 3 and "ledger-totals" in (tmp_path / "set.yaml").read_text()
 
 
 def test_an_empty_library_has_nothing_to_load(prowess, home: Path, tmp_path: Path) -> None:

@@ -8,18 +8,14 @@ import typer
 from prowess.cli.options import Budget, Concurrency, Json, LibraryPath, ModelSpec, Seed, Yes, open_library
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from prowess.agents.base import Agent
     from prowess.cli.screen import Screen
     from prowess.core.model import Model
     from prowess.core.skill import Snapshot
     from prowess.library import Library
-    from prowess.measure.triggers.generate import Draft
     from prowess.measure.triggers.record import TriggerRecord
     from prowess.measure.triggers.results import Rate
     from prowess.measure.triggers.sets import Query
-    from prowess.settings import Settings
 
 
 def triggers(
@@ -33,7 +29,11 @@ def triggers(
     ] = None,
     generate: Annotated[
         Path | None,
-        typer.Option("--generate", metavar="FILE", help="Let the model write queries into FILE, and stop."),
+        typer.Option(
+            "--generate",
+            metavar="FILE",
+            help="Let the model write queries into FILE, and stop. A .json is one of skill-creator.",
+        ),
     ] = None,
     needs: Annotated[
         int, typer.Option("--needs", "-n", metavar="N", min=1, max=100, help="With --generate: wishes for each skill.")
@@ -77,9 +77,21 @@ def triggers(
     Each query is asked of an agent that sees the list of skills, until it is known what it loads. Trials are stored,
     so that a stopped command resumes. Exit code 1 when a compared description is worse.
     """
+    from functools import partial
+
+    import anyio
+
+    from prowess.cli.progress import Waiting
     from prowess.cli.screen import Screen
     from prowess.core.errors import UserError
+    from prowess.measure.trials import Bench
+    from prowess.measure.triggers.catalogue import preset as find_preset
+    from prowess.measure.triggers.choosers import agent as open_agent
+    from prowess.measure.triggers.choosers import check_not_shadowed
+    from prowess.measure.triggers.record import measure
+    from prowess.measure.triggers.trials import Unjudged
     from prowess.settings import load
+    from prowess.trajectories.runstore import RunStore
 
     screen, settings = Screen(json), load().settings
     opened = open_library(library)
@@ -87,7 +99,9 @@ def triggers(
     names = _known(now, skill)
     limit = settings.budget_usd if budget is None else budget
     if generate is not None:
-        _generate(screen, now, names or now.names, generate, needs, seed, _model(model or settings.model, limit), yes)
+        from prowess.cli.trigger_sets import write_set
+
+        write_set(screen, now, names or now.names, generate, needs, seed, _model(model or settings.model, limit), yes)
         return
     if from_ is None:
         raise UserError(
@@ -95,13 +109,21 @@ def triggers(
         )
     queries = _queries(from_, names, part)
     libraries = _libraries(opened, now, names, description, against)
-    kind = agent
-    if kind in ("claude-code", "codex") and budget is not None:
-        raise UserError(f"{kind} tells what it cost only afterwards", "leave --budget out, and ask fewer queries")
-    chooser = _agent(kind, model, settings, limit, libraries)
-    record = _measure(
-        chooser, queries, libraries, preset, window, names, range(seed, seed + repeat), settings, concurrency, limit
-    )
+    if agent in ("claude-code", "codex") and budget is not None:
+        raise UserError(f"{agent} tells what it cost only afterwards", "leave --budget out, and ask fewer queries")
+    check_not_shadowed(agent, tuple(libraries.values()), Path.home())
+    chooser = open_agent(agent, lambda: _model(model or settings.model, limit), model_name=model or "")
+    with Waiting(limit) as waiting:
+        bench = Bench(
+            agent=chooser, suite=Unjudged(), store=RunStore(settings.data / "triggers.db"),
+            concurrency=concurrency or settings.concurrency,
+            on_progress=lambda p: waiting.at("triggers", p.done, p.total, f"{p.missing} missing" if p.missing else ""),
+        )  # fmt: skip
+        work = partial(
+            measure, queries, libraries, find_preset(preset, window), bench,
+            skill=names[0] if len(libraries) == 2 else None, seeds=range(seed, seed + repeat), uses=_uses(),
+        )  # fmt: skip
+        record = anyio.run(work)
     _tell(screen, record, page, chooser)
     if record.comparison is not None and record.comparison.overall.outcome == "worse":
         raise typer.Exit(1)
@@ -156,51 +178,6 @@ def _libraries(
     if before is None:
         raise UserError(f"the state {against!r} has no skill {names[0]!r}", "`prowess log` lists all states")
     return {"old": now.with_skill(found.model_copy(update={"description": before.description})), "new": now}
-
-
-def _agent(
-    kind: str, model: str | None, settings: "Settings", limit: float | None, libraries: "dict[str, Snapshot]"
-) -> "Agent":
-    from prowess.measure.triggers.choosers import agent, check_not_shadowed
-
-    check_not_shadowed(kind, tuple(libraries.values()), Path.home())
-    return agent(kind, lambda: _model(model or settings.model, limit), model_name=model or "")
-
-
-def _measure(
-    agent: "Agent",
-    queries: "tuple[Query, ...]",
-    libraries: "dict[str, Snapshot]",
-    preset: str,
-    window: int | None,
-    names: tuple[str, ...],
-    seeds: "Sequence[int]",
-    settings: "Settings",
-    concurrency: int | None,
-    limit: float | None,
-) -> "TriggerRecord":
-    from functools import partial
-
-    import anyio
-
-    from prowess.cli.progress import Waiting
-    from prowess.measure.trials import Bench
-    from prowess.measure.triggers.catalogue import preset as find_preset
-    from prowess.measure.triggers.record import measure
-    from prowess.measure.triggers.trials import Unjudged
-    from prowess.trajectories.runstore import RunStore
-
-    with Waiting(limit) as waiting:
-        bench = Bench(
-            agent=agent, suite=Unjudged(), store=RunStore(settings.data / "triggers.db"),
-            concurrency=concurrency or settings.concurrency,
-            on_progress=lambda p: waiting.at("triggers", p.done, p.total, f"{p.missing} missing" if p.missing else ""),
-        )  # fmt: skip
-        work = partial(
-            measure, queries, libraries, find_preset(preset, window), bench,
-            skill=names[0] if len(libraries) == 2 else None, seeds=seeds, uses=_uses(),
-        )  # fmt: skip
-        return anyio.run(work)
 
 
 def _uses() -> dict[str, int]:
@@ -261,67 +238,3 @@ def _rate(rate: "Rate") -> str:
     from prowess.report.text import percent
 
     return f"{rate.k} of {rate.n} [{percent(rate.low)}, {percent(rate.high)}]" if rate.n else "–"
-
-
-def _generate(
-    screen: "Screen",
-    library: "Snapshot",
-    names: tuple[str, ...],
-    path: Path,
-    needs: int,
-    seed: int,
-    model: "Model",
-    yes: bool,
-) -> None:
-    import anyio
-
-    from prowess.cli.places import write
-    from prowess.cli.progress import Waiting
-    from prowess.cli.screen import BAD, SOFT
-    from prowess.core.errors import UserError
-    from prowess.measure.triggers.generate import generate, together
-    from prowess.measure.triggers.sets import dump
-
-    if path.exists():
-        screen.confirm(f"{path} exists. Replace it?", yes)
-    drafts: list[Draft] = []
-
-    async def work() -> None:
-        with Waiting() as waiting:
-            for name in names:
-                skill = library.get(name)
-                assert skill is not None  # its name was looked up before
-                drafts.append(await generate(model, library, skill, needs, seed=seed))
-                waiting.at("skills", len(drafts), len(names), name)
-
-    anyio.run(work)
-    queries = together(drafts)
-    if not queries:
-        raise UserError(f"the model wrote nothing that can be used: {drafts[0].error}", "try another --model")
-    write(path, dump(queries))
-    rows = [
-        {
-            "skill": d.skill, "needs": d.positives, "near": d.negatives, "leaked": d.leaked, "repeated": d.repeated,
-            "overlap": [round(share, 3) for share in d.overlap(library.get(d.skill) or library.skills[0])],
-            "error": d.error,
-        }
-        for d in drafts
-    ]  # fmt: skip
-    if screen.json:
-        screen.data({"file": path, "queries": len(queries), "skills": rows})
-        return
-    screen.table(
-        ("skill", "needs", "near", "leaked", "repeated", "own words: should", "should not"),
-        [
-            (
-                str(row["skill"]), *(str(row[k]) for k in ("needs", "near", "leaked", "repeated")),
-                *(f"{share:.0%}" for share in d.overlap(library.get(d.skill) or library.skills[0])),
-            )
-            for row, d in zip(rows, drafts, strict=True)
-        ],
-    )  # fmt: skip
-    for d in drafts:
-        if d.error:
-            screen.line((f"  {d.skill}: {d.error[:300]}", BAD))
-    screen.line(f"Read {path}, mend what is wrong, then: prowess triggers --from {path}")
-    screen.line(("Leaked queries named the skill or recited its description; they were thrown away.", SOFT))

@@ -81,9 +81,9 @@ def check_not_shadowed(kind: str, snapshots: Sequence[Snapshot], home: Path) -> 
         return
     found = target(kind)
     environ = variables(found.variable.name) if found.variable else {}
-    folder = found.folder("user", home, environ)
-    for name in sorted({name for snapshot in snapshots for name in snapshot.names}):
-        path = folder / name / "SKILL.md"
+    folders = dict.fromkeys([found.folder("user", home, environ), *(home / folder for folder in found.user)])
+    names = sorted({name for snapshot in snapshots for name in snapshot.names})
+    for name, path in [(name, folder / name / "SKILL.md") for name in names for folder in folders]:
         if not os.path.lexists(path):
             continue
         try:
