@@ -21,7 +21,7 @@ from prowess.measure.stats.graded import bootstrap_interval, permutation_test
 from prowess.measure.stats.multiple import benjamini_hochberg, holm
 from prowess.measure.stats.paired import mcnemar_exact, sign_test, tango_interval
 from prowess.measure.stats.power import balanced, mcnemar_power, minimum_detectable_effect, pairs_needed
-from prowess.measure.stats.proportions import clopper_pearson, wilson
+from prowess.measure.stats.proportions import clopper_pearson, clustered, wilson
 from prowess.measure.stats.special import beta_cdf, beta_quantile, binomial_cdf
 
 counts = st.integers(0, 60)
@@ -50,6 +50,25 @@ def test_proportion_intervals(k: int, n: int, level: float) -> None:
     for ours, method in ((wilson, "wilson"), (clopper_pearson, "beta")):
         theirs = statsmodels.stats.proportion.proportion_confint(k, n, 1 - level, method)
         assert ours(k, n, level) == pytest.approx(theirs, rel=1e-7, abs=1e-9)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 60), st.integers(1, 20), st.integers(1, 3))
+def test_clustered_proportions(k: int, clusters: int, size: int) -> None:
+    n = clusters * size
+    k = min(k, n)
+    x = k / size
+    low, high = clustered(k, n, clusters)
+    assert low == pytest.approx(0 if k == 0 else scipy.stats.beta.ppf(0.025, x, clusters - x + 1), abs=1e-9)
+    assert high == pytest.approx(1 if k == n else scipy.stats.beta.ppf(0.975, x + 1, clusters - x), abs=1e-9)
+    if size == 1:
+        assert (low, high) == clopper_pearson(k, n)
+
+
+def test_clusters_are_not_empty() -> None:
+    assert clustered(0, 0, 0) == (0.0, 1.0)
+    with pytest.raises(UserError, match="an empty cluster"):
+        clustered(1, 2, 3)
 
 
 @given(counts, counts)
