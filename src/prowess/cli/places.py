@@ -1,9 +1,11 @@
 """Where the command line keeps things that are no library."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from prowess.core.trajectory import Trajectory
     from prowess.trajectories.store import TrajectoryStore
 
 
@@ -30,3 +32,17 @@ def write(path: Path, text: str) -> None:
         scratch.replace(path)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}", "name another file") from error
+
+
+def trajectory(id: str, beside: Path) -> "Trajectory | None":
+    """The imported trajectory of this very id, else that of a run in the folder `beside` or below the present one."""
+    from prowess.cli.outcome import STORE, load_trajectory
+    from prowess.trajectories.store import CorruptTrajectory
+
+    imported = trajectories()
+    if imported.path.is_file():
+        with imported, suppress(CorruptTrajectory):
+            if id in imported:
+                return imported.get(id)
+    runs = dict.fromkeys((beside / STORE, *sorted(Path().glob(f"*/{STORE}")), *sorted(Path().glob(f"runs/*/{STORE}"))))
+    return next((found for run in runs if (found := load_trajectory(run, id)) is not None), None)

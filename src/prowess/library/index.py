@@ -19,18 +19,23 @@ CREATE TABLE IF NOT EXISTS head (only INTEGER PRIMARY KEY CHECK (only = 1), numb
 CREATE TABLE IF NOT EXISTS changes (number INTEGER PRIMARY KEY, id TEXT UNIQUE, kind TEXT, patch_id TEXT,
     undoes TEXT, before TEXT, after TEXT, body TEXT);
 CREATE INDEX IF NOT EXISTS changes_patch ON changes (patch_id);
+CREATE INDEX IF NOT EXISTS changes_undoes ON changes (undoes);
 CREATE INDEX IF NOT EXISTS changes_after ON changes (after);
 CREATE INDEX IF NOT EXISTS changes_before ON changes (before);
 CREATE TABLE IF NOT EXISTS versions (number INTEGER, name TEXT, tree TEXT, authored INTEGER,
     PRIMARY KEY (name, number)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS versions_number ON versions (number);
 CREATE TABLE IF NOT EXISTS lessons (id TEXT PRIMARY KEY, body TEXT);
-CREATE TABLE IF NOT EXISTS lesson_changes (lesson TEXT, number INTEGER, PRIMARY KEY (lesson, number)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS lesson_trajectories (trajectory TEXT, lesson TEXT, PRIMARY KEY (trajectory, lesson))
+    WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS lesson_entries (lesson TEXT, number INTEGER, PRIMARY KEY (lesson, number)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS proposals (id TEXT PRIMARY KEY, number INTEGER, body TEXT, rejected TEXT);
+CREATE INDEX IF NOT EXISTS proposals_number ON proposals (number);
 CREATE TABLE IF NOT EXISTS uses (trajectory TEXT, skill TEXT, offered INTEGER, loaded INTEGER, used INTEGER,
     passed INTEGER, PRIMARY KEY (trajectory, skill)) WITHOUT ROWID;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 """
-_VERSION: Final = 1
+_VERSION: Final = 2
 
 Row = tuple[str, str, int, int, int, int | None]
 """Trajectory, skill, offered, loaded, used, passed."""
@@ -88,10 +93,7 @@ class Index:
         else:
             self._db.execute("UPDATE proposals SET rejected = ? WHERE id = ?", (record.reason, record.proposal))
         if not isinstance(record, Rejection):
-            self._db.executemany(
-                "INSERT OR IGNORE INTO lessons VALUES (?, ?)",
-                [(lesson.id, lesson.model_dump_json()) for lesson in record.lessons],
-            )
+            self._add_lessons(record)
         self._db.execute("INSERT OR REPLACE INTO head VALUES (1, ?, ?)", (record.number, digest))
 
     def _add_change(self, change: Change) -> None:
@@ -107,8 +109,19 @@ class Index:
                 change.before, change.after, change.model_dump_json(),
             ),
         )  # fmt: skip
-        ids = {lesson.id for lesson in change.lessons} | set(change.patch.lessons if change.patch else ())
-        self._db.executemany("INSERT INTO lesson_changes VALUES (?, ?)", [(i, change.number) for i in ids])
+
+    def _add_lessons(self, record: Change | Proposal) -> None:
+        lessons = {lesson.id: lesson for lesson in record.lessons}
+        self._db.executemany(
+            "INSERT OR IGNORE INTO lessons VALUES (?, ?)",
+            [(id, lesson.model_dump_json()) for id, lesson in lessons.items()],
+        )
+        self._db.executemany(
+            "INSERT OR IGNORE INTO lesson_trajectories VALUES (?, ?)",
+            [(r.trajectory, id) for id, lesson in lessons.items() for r in lesson.references],
+        )
+        ids = {*lessons, *(record.patch.lessons if record.patch else ())}
+        self._db.executemany("INSERT INTO lesson_entries VALUES (?, ?)", [(id, record.number) for id in ids])
 
     def _authored_by(self, change: Change, name: str, old: str | None) -> bool:
         """A skill is ours from its creation by a patch until its folder vanishes; undo brings back what it was."""
@@ -150,7 +163,7 @@ class Index:
             query += " AND number IN (SELECT number FROM versions WHERE name = ?)"
             args.append(name)
         if lesson is not None:
-            query += " AND number IN (SELECT number FROM lesson_changes WHERE lesson = ?)"
+            query += " AND number IN (SELECT number FROM lesson_entries WHERE lesson = ?)"
             args.append(lesson)
         query += " ORDER BY number DESC LIMIT ?"
         args.append(-1 if limit is None else limit)
@@ -194,6 +207,88 @@ class Index:
                 )
             )  # fmt: skip
         return found
+
+    # Where lines come from and lessons go to: nothing here reads more of the ledger than it returns.
+
+    def last_state(self, name: str, before: int) -> tuple[int, str | None] | None:
+        """Number and content digest of the last recorded state of a skill before ledger entry `before`."""
+        return self._db.execute(
+            "SELECT number, tree FROM versions WHERE name = ? AND number < ? ORDER BY number DESC LIMIT 1",
+            (name, before),
+        ).fetchone()
+
+    def tree_at(self, name: str, number: int) -> str | None:
+        """Content digest of a skill in the very entry `number`; None where that entry deleted it."""
+        row = self._db.execute("SELECT tree FROM versions WHERE name = ? AND number = ?", (name, number)).fetchone()
+        return row[0] if row else None
+
+    def touched_with(self, name: str, number: int) -> list[str]:
+        """The other skills that ledger entry `number` changed."""
+        rows = self._db.execute(
+            "SELECT name FROM versions WHERE number = ? AND name != ? ORDER BY name", (number, name)
+        )
+        return [other for (other,) in rows]
+
+    def touched_later(self, name: str, number: int) -> set[str]:
+        """Skills that an entry after `number` wrote together with a change of `name`: where its lines may have gone."""
+        rows = self._db.execute(
+            "SELECT DISTINCT w.name FROM versions v JOIN versions w ON w.number = v.number"
+            " WHERE v.name = ? AND v.number > ? AND w.tree IS NOT NULL",
+            (name, number),
+        )
+        return {other for (other,) in rows}
+
+    def undone_by(self, number: int) -> int | None:
+        """Number of the change that the undo at ledger entry `number` reverts; None where that is no undo."""
+        row = self._db.execute(
+            "SELECT u.number FROM changes c JOIN changes u ON u.id = c.undoes WHERE c.number = ?", (number,)
+        ).fetchone()
+        return row[0] if row else None
+
+    def is_in_force(self, id: str) -> bool:
+        """Whether no change in force undoes this one."""
+        later = self._db.execute(
+            "WITH RECURSIVE undo (number, id, undoes) AS (SELECT number, id, undoes FROM changes WHERE undoes = ?"
+            " UNION SELECT c.number, c.id, c.undoes FROM changes c JOIN undo u ON c.undoes = u.id)"
+            " SELECT id, undoes FROM undo ORDER BY number DESC",
+            (id,),
+        )
+        undone: set[str] = set()
+        for undo, undoes in later:
+            if undo not in undone:
+                undone.add(undoes)
+        return id not in undone
+
+    def change_at(self, number: int) -> Change | None:
+        row = self._db.execute("SELECT body FROM changes WHERE number = ?", (number,)).fetchone()
+        return Change.model_validate_json(row[0]) if row else None
+
+    def trajectories(self, prefix: str, limit: int = 2) -> list[str]:
+        """Ids that begin so, of trajectories that any lesson refers to."""
+        rows = self._db.execute(
+            "SELECT DISTINCT trajectory FROM lesson_trajectories WHERE trajectory >= ? AND trajectory < ? LIMIT ?",
+            (prefix, prefix + chr(0x10FFFF), limit),
+        )
+        return [id for (id,) in rows]
+
+    def lessons_from(self, trajectory: str) -> list[Lesson]:
+        """Every lesson that refers to the trajectory, by id."""
+        rows = self._db.execute(
+            "SELECT l.body FROM lesson_trajectories t JOIN lessons l ON l.id = t.lesson WHERE t.trajectory = ?"
+            " ORDER BY l.id",
+            (trajectory,),
+        )
+        return [Lesson.model_validate_json(body) for (body,) in rows]
+
+    def proposals_for(self, lesson: str) -> list[tuple[Proposal, str | None]]:
+        """Proposals that the lesson justified and that were never applied, each with the reason of its rejection."""
+        rows = self._db.execute(
+            "SELECT p.body, p.rejected FROM lesson_entries e JOIN proposals p ON p.number = e.number WHERE e.lesson = ?"
+            " AND NOT EXISTS (SELECT 1 FROM changes c WHERE c.patch_id = p.id AND c.number > p.number)"
+            " ORDER BY p.number",
+            (lesson,),
+        )
+        return [(Proposal.model_validate_json(body), rejected) for body, rejected in rows]
 
     def all_trees(self) -> set[str]:
         """Every content digest that any version points to."""

@@ -25,6 +25,7 @@ from prowess.core.trajectory import Trajectory
 from prowess.library import patching
 from prowess.library.checking import damage
 from prowess.library.contents import Contents, OnDisk, check_rename, check_writable
+from prowess.library.index import Index
 from prowess.library.proposals import Queue
 from prowess.library.records import Change, Proposal, Use, Version
 from prowess.library.store import Store
@@ -161,6 +162,12 @@ class Library:
         """Every change that the lesson justified, newest first."""
         with self._store.reading(), self._store.index() as index:
             return index.changes(lesson=id)
+
+    @contextmanager
+    def ledger(self) -> Generator[tuple[Index, Store]]:
+        """Index and store, locked for reading, for modules of this package that ask questions of their own."""
+        with self._store.reading(), self._store.index() as index:
+            yield index, self._store
 
     # Changing
 

@@ -70,7 +70,7 @@ def unified(old: str, new: str, old_name: str, new_name: str) -> str:
 
 def _common(b: list[str], o: list[str], t: list[str]) -> list[tuple[int, int, int, int]]:
     """Stretches of the base that both sides kept: (start in base, in ours, in theirs, length), none of length 0."""
-    left, right = _matches(b, o), _matches(b, t)
+    left, right = matches(b, o), matches(b, t)
     found: list[tuple[int, int, int, int]] = []
     i = j = 0
     while i < len(left) and j < len(right):
@@ -85,7 +85,8 @@ def _common(b: list[str], o: list[str], t: list[str]) -> list[tuple[int, int, in
     return found
 
 
-def _matches(a: list[str], b: list[str]) -> list[tuple[int, int, int]]:
+def matches(a: list[str], b: list[str]) -> list[tuple[int, int, int]]:
+    """Stretches that two lists of lines share, in order: (start in a, start in b, length), none of length 0."""
     head = 0
     while head < min(len(a), len(b)) and a[head] == b[head]:
         head += 1

@@ -128,6 +128,13 @@ class Store:
                 found[entry.name] = Folder({}, (f"the folder cannot be read: {reason}",))
         return found
 
+    def folder(self, name: str) -> Folder | None:
+        """One skill folder as it lies there now; None where there is none, or it is a link."""
+        try:
+            return read_folder(self.path / name) if is_component(name) else None
+        except OSError:
+            return None
+
     def _digest(self, folder: Path) -> str | None:
         """Content digest of a folder now; None where there is none, "" for something else."""
         if not os.path.lexists(folder):
@@ -155,6 +162,14 @@ class Store:
             return {path: self._blob(sha) for path, sha in paths_of(self._blob(digest)).items()}
         except ValueError as error:
             raise self._damaged(digest, str(error)) from error
+
+    def file(self, digest: str, path: str) -> bytes | None:
+        """One file of a folder's content; None where it holds none of this path. Raises as `tree` does."""
+        try:
+            sha = paths_of(self._blob(digest)).get(path)
+        except ValueError as error:
+            raise self._damaged(digest, str(error)) from error
+        return self._blob(sha) if sha is not None else None
 
     def _blob_path(self, sha: str) -> Path:
         return self.blobs / sha[:2] / sha[2:]

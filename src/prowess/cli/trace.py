@@ -1,0 +1,86 @@
+"""`prowess trace`: what a trajectory brought about."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from prowess.cli.options import Json, LibraryPath, open_library
+
+if TYPE_CHECKING:
+    from prowess.cli.screen import Screen
+    from prowess.library import Library
+    from prowess.library.provenance import Edit, Place, Refusal
+
+
+def trace(
+    *,
+    trajectory: Annotated[str, typer.Argument(metavar="TRAJECTORY", help="Its id; the beginning is enough.")],
+    library: LibraryPath = None,
+    json: Json = False,
+) -> None:
+    """List every lesson and edit that a trajectory caused.
+
+    Applied, taken back, waiting, rejected, or refused by a gate; and where the lines are now.
+    """
+    from prowess.cli import views
+    from prowess.cli.places import trajectory as stored
+    from prowess.cli.screen import BOLD, SOFT, Screen
+    from prowess.cli.why import quoted
+    from prowess.library import provenance
+
+    screen = Screen(json)
+    opened = open_library(library)
+    found = provenance.trace(opened, trajectory, _refusals(opened))
+    own = {
+        id: lesson.model_copy(
+            update={"references": tuple(r for r in lesson.references if r.trajectory == found.trajectory)}
+        )
+        for id, lesson in found.lessons.items()
+    }
+    found = found.model_copy(update={"lessons": quoted(opened, own)})
+    if json:
+        screen.data(found)
+        return
+    ran = stored(found.trajectory, opened.path.parent)
+    what = f"  {ran.task_id or 'an imported session'}, {ran.agent} with {ran.model}" if ran is not None else ""
+    screen.line((found.trajectory[:16], BOLD), (what, SOFT))
+    views.lessons(screen, list(found.lessons.values()))
+    for edit in found.edits:
+        screen.line()
+        _edit(screen, edit)
+    if not found.edits:
+        screen.note("no edit came of it")
+
+
+def _edit(screen: "Screen", edit: "Edit") -> None:
+    from prowess.cli import views
+    from prowess.cli.screen import BAD, BOLD, GOOD, SOFT
+
+    style = {"applied": GOOD, "refused by a gate": BAD, "rejected": BAD}.get(edit.fate, BOLD)
+    who = f" by {edit.by}" if edit.by else ""
+    when = f"  {edit.when[:16].replace('T', ' ')}{who}" if edit.when else ""
+    screen.line(((edit.change or edit.patch)[:8], BOLD), "  ", (edit.fate, style), f"  {edit.reason}", (when, SOFT))
+    if edit.note:
+        screen.line("  ", edit.note)
+    views.verdicts(screen, edit.verdicts)
+    if edit.places:
+        screen.line("  now: ", "; ".join(map(_place, edit.places)))
+    elif edit.fate == "applied":
+        screen.line("  ", ("none of its lines is left", SOFT))
+
+
+def _place(place: "Place") -> str:
+    lines = str(place.first) if place.first == place.last else f"{place.first}-{place.last}"
+    return f"{place.skill}/{place.file}:{lines}"
+
+
+def _refusals(library: "Library") -> "list[Refusal]":
+    """Patches that gates refused, by the records of the runs beside the library and below the present folder."""
+    from prowess.cli.outcome import RECORD, read_record
+    from prowess.library.provenance import Refusal
+
+    places = {path.resolve() for path in (library.path.parent / RECORD, *Path().glob(f"*/{RECORD}"),
+                                          *Path().glob(f"runs/*/{RECORD}"))}  # fmt: skip
+    decisions = [d for path in sorted(places) if path.is_file() for d in read_record(path.parent).decisions]
+    return [Refusal(patch=d.patch, lessons=d.lessons, verdicts=d.verdicts) for d in decisions if not d.accepted]
