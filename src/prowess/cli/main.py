@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from prowess import __version__
 from prowess.cli import (
     apply,
+    attribute,
     config,
     demo,
     diff,
@@ -26,8 +27,10 @@ from prowess.cli import (
     review,
     search,
     show,
+    trace,
     triggers,
     undo,
+    why,
 )
 from prowess.cli import run as run_verb
 
@@ -88,7 +91,8 @@ app.command()(demo.demo)
 app.command("import")(import_.import_)
 for function in (
     learn.learn, review.review, apply.apply, undo.undo, log.log, diff.diff, show.show, search.search,
-    measure.measure, triggers.triggers, funnel.funnel, run_verb.run, export.export, doctor.doctor, config.config,
+    why.why, trace.trace, measure.measure, attribute.attribute, triggers.triggers, funnel.funnel, run_verb.run,
+    export.export, doctor.doctor, config.config,
 ):  # fmt: skip
     app.command()(function)
 app.add_typer(model.app, name="model")
