@@ -17,8 +17,8 @@ class Audit(Frozen):
     """Name of the agent, which says its version, settings and model."""
     suite: str
     evidence: Evidence
-    """Treatment is the library, baseline the library without the skill, on tasks that show it: a positive effect is what
-    the skill contributes. Its trials lie in the store that paid for them, not here."""
+    """Treatment is the library, baseline the library without the skill, on tasks that show it: a positive effect is
+    what the skill contributes. Its trials lie in the store that paid for them, not here."""
 
     @property
     def id(self) -> str:

@@ -140,7 +140,7 @@ class Upkeep:
     # Policy
 
     def gates(self) -> tuple[str, ...]:
-        """Gates that this library asks for, from `gates = [...]` in its `.prowess/config.toml`; none where it is absent.
+        """Gates that this library asks for, from `gates = [...]` in its `.prowess/config.toml`; none without the file.
 
         They come on top of those of the user and the recipe, and take none away: the file travels with the library,
         and a library that one has cloned must not be able to switch a scan off.
