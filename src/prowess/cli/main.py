@@ -20,6 +20,7 @@ from prowess.cli import (
     funnel,
     import_,
     learn,
+    lifecycle,
     log,
     measure,
     model,
@@ -91,6 +92,7 @@ for function in (
     measure.measure, triggers.triggers, funnel.funnel, run_verb.run, export.export, doctor.doctor, config.config,
 ):  # fmt: skip
     app.command()(function)
+app.add_typer(lifecycle.app, name="lifecycle")
 app.add_typer(model.app, name="model")
 
 

@@ -1,17 +1,20 @@
 """Tending a library: audits, retirement and growth between the rounds of the loop. The rules are in `measure`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from prowess.core.evidence import Verdict
 from prowess.core.lesson import Lesson
 from prowess.core.patch import Patch
 from prowess.core.skill import Snapshot
 from prowess.core.task import Task
-from prowess.core.upkeep import Audit
+from prowess.core.upkeep import Audit, KeptTask
 from prowess.evolve.parts import Analyst, Context, Episode, Proposer, Provider, Tending
 from prowess.library.archive import removal
+from prowess.library.patching import apply
 from prowess.measure.compare import compare
+from prowess.measure.gates import Gate, GateContext, cascade
 from prowess.measure.lifecycle import Outcome, Rules, gaps, rarely_used, standing_of
 from prowess.measure.trials import Arm, Bench, run_trials
 
@@ -46,6 +49,20 @@ async def audit(library: Snapshot, name: str, tasks: Sequence[Task], provider: P
 def shown_on(library: Snapshot, name: str, tasks: Sequence[Task], provider: Provider) -> tuple[Task, ...]:
     """Those of `tasks` on which the agent is shown the skill `name`."""
     return tuple(t for t in tasks if any(s.name == name for s in provider.view(t, library).skills))
+
+
+async def prove_removal(
+    library: Snapshot, name: str, why: str, gates: Sequence[Gate], context: Context, kept: Sequence[KeptTask] = ()
+) -> tuple[Patch, tuple[Verdict, ...]]:
+    """The patch that archives the skill `name`, and what `gates` say of it.
+
+    Raises:
+        UserError: there is no such skill.
+        BudgetExceeded: a limit was reached; the same call resumes.
+    """
+    patch = removal(library, name, why, "lifecycle")
+    about = replace(GateContext.of(context), kept=tuple(kept))
+    return patch, await cascade(gates, apply(patch, library), library, patch, about)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from prowess.agents.code import CodeAgent
 from prowess.agents.models import open_model
 from prowess.agents.models.cache import Cached
 from prowess.agents.models.meter import Budget, Metered
-from prowess.agents.sandbox import find_sandbox
+from prowess.agents.sandbox import Sandbox, find_sandbox
 from prowess.core.base import Frozen, digest
 from prowess.core.cost import total
 from prowess.core.model import Model
@@ -110,7 +110,7 @@ async def run_plan(
     store = RunStore(out / "run.db")
     suite, sandbox = open_suite(plan.suite), find_sandbox()
     cached = Cached(model, out / "answers.db", as_paid=True)
-    agent = CodeAgent(cached, sandbox, attempts=plan.attempts, max_tokens=plan.max_tokens, temperature=plan.temperature)
+    agent = agent_of(cached, sandbox, plan)
     families = plan.families or suite.families
     setup = Setup(suite, sandbox, families, plan.variant, plan.evidence, plan.gate, plan.samples, plan.seed)
     run_id = digest([repr(plan), model.name])[:12]
@@ -247,6 +247,12 @@ def _start(store: RunStore, run_id: str, library: Library | None) -> _Start:
     start = _Start.of(library)
     store.put("start", run_id, start.model_dump_json().encode())
     return start
+
+
+def agent_of(model: Model, sandbox: Sandbox, plan: Plan | None = None) -> CodeAgent:
+    """The agent of `plan`, else the one that runs have by default, so that what is measured apart fits what they do."""
+    p = plan or Plan("none")
+    return CodeAgent(model, sandbox, attempts=p.attempts, max_tokens=p.max_tokens, temperature=p.temperature)
 
 
 def machine() -> str:

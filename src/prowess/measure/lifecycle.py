@@ -12,9 +12,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from prowess.core.base import Frozen
 from prowess.core.errors import UserError
 from prowess.core.skill import Skill, Snapshot
 from prowess.core.upkeep import Audit
+from prowess.library import Library, Use
 
 Stage = Literal["unmeasured", "watch", "keep", "retire"]
 """`retire`: nominated. `watch`: measured, and neither clearly worth its place nor clearly not."""
@@ -182,3 +184,60 @@ def rarely_used(used: Sequence[Sequence[str]], name: str, rules: Rules) -> bool:
     """
     window = used[-rules.exposure :]
     return len(window) == rules.exposure and sum(name in names for names in window) < rules.uses
+
+
+class State(Frozen):
+    """Where one skill stands, for a person: everything here was stored before, nothing is run."""
+
+    skill: str
+    stage: Stage | Literal["archived"]
+    why: str
+    contribution: float | None = None
+    """Moving average, in success rate."""
+    exposure: int = 0
+    audits: int = 0
+    stale: tuple[str, ...] = ()
+    """What has changed since the last audit, or since the proof with which it was archived."""
+    measured: str = ""
+    """When the last audit was made; ISO 8601, empty for never."""
+    use: Use
+    archived: str = ""
+    """When it was archived; empty for skills that are in the library."""
+
+
+def states(library: Library, rules: Rules, agent: str | None = None, suite: str | None = None) -> list[State]:
+    """The state of every skill that the library has or had; see `stale` for `agent` and `suite`."""
+    snapshot, uses, entries = library.snapshot(), library.uses(), library.upkeep.audits()
+    audits = [entry.audit for entry in entries]
+    last = {entry.audit.skill: entry for entry in entries}
+    found: list[State] = []
+    for skill in snapshot.skills:
+        entry, now = last.get(skill.name), standing_of(skill, audits, rules, agent)
+        found.append(
+            State(
+                skill=skill.name,
+                stage=now.stage(rules),
+                why=now.why(rules),
+                contribution=now.average,
+                exposure=now.exposure,
+                audits=now.audits,
+                stale=stale(entry.audit, snapshot, agent, suite) if entry is not None else (),
+                measured=entry.when if entry is not None else "",
+                use=uses.get(skill.name, Use(skill=skill.name)),
+            )
+        )
+    for name in library.upkeep.archived():
+        change = library.change(library.versions(name)[0].change)
+        proof = [v.note for v in change.verdicts if v.evidence is not None]
+        reason = change.patch.reason if change.patch is not None else f"{change.kind} change"
+        found.append(
+            State(
+                skill=name,
+                stage="archived",
+                why="; ".join([reason, *proof]),
+                stale=("other skills have changed",) if proof and snapshot.digest != change.after else (),
+                use=uses.get(name, Use(skill=name)),
+                archived=change.when,
+            )
+        )
+    return found
