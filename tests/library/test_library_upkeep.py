@@ -37,7 +37,7 @@ def evidence(effect: float = 0.0) -> Evidence:
 
 
 def audit(skill: str = "ledger", effect: float = 0.0) -> Audit:
-    return Audit(skill=skill, digest="d", others="o", agent="a", suite="s", evidence=evidence(effect))
+    return Audit(skill=skill, digest="d", others="o", agent="a", suite="s", tasks="t", evidence=evidence(effect))
 
 
 def kept(number: int, family: str = "sums", split: Split = "evidence", size: int = 3) -> KeptTask:

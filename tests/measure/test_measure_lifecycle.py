@@ -39,7 +39,15 @@ def audit(effect: float = 0.0, n: int = 10, skill: Skill = ONE, library: Snapsho
     )  # fmt: skip
     others = library.without(skill.name).digest
     return Audit(
-        **{"skill": skill.name, "digest": skill.digest, "others": others, "agent": "a/1", "suite": "s", **more},
+        **{
+            "skill": skill.name,
+            "digest": skill.digest,
+            "others": others,
+            "agent": "a/1",
+            "suite": "s",
+            "tasks": "",
+            **more,
+        },
         evidence=evidence,
     )
 
@@ -161,7 +169,7 @@ def test_states_of_a_library_say_everything_without_running_anything(tmp_path: A
     for skill in (ONE, TWO, three):
         library.apply(Patch(base=library.snapshot().digest, operations=(CreateSkill(skill=skill),), reason="new"))
     whole = library.snapshot()
-    low = [audit(0.0, skill=ONE, library=whole, suite=f"s{n}") for n in range(3)]
+    low = [audit(0.0, skill=ONE, library=whole, tasks=str(n)) for n in range(3)]
     library.upkeep.record_audits([*low, audit(0.4, skill=TWO, library=whole)])
     assert {s.skill: s.stage for s in states(library, PAPER)} == {"one": "retire", "two": "keep", "three": "unmeasured"}
     assert all(not s.stale for s in states(library, PAPER))

@@ -67,9 +67,9 @@ def lifecycle(
     yes: Yes = False,
     json: Json = False,
 ) -> None:  # fmt: skip
-    """List skills with their state and its reason, from stored evidence; no model is run.
+    """Say which skills to keep, watch or retire.
 
-    With --audit or --apply trials are run, and stored, so that a stopped command resumes. Where nobody can be asked and
+    Everything listed was stored before; no model is run. With --audit or --apply trials are run, and stored, so that a stopped command resumes. Where nobody can be asked and
     --yes is not given, --apply proposes, and `prowess review` decides.
     """
     if context.invoked_subcommand is not None:
@@ -79,14 +79,15 @@ def lifecycle(
     from prowess.cli.progress import Waiting
     from prowess.cli.screen import Screen
     from prowess.settings import load
+    from prowess.suites import open_suite
 
     screen, opened, settings = Screen(json), open_library(library), load().settings
     names = _known(opened.snapshot(), skill)
     spec, done = model or settings.model, list[dict[str, Any]]()
     if audit or apply:
         limit = settings.budget_usd if budget is None else budget
-        run = _context(suite, spec, seed, concurrency or settings.concurrency, limit)
-        drawn = _Drawn(run.suite, family, tasks)
+        drawn = _Drawn(open_suite(suite), family, tasks)
+        run = _context(drawn.suite, spec, seed, concurrency or settings.concurrency, limit)
         if audit:
             with Waiting(limit) as waiting:
                 _audit(opened, names, drawn, replace(run, report=waiting.tell))
@@ -148,15 +149,15 @@ class _Drawn:
 
         if unknown := [f for f in families or () if f not in suite.families]:
             raise UserError(f"{suite.name} has no family {unknown[0]!r}", f"choose among {', '.join(suite.families)}")
-        self._suite, self._families, self._n = suite, families or suite.families, n
+        self.suite, self._families, self._n = suite, families or suite.families, n
 
     def evidence(self, audits: int) -> "tuple[Task, ...]":
         """Those of the next audit: after `audits` earlier ones, others than those had."""
         n = self._n or AUDIT_TASKS
-        return tuple(t for f in self._families for t in self._suite.tasks(f, "evidence", n, start=n * audits))
+        return tuple(t for f in self._families for t in self.suite.tasks(f, "evidence", n, start=n * audits))
 
     def gate(self) -> "tuple[Task, ...]":
-        return tuple(t for f in self._families for t in self._suite.tasks(f, "gate", self._n or PROOF_TASKS))
+        return tuple(t for f in self._families for t in self.suite.tasks(f, "gate", self._n or PROOF_TASKS))
 
 
 def _known(snapshot: "Snapshot", names: list[str] | None) -> "tuple[str, ...]":
@@ -167,7 +168,7 @@ def _known(snapshot: "Snapshot", names: list[str] | None) -> "tuple[str, ...]":
     return tuple(names) if names else snapshot.names
 
 
-def _context(suite: str, model: str, seed: int, concurrency: int, limit: float | None) -> "Context":
+def _context(suite: "Suite", model: str, seed: int, concurrency: int, limit: float | None) -> "Context":
     from prowess.agents.models import open_model
     from prowess.agents.models.meter import Budget as Limit
     from prowess.agents.models.meter import Metered
@@ -175,12 +176,11 @@ def _context(suite: str, model: str, seed: int, concurrency: int, limit: float |
     from prowess.evolve.parts import Context
     from prowess.evolve.run import agent_of
     from prowess.settings import load
-    from prowess.suites import open_suite
     from prowess.trajectories.runstore import RunStore
 
     metered = Metered(open_model(model), Limit(usd=limit))
     store = RunStore(load().settings.data / "trials.db")
-    return Context(open_suite(suite), agent_of(metered, find_sandbox()), metered, store, seed, concurrency)
+    return Context(suite, agent_of(metered, find_sandbox()), metered, store, seed, concurrency)
 
 
 def _audit(library: "Library", names: "Sequence[str]", drawn: _Drawn, context: "Context") -> None:

@@ -16,6 +16,8 @@ class Audit(Frozen):
     agent: str
     """Name of the agent, which says its version, settings and model."""
     suite: str
+    tasks: str
+    """Digest of the tasks and the seed, so that two audits with equal outcomes are still two."""
     evidence: Evidence
     """Treatment is the library, baseline the library without the skill, on tasks that show it: a positive effect is
     what the skill contributes. Its trials lie in the store that paid for them, not here."""

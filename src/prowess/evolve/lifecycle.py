@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from prowess.core.base import digest
 from prowess.core.evidence import Verdict
 from prowess.core.lesson import Lesson
 from prowess.core.patch import Patch
@@ -42,6 +43,7 @@ async def audit(library: Snapshot, name: str, tasks: Sequence[Task], provider: P
         others=others.digest,
         agent=context.agent.name,
         suite=context.suite.name,
+        tasks=digest([[task.digest for task in tasks], context.seed]),
         evidence=compare(trials, "without", "with").model_copy(update={"trials": ()}),
     )
 
