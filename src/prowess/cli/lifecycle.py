@@ -44,9 +44,12 @@ def lifecycle(
     apply: Annotated[
         bool, typer.Option("--apply", help="Archive what is nominated, if trials rule out a loss.")
     ] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="With --apply: try every skill, nominated or not.", show_default=False)
+    ] = False,
     skill: Annotated[
         list[str] | None,
-        typer.Option("--skill", metavar="SKILL", help="Only this one; --apply then needs no nomination.",
+        typer.Option("--skill", metavar="SKILL", help="Only this one, nominated or not; may stand more than once.",
                      show_default=False),
     ] = None,
     tasks: Annotated[
@@ -69,8 +72,9 @@ def lifecycle(
 ) -> None:  # fmt: skip
     """Say which skills to keep, watch or retire.
 
-    Everything listed was stored before; no model is run. With --audit or --apply trials are run, and stored, so that a stopped command resumes. Where nobody can be asked and
-    --yes is not given, --apply proposes, and `prowess review` decides.
+    Everything listed was stored before; no model is run. With --audit or --apply trials are run, and stored, so that a
+    stopped command resumes. Where nobody can be asked and --yes is not given, --apply proposes, and `prowess review`
+    decides.
     """
     if context.invoked_subcommand is not None:
         return
@@ -91,7 +95,7 @@ def lifecycle(
         if audit:
             with Waiting(limit) as waiting:
                 _audit(opened, names, drawn, replace(run, report=waiting.tell))
-        for name, why in _nominated(opened, names, bool(skill), run) if apply else ():
+        for name, why in _nominated(opened, names, every or bool(skill), run) if apply else ():
             with Waiting(limit) as waiting:
                 patch, verdicts = _prove(opened, name, why, drawn, replace(run, report=waiting.tell), margin)
             done.append(_settle(screen, opened, name, patch, verdicts, yes))
@@ -201,15 +205,17 @@ def _audit(library: "Library", names: "Sequence[str]", drawn: _Drawn, context: "
             library.upkeep.record_audits([found], by="user")
 
 
-def _nominated(library: "Library", names: "Sequence[str]", by_name: bool, context: "Context") -> list[tuple[str, str]]:
-    """Skills to be proven dispensable, each with the reason: those that the rules nominate, or that the user names."""
+def _nominated(
+    library: "Library", names: "Sequence[str]", any_stage: bool, context: "Context"
+) -> list[tuple[str, str]]:
+    """Skills to be proven dispensable, each with the reason: those that the rules nominate, or all of `names`."""
     from prowess.measure.lifecycle import Rules, states
 
     found = states(library, Rules(), context.agent.name, context.suite.name)
     return [
         (state.skill, f"retires {state.skill}: {state.why}")
         for state in found
-        if state.skill in names and (state.stage == "retire" or (by_name and state.stage != "archived"))
+        if state.skill in names and (state.stage == "retire" or (any_stage and state.stage != "archived"))
     ]
 
 
