@@ -42,6 +42,7 @@ from prowess.core.model import Message, Model, Request
 from prowess.core.skill import Snapshot
 from prowess.core.task import File, Split, Task
 from prowess.core.trajectory import Step, Trajectory
+from prowess.core.upkeep import KeptTask
 from prowess.core.view import View
 from prowess.evolve.consolidate import Unmerged
 from prowess.evolve.curate import Transcript
@@ -49,6 +50,7 @@ from prowess.evolve.loop import evolve
 from prowess.evolve.parts import Context, Recipe
 from prowess.evolve.providers import BestMatches
 from prowess.evolve.recipes.human import Given
+from prowess.evolve.record import Decision
 from prowess.evolve.selectors import Last
 from prowess.evolve.sources import Stream
 from prowess.library import Library
@@ -131,9 +133,11 @@ async def whole_loop(make: Callable[[Model], Agent], model: Model, out: Path, ta
         selector=Last(),
     )
     context = Context(SUITE, agent, model, store, concurrency=concurrency)
-    evolved = await evolve(
-        recipe, Snapshot(), context, lambda d: library.apply(d.patch, verdicts=d.verdicts, lessons=d.lessons).id
-    )
+
+    def settle(d: Decision, kept: tuple[KeptTask, ...]) -> str:
+        return library.apply(d.patch, verdicts=d.verdicts, lessons=d.lessons, kept=kept).id
+
+    evolved = await evolve(recipe, Snapshot(), context, settle)
     assert evolved.decisions[0].accepted
     arms = (
         Arm("without", lambda task: provider.view(task, Snapshot())),

@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from prowess.core.base import Frozen
 from prowess.core.errors import UserError
+from prowess.core.gates import known_gates
 
 PREFIX = "PROWESS_"
 FILE = "PROWESS_CONFIG"
@@ -38,6 +39,13 @@ class Settings(Frozen):
     """Where trajectories, runs and the user's own library lie."""
     cache: Path = Field(default_factory=lambda: user_cache_path("prowess", appauthor=False))
     """Where models and other things lie that can be fetched again."""
+    gates: tuple[str, ...] = ()
+    """What a change must pass, in place of the recipe's own list; in a variable, separated by commas."""
+
+    @field_validator("gates", mode="before")
+    @classmethod
+    def _split(cls, names: object) -> object:
+        return [name.strip() for name in names.split(",") if name.strip()] if isinstance(names, str) else names
 
     @field_validator("library", "data", "cache", mode="after")
     @classmethod
@@ -74,7 +82,10 @@ def load(environment: Mapping[str, str] | None = None) -> Loaded:
         for name in Settings.model_fields
     }
     try:
-        return Loaded(Settings.model_validate(merged), origins, file)
+        settings = Settings.model_validate(merged)
+        where = f"{PREFIX}GATES" if origins["gates"] == "environment" else f"gates in {file}"
+        gates = known_gates(settings.gates, where)
+        return Loaded(settings.model_copy(update={"gates": gates}), origins, file)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = str(first["loc"][0])

@@ -73,8 +73,12 @@ def test_help_lines_are_not_cut(prowess) -> None:
 
 def verbs() -> list[list[str]]:
     plain = ["demo", "import", "learn", "review", "apply", "undo", "log", "diff", "show", "search", "measure", "run"]
-    plain += ["export", "doctor", "config", "why", "trace", "attribute"]
-    return [[verb] for verb in plain] + [["model", verb] for verb in ("pull", "list", "use")]
+    plain += ["export", "doctor", "config", "why", "trace", "attribute", "lifecycle"]
+    return (
+        [[verb] for verb in plain]
+        + [["model", verb] for verb in ("pull", "list", "use")]
+        + [["lifecycle", verb] for verb in ("restore", "archive")]
+    )
 
 
 @pytest.mark.parametrize("verb", verbs(), ids=" ".join)

@@ -75,11 +75,20 @@ def test_every_lesson_leads_back_to_the_steps_behind_it(done: Done) -> None:
 
 def test_the_gates_verdicts_say_why_with_n_and_p(done: Done) -> None:
     verdicts = done.record.decisions[0].verdicts
-    assert [v.gate for v in verdicts] == ["format", "scan", "unseen", "trials"]
+    assert [v.gate for v in verdicts] == ["format", "scan", "lint", "cached-outputs", "unseen", "regression", "trials"]
     evidence = verdicts[-1].evidence
     assert evidence is not None and evidence.outcome == "better"
     assert (evidence.n, evidence.wins, evidence.losses) == (6, 6, 0) and evidence.p <= 0.05
     assert "0% -> 100% on 6 pairs" in verdicts[-1].note and "p = 0.05" in verdicts[-1].note
+
+
+def test_an_accepted_skill_leaves_checks_that_cost_nothing_and_are_of_no_other_split(done: Done) -> None:
+    kept = done.library.upkeep.kept()
+    unseen = {t.id for t in SUITE.tasks("ledger-totals", "evidence", 6)[2:]}
+    assert len(kept) == 2 and {k.task.id for k in kept} < unseen
+    assert all(k.program and k.outputs and k.skills == ("ledger-totals",) for k in kept)
+    uses = done.library.uses()
+    assert uses == {} or set(uses) == {"ledger-totals"}, "tasks were tried before there was a skill"
 
 
 def test_held_out_tasks_are_compared_with_and_without_and_with_a_human_skill(done: Done) -> None:

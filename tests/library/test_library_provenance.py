@@ -10,7 +10,7 @@ from prowess.core.lesson import Lesson, Reference
 from prowess.core.patch import AppendToSection, CreateSkill, DeleteSkill, Operation, Patch, RenameSkill, Replace
 from prowess.core.skill import Skill
 from prowess.library import Change, Library
-from prowess.library.provenance import Refusal, states, trace, why
+from prowess.library.provenance import states, trace, why
 
 
 def lesson(text: str, *trajectories: str, **more: str) -> Lesson:
@@ -144,8 +144,12 @@ def test_every_fate_of_an_edit_is_told(library: Library, first: Change) -> None:
     refused = library.propose(sort(library).model_copy(update={"reason": "no"}), [SORT])
     library.reject(refused.id, "we never sort")
     gate = Verdict(gate="trials", status="fail", note="worse")
-    refusal = Refusal(patch=sort(library).model_copy(update={"reason": "bad"}), lessons=(SORT,), verdicts=(PASS, gate))
-    found = trace(library, "run-3", [refusal, Refusal(patch=sort(library), lessons=(VOID,))])
+    bad = sort(library).model_copy(update={"reason": "bad"})
+    library.upkeep.refuse(bad, lessons=[SORT], verdicts=[PASS, gate])
+    library.upkeep.refuse(
+        bad.model_copy(update={"reason": "of another lesson", "lessons": (VOID.id,)}), lessons=[VOID], verdicts=[gate]
+    )
+    found = trace(library, "run-3")
     assert [(e.fate, e.reason, e.note) for e in found.edits] == [
         ("taken back", "sorted", ""),
         ("waiting", "again", ""),
@@ -167,8 +171,8 @@ def test_a_trajectory_is_found_by_the_beginning_of_its_id(library: Library, firs
     for unknown in ("run-9", "", "%", "run_1", "\ud800"):
         with pytest.raises(UserError, match="no lesson"):
             trace(library, unknown)
-    refusal = Refusal(patch=sort(library), lessons=(SORT,))
-    assert trace(library, "run-3", [refusal]).edits[0].fate == "refused by a gate"
+    library.upkeep.refuse(sort(library), lessons=[SORT], verdicts=[])
+    assert trace(library, "run-3").edits[0].fate == "refused by a gate"
 
 
 def test_answers_are_the_same_from_an_index_made_anew(library: Library, first: Change) -> None:

@@ -16,13 +16,13 @@ from prowess.measure.gates import (
     FormatGate,
     Gate,
     GateContext,
-    RegressionGate,
     ScanGate,
     TrialsGate,
     accepted,
     cascade,
     proposed,
 )
+from prowess.measure.regression import RegressionGate
 
 BASE = Snapshot()
 

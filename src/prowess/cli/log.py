@@ -11,15 +11,32 @@ def log(
     *,
     skill: Annotated[str | None, typer.Argument(metavar="SKILL", help="Only changes of this skill.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, help="Most changes to list.")] = 20,
+    refused: Annotated[
+        bool, typer.Option("--refused", help="What the gates refused instead, with their verdicts and costs.")
+    ] = False,
     library: LibraryPath = None,
     json: Json = False,
 ) -> None:
     """List the changes of the library, newest first."""
     from prowess.cli import views
     from prowess.cli.screen import Screen
+    from prowess.library.patching import touched
 
     screen = Screen(json)
     opened = open_library(library)
+    if refused:
+        found = [r for r in reversed(opened.upkeep.refused()) if skill in (None, *touched(r.patch))][:limit]
+        if json:
+            screen.data(found)
+            return
+        for refusal in found:
+            screen.line(
+                refusal.when[:16].replace("T", " "), f"  {refusal.patch.reason}", (f" · by {refusal.by}", "dim")
+            )
+            views.verdicts(screen, refusal.verdicts)
+        if not found:
+            screen.note("nothing was refused")
+        return
     changes = opened.log(skill, limit)
     if json:
         screen.data(changes)

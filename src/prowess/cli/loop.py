@@ -34,7 +34,7 @@ class Demo(Protocol):
 class RunRecipe(Protocol):
     """`prowess.evolve.run.run_recipe`: one recipe on one suite; accepted changes go into the library at `library`.
 
-    No families means all; `rounds` None means the recipe's own. Keeps its run store in `out / "run.db"`.
+    No families means all; `rounds` None and no `gates` mean the recipe's own. Keeps its run store in `out / "run.db"`.
     """
 
     async def __call__(
@@ -44,6 +44,7 @@ class RunRecipe(Protocol):
         suite: str,
         families: tuple[str, ...],
         rounds: int | None,
+        gates: tuple[str, ...],
         out: Path,
         library: Path,
         model: str,

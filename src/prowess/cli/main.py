@@ -21,6 +21,7 @@ from prowess.cli import (
     funnel,
     import_,
     learn,
+    lifecycle,
     log,
     measure,
     model,
@@ -95,6 +96,7 @@ for function in (
     export.export, doctor.doctor, config.config,
 ):  # fmt: skip
     app.command()(function)
+app.add_typer(lifecycle.app, name="lifecycle")
 app.add_typer(model.app, name="model")
 
 

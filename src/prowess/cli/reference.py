@@ -46,7 +46,8 @@ def reference() -> str:
     parts = [INTRO, _settings(), "\n## Verbs\n"]
     for name, verb in program.commands.items():
         inner: dict[str, Any] = getattr(verb, "commands", {})
-        for title, command in {f"{name} {sub}": found for sub, found in inner.items()}.items() or [(name, verb)]:
+        own = [(name, verb)] if not inner or verb.invoke_without_command else []
+        for title, command in [*own, *((f"{name} {sub}", found) for sub, found in inner.items())]:
             parts.append(f"\n### {title}\n\n```text\n{_help(title, command)}\n```\n")
     return "".join(parts)
 

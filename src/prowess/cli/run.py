@@ -20,7 +20,7 @@ from prowess.cli.options import (
 
 def run(
     *,
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="trace2skill or skillos.")],
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="trace2skill, skillos or lifecycle.")],
     suite: SuiteName = "workbench",
     family: Families = None,
     rounds: Annotated[
@@ -62,6 +62,7 @@ def run(
                 suite=suite,
                 families=tuple(family or ()),
                 rounds=rounds,
+                gates=settings.gates,
                 out=folder,
                 library=chosen_library(library),
                 model=model or settings.model,

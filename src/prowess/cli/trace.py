@@ -1,6 +1,5 @@
 """`prowess trace`: what a trajectory brought about."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,8 +8,7 @@ from prowess.cli.options import Json, LibraryPath, open_library
 
 if TYPE_CHECKING:
     from prowess.cli.screen import Screen
-    from prowess.library import Library
-    from prowess.library.provenance import Edit, Place, Refusal
+    from prowess.library.provenance import Edit, Place
 
 
 def trace(
@@ -31,7 +29,7 @@ def trace(
 
     screen = Screen(json)
     opened = open_library(library)
-    found = provenance.trace(opened, trajectory, _refusals(opened))
+    found = provenance.trace(opened, trajectory)
     own = {
         id: lesson.model_copy(
             update={"references": tuple(r for r in lesson.references if r.trajectory == found.trajectory)}
@@ -73,14 +71,3 @@ def _edit(screen: "Screen", edit: "Edit") -> None:
 def _place(place: "Place") -> str:
     lines = str(place.first) if place.first == place.last else f"{place.first}-{place.last}"
     return f"{place.skill}/{place.file}:{lines}"
-
-
-def _refusals(library: "Library") -> "list[Refusal]":
-    """Patches that gates refused, by the records of the runs beside the library and below the present folder."""
-    from prowess.cli.outcome import RECORD, read_record
-    from prowess.library.provenance import Refusal
-
-    places = {path.resolve() for path in (library.path.parent / RECORD, *Path().glob(f"*/{RECORD}"),
-                                          *Path().glob(f"runs/*/{RECORD}"))}  # fmt: skip
-    decisions = [d for path in sorted(places) if path.is_file() for d in read_record(path.parent).decisions]
-    return [Refusal(patch=d.patch, lessons=d.lessons, verdicts=d.verdicts) for d in decisions if not d.accepted]

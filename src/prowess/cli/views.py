@@ -27,7 +27,8 @@ def evidence(e: "Evidence") -> str:
 def verdicts(screen: Screen, found: "Sequence[Verdict]") -> None:
     for verdict in found:
         sign, style = SIGNS[verdict.status]
-        said = evidence(verdict.evidence) if verdict.evidence is not None else verdict.note
+        undecided = verdict.evidence is None or verdict.evidence.outcome == "not enough evidence"
+        said = verdict.note if undecided and verdict.note else evidence(verdict.evidence) if verdict.evidence else ""
         screen.line("  ", (sign, style), f" {verdict.gate}", (f"  {said}" if said else "", SOFT))
 
 

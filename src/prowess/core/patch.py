@@ -127,3 +127,11 @@ class Patch(Frozen):
     @property
     def id(self) -> str:
         return digest(self)[:16]
+
+    @property
+    def only_removes(self) -> bool:
+        """Whether it takes text or files away and adds none: then the question is what is lost, not what is gained."""
+        return bool(self.operations) and all(
+            isinstance(op, DeleteSkill | DeleteSection | DeleteFile) or (isinstance(op, Replace) and not op.new)
+            for op in self.operations
+        )

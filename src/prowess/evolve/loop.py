@@ -1,13 +1,14 @@
 """The evolve loop: one function.
 
 Each round collects episodes on the evidence split, turns them into lessons, lessons into patches, and passes every
-patch through the recipe's gates; what is accepted changes the snapshot that the next patch and the next round see.
+patch through the recipe's gates; what is accepted changes the snapshot that the next patch and the next round see, and
+leaves behind tasks that later patches must keep solved. Then the recipe's maintainer, if it has one, tends the library.
 The loop keeps no state of its own: all that was paid for lies in `Context.store` under content keys, so running it
 again after a stop replays the finished stages and goes on from there. `docs/design.md` §4.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from prowess.agents.executor import LocalExecutor
@@ -18,14 +19,21 @@ from prowess.core.lesson import Lesson
 from prowess.core.patch import Patch
 from prowess.core.skill import Snapshot
 from prowess.core.task import Task
+from prowess.core.upkeep import Audit, KeptTask
 from prowess.evolve.parts import Context, Episode, Recipe
 from prowess.evolve.record import Decision, Point
-from prowess.library.patching import apply, rebase
-from prowess.measure.gates import GateContext, accepted, cascade
+from prowess.library.patching import apply, rebase, touched
+from prowess.measure.gates import ApprovalGate, Gate, GateContext, accepted, cascade, changed
+from prowess.measure.regression import kept_task
 from prowess.measure.trials import run_trial
 
-Apply = Callable[[Decision], str | None]
-"""Called once per accepted decision to change a library on disk; must be idempotent; returns the change's id."""
+Settle = Callable[[Decision, tuple[KeptTask, ...]], str | None]
+"""Called with each decision, and the tasks that an accepted one leaves behind, to make it so in a library on disk. Must
+be idempotent; returns the id of the change, if it made one."""
+CHECKS = 2
+"""Regression checks that an accepted patch leaves behind at most."""
+TRIES = 3
+"""Tasks that are tried for them at most; those that a gate has run already cost nothing."""
 
 
 class Evolved(NamedTuple):
@@ -35,10 +43,18 @@ class Evolved(NamedTuple):
     decisions: tuple[Decision, ...]
     curve: tuple[Point, ...]
     episodes: tuple[Episode, ...]
+    audits: tuple[Audit, ...] = ()
+    """Those that this run made."""
 
 
 async def evolve(
-    recipe: Recipe, start: Snapshot, context: Context, on_accept: Apply = lambda decision: None
+    recipe: Recipe,
+    start: Snapshot,
+    context: Context,
+    settle: Settle = lambda decision, kept: None,
+    *,
+    kept: Sequence[KeptTask] = (),
+    audits: Sequence[Audit] = (),
 ) -> Evolved:
     """Run `recipe` from the snapshot `start`.
 
@@ -46,42 +62,115 @@ async def evolve(
         recipe: The parts.
         start: The library that the run begins with.
         context: Suite, executor, model and store.
-        on_accept: Writes an accepted patch to disk.
+        settle: Writes decisions to disk.
+        kept: Tasks that earlier changes of the library left behind.
+        audits: Those that were made before, oldest first.
 
     Raises:
         BudgetExceeded: A limit was reached; calling again with a larger one resumes.
     """
-    library = start
+    run = _Run(recipe, context, settle, start, kept=list(kept))
     snapshots = [start]
-    decisions: list[Decision] = []
-    history: list[Episode] = []
-    evidence: dict[str, Task] = {}
+    rounds: list[list[Episode]] = []
     curve: list[Point] = []
+    made: list[Audit] = []
     for round_ in range(recipe.rounds):
-        tasks = recipe.source.tasks(round_, library, history)
+        history = [episode for episodes in rounds for episode in episodes]
+        tasks = recipe.source.tasks(round_, run.library, history)
         if not tasks and round_:
             break
-        episodes = await _collect(recipe, tasks, library, context)
+        episodes = await _collect(recipe, tasks, run.library, context)
         curve += [_point(len(curve) + i, round_, episode) for i, episode in enumerate(episodes)]
-        history += episodes
-        evidence |= {task.id: task for task in tasks}
-        gate_context = GateContext.of(
-            context,
-            tuple(evidence.values()),
-            lambda p: context.tell("gate", f"trial {p.done} of the next {p.total}"),
-        )
-        lessons = await recipe.analyst.lessons(episodes, library, context)
-        proposed = await recipe.proposer.patches(lessons, library, context)
-        merged = await recipe.consolidator.merge(proposed, library, context)
-        tending = recipe.maintainer.patches(library, history) if recipe.maintainer else ()
-        base = library
-        for patch in (*merged, *tending):
-            decision, library = await _decide(recipe, round_, patch, lessons, base, library, context, gate_context)
+        rounds.append(episodes)
+        run.evidence |= {task.id: task for task in tasks}
+        lessons = await recipe.analyst.lessons(episodes, run.library, context)
+        proposed = await recipe.proposer.patches(lessons, run.library, context)
+        await run.decide(round_, await recipe.consolidator.merge(proposed, run.library, context), lessons)
+        if recipe.maintainer is not None:
+            tending = await recipe.maintainer.tend(run.library, rounds, (*audits, *made), context)
+            made += tending.audits
+            await run.decide(round_, tending.patches, tending.lessons)
+        snapshots.append(run.library)
+    history = tuple(episode for episodes in rounds for episode in episodes)
+    return Evolved(recipe.selector.choose(snapshots), tuple(run.decisions), tuple(curve), history, tuple(made))
+
+
+@dataclass(slots=True)
+class _Run:
+    """Where a run stands: the library, what it must keep solved, and what was decided."""
+
+    recipe: Recipe
+    context: Context
+    settle: Settle
+    library: Snapshot
+    kept: list[KeptTask]
+    evidence: dict[str, Task] = field(default_factory=dict[str, Task])
+    decisions: list[Decision] = field(default_factory=list[Decision])
+
+    async def decide(self, round_: int, patches: Sequence[Patch], lessons: Sequence[Lesson]) -> None:
+        """Pass patches, all made against the library as it is now, through the gates, one after the other."""
+        base = self.library
+        for offered in patches:
+            behind = tuple(lesson for lesson in lessons if lesson.id in offered.lessons)
+            families = tuple(dict.fromkeys(lesson.family for lesson in behind if lesson.family is not None))
+            patch, candidate, verdicts = await self._judge(offered, base, families)
+            decision = Decision(
+                round=round_, patch=patch, lessons=behind, verdicts=verdicts, accepted=accepted(verdicts)
+            )
+            said = f"{verdicts[-1].gate}: {verdicts[-1].note or 'passed'}"
+            self.context.tell(
+                "gate",
+                f"{patch.reason}: {'accepted' if decision.accepted else 'rejected'} ({said})",
+                patch=patch.id,
+                accepted=decision.accepted,
+                cost=total([v.cost for v in verdicts]).model_dump(),
+            )
+            left: tuple[KeptTask, ...] = ()
             if decision.accepted:
-                decision = decision.model_copy(update={"change": on_accept(decision)})
-            decisions.append(decision)
-        snapshots.append(library)
-    return Evolved(recipe.selector.choose(snapshots), tuple(decisions), tuple(curve), tuple(history))
+                left = await self._checks(candidate, families)
+                self.library = candidate
+                self.kept += left
+            self.decisions.append(decision.model_copy(update={"change": self.settle(decision, left)}))
+
+    async def _judge(
+        self, patch: Patch, base: Snapshot, families: tuple[str, ...]
+    ) -> tuple[Patch, Snapshot, tuple[Verdict, ...]]:
+        """The patch as it fits the library now, the library with it, and the gates' answers."""
+        gates: tuple[Gate, ...] = self.recipe.gates
+        if self.context.foreign & {*touched(patch)} and not any(isinstance(g, ApprovalGate) for g in gates):
+            gates = (*gates, ApprovalGate())
+        context = replace(
+            GateContext.of(
+                self.context,
+                tuple(self.evidence.values()),
+                lambda p: self.context.tell("gate", f"trial {p.done} of the next {p.total}"),
+            ),
+            families=families,
+            kept=tuple(self.kept),
+        )
+        try:
+            patch = rebase(patch, self.library, base).patch
+            candidate = apply(patch, self.library)
+            return patch, candidate, await cascade(gates, candidate, self.library, patch, context)
+        except PatchConflict as conflict:
+            return patch, self.library, (Verdict(gate="fits", status="fail", note=conflict.message),)
+
+    async def _checks(self, candidate: Snapshot, families: tuple[str, ...]) -> tuple[KeptTask, ...]:
+        """Tasks that the agent passes with what has just been accepted, for later patches to keep solved."""
+        new = {skill.digest for skill in changed(candidate, self.library)}
+        found: list[KeptTask] = []
+        tried = 0
+        for task in self.recipe.checks or tuple(reversed(self.evidence.values())):
+            view = self.recipe.provider.view(task, candidate)
+            if (families and task.family not in families) or not new & {s.digest for s in view.skills}:
+                continue
+            c = self.context
+            check = kept_task(task, view, await run_trial(task, view, c.seed, c.agent, c.suite, c.store))
+            found += [check] if check is not None else []
+            tried += 1
+            if tried == TRIES or len(found) == CHECKS:
+                break
+        return tuple(found)
 
 
 async def _collect(recipe: Recipe, tasks: Sequence[Task], library: Snapshot, context: Context) -> list[Episode]:
@@ -93,39 +182,6 @@ async def _collect(recipe: Recipe, tasks: Sequence[Task], library: Snapshot, con
 
     done = await LocalExecutor().map(one, tasks, context.concurrency)
     return [episode for episode in done if isinstance(episode, Episode)]
-
-
-async def _decide(
-    recipe: Recipe,
-    round_: int,
-    patch: Patch,
-    lessons: Sequence[Lesson],
-    base: Snapshot,
-    library: Snapshot,
-    context: Context,
-    gates: GateContext,
-) -> tuple[Decision, Snapshot]:
-    """Pass one patch through the gates. A patch made against an older snapshot of the round is rebased first."""
-    behind = tuple(lesson for lesson in lessons if lesson.id in patch.lessons)
-    families = tuple(dict.fromkeys(lesson.family for lesson in behind if lesson.family is not None))
-    try:
-        patch = rebase(patch, library, base).patch
-        candidate = apply(patch, library)
-        verdicts = await cascade(recipe.gates, candidate, library, patch, replace(gates, families=families))
-    except PatchConflict as conflict:
-        candidate = library
-        verdicts = (Verdict(gate="fits", status="fail", note=conflict.message),)
-    ok = accepted(verdicts)
-    context.tell(
-        "gate",
-        f"{patch.reason}: {'accepted' if ok else 'rejected'} ({verdicts[-1].gate}: {verdicts[-1].note or 'passed'})",
-        patch=patch.id,
-        accepted=ok,
-        cost=total([v.cost for v in verdicts]).model_dump(),
-    )
-    return Decision(
-        round=round_, patch=patch, lessons=behind, verdicts=verdicts, accepted=ok
-    ), candidate if ok else library
 
 
 def _point(position: int, round_: int, episode: Episode) -> Point:

@@ -14,6 +14,7 @@ from prowess.core.patch import Patch
 from prowess.core.skill import Snapshot
 from prowess.core.task import Task
 from prowess.core.trajectory import Trajectory
+from prowess.core.upkeep import Audit
 from prowess.core.view import View
 from prowess.measure.gates import Gate
 from prowess.suites.base import Suite
@@ -31,7 +32,7 @@ class Event(NamedTuple):
     """Progress for a person who waits."""
 
     stage: str
-    """`explore`, `analyse`, `propose`, `gate`, `apply`, `test`."""
+    """`explore`, `analyse`, `propose`, `gate`, `tend`, `apply`, `test`."""
     message: str
     data: dict[str, Any]
 
@@ -48,6 +49,8 @@ class Context:
     store: RunStore
     seed: int = 0
     concurrency: int = 1
+    foreign: frozenset[str] = frozenset()
+    """Skills that a person wrote: a patch that touches one is proposed, whatever the gates say."""
     report: Callable[[Event], None] = field(default=lambda event: None)
     """Told what goes on, for a person who waits."""
 
@@ -85,10 +88,23 @@ class Consolidator(Protocol):
     async def merge(self, patches: Sequence[Patch], library: Snapshot, context: Context) -> tuple[Patch, ...]: ...
 
 
-class Maintainer(Protocol):
-    """Tends the library between rounds; its patches pass the same gates."""
+class Tending(NamedTuple):
+    """What a maintainer wants done, and what it found out on the way."""
 
-    def patches(self, library: Snapshot, history: Sequence[Episode]) -> tuple[Patch, ...]: ...
+    patches: tuple[Patch, ...] = ()
+    lessons: tuple[Lesson, ...] = ()
+    """Behind the patches, where there are any."""
+    audits: tuple[Audit, ...] = ()
+
+
+class Maintainer(Protocol):
+    """Tends the library after each round; its patches pass the same gates."""
+
+    async def tend(
+        self, library: Snapshot, rounds: Sequence[Sequence[Episode]], audits: Sequence[Audit], context: Context
+    ) -> Tending:
+        """`rounds` holds the episodes of every round, this one's last; `audits` all that were made, oldest first."""
+        ...
 
 
 class Selector(Protocol):
@@ -111,3 +127,6 @@ class Recipe:
     selector: Selector
     maintainer: Maintainer | None = None
     rounds: int = 1
+    checks: tuple[Task, ...] = ()
+    """Evidence tasks from which an accepted patch leaves regression checks, the first ones first. Empty: the tasks of
+    the run so far, the latest first."""

@@ -8,6 +8,7 @@ from prowess.core.evidence import Evidence, Verdict
 from prowess.core.lesson import Lesson
 from prowess.core.patch import Patch
 from prowess.core.skill import Snapshot
+from prowess.core.upkeep import Audit
 
 
 class Decision(Frozen):
@@ -84,6 +85,8 @@ class RunRecord(Frozen):
     before: Snapshot
     after: Snapshot
     decisions: tuple[Decision, ...] = ()
+    audits: tuple[Audit, ...] = ()
+    """What leaving out single skills showed, where the recipe has a maintainer that asks."""
     comparisons: tuple[Comparison, ...] = ()
     """Test split only: none of these tasks was used for evidence or for a gate."""
     noise: Noise | None = None

@@ -6,19 +6,21 @@ trials, searches and model answers are found there, and accepted patches are app
 
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from prowess.agents.code import CodeAgent
 from prowess.agents.models import open_model
 from prowess.agents.models.cache import Cached
 from prowess.agents.models.meter import Budget, Metered
-from prowess.agents.sandbox import find_sandbox
-from prowess.core.base import digest
-from prowess.core.cost import Cost
+from prowess.agents.sandbox import Sandbox, find_sandbox
+from prowess.core.base import Frozen, digest
+from prowess.core.cost import total
 from prowess.core.model import Model
 from prowess.core.skill import Snapshot
 from prowess.core.task import Task
+from prowess.core.upkeep import Audit, KeptTask
+from prowess.evolve.cascade import with_gates
 from prowess.evolve.loop import evolve
 from prowess.evolve.parts import Context, Event, Provider
 from prowess.evolve.providers import BestMatches
@@ -28,6 +30,7 @@ from prowess.evolve.sitting import Sitting
 from prowess.library import Library
 from prowess.measure.calibration import calibrate
 from prowess.measure.compare import compare
+from prowess.measure.gates import proposed
 from prowess.measure.stats.design import Design, fewest_pairs
 from prowess.measure.trials import Arm, Bench, run_trials
 from prowess.suites import open_suite
@@ -60,6 +63,31 @@ class Plan:
     attempts: int = 2
     max_tokens: int = 500
     temperature: float = 0.0
+    gates: tuple[str, ...] = ()
+    """Names of gates in place of the recipe's own (`prowess.core.gates`); the library may ask for more."""
+
+
+class _Start(Frozen):
+    """What a run began with, remembered so that a resumed run replays from the same."""
+
+    library: Snapshot = Snapshot()
+    foreign: tuple[str, ...] = ()
+    kept: tuple[KeptTask, ...] = ()
+    audits: tuple[Audit, ...] = ()
+    gates: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, library: Library | None) -> "_Start":
+        if library is None:
+            return cls()
+        snapshot = library.snapshot()
+        return cls(
+            library=snapshot,
+            foreign=tuple(name for name in snapshot.names if not library.is_authored(name)),
+            kept=library.upkeep.kept(),
+            audits=tuple(entry.audit for entry in library.upkeep.audits()),
+            gates=library.upkeep.gates(),
+        )
 
 
 async def run_plan(
@@ -82,31 +110,39 @@ async def run_plan(
     store = RunStore(out / "run.db")
     suite, sandbox = open_suite(plan.suite), find_sandbox()
     cached = Cached(model, out / "answers.db", as_paid=True)
-    agent = CodeAgent(cached, sandbox, attempts=plan.attempts, max_tokens=plan.max_tokens, temperature=plan.temperature)
+    agent = agent_of(cached, sandbox, plan)
     families = plan.families or suite.families
     setup = Setup(suite, sandbox, families, plan.variant, plan.evidence, plan.gate, plan.samples, plan.seed)
-    recipe = build(plan.recipe, setup)
     run_id = digest([repr(plan), model.name])[:12]
+    start = _start(store, run_id, library)
+    recipe = with_gates(build(plan.recipe, setup), setup, plan.gates, start.gates)
     sitting = Sitting(store, run_id)
 
     def told(event: Event) -> None:
         sitting.lap()
         report(event)
 
-    context = Context(suite, agent, cached, store, plan.seed, concurrency, told)
-    start = _start(store, run_id, library)
+    context = Context(suite, agent, cached, store, plan.seed, concurrency, frozenset(start.foreign), told)
 
-    def accept(decision: Decision) -> str | None:
+    def settle(decision: Decision, kept: tuple[KeptTask, ...]) -> str | None:
         if library is None:
             return None
-        verdict_cost = sum((v.cost for v in decision.verdicts), Cost())
-        change = library.apply(
-            decision.patch, verdicts=decision.verdicts, lessons=decision.lessons, by=plan.recipe, cost=verdict_cost
-        )
-        return change.id
+        patch, verdicts, lessons = decision.patch, decision.verdicts, decision.lessons
+        if decision.accepted:
+            cost = total([v.cost for v in verdicts])
+            change = library.apply(patch, verdicts=verdicts, lessons=lessons, by=plan.recipe, cost=cost, kept=kept)
+            return change.id
+        if proposed(verdicts):
+            library.propose(patch, lessons, verdicts, by=plan.recipe)
+        else:
+            library.upkeep.refuse(patch, verdicts=verdicts, lessons=lessons, by=plan.recipe)
+        return None
 
     try:
-        evolved = await evolve(recipe, start, context, accept)
+        evolved = await evolve(recipe, start.library, context, settle, kept=start.kept, audits=start.audits)
+        if library is not None:
+            library.upkeep.record_audits(evolved.audits, by=plan.recipe)
+            library.record_use(episode.trajectory for episode in evolved.episodes)
         comparisons = await _compare(plan, setup, evolved.snapshot, recipe.provider, context)
         comparisons += await _shifted(plan, setup, evolved.snapshot, recipe.provider, context)
         noise = await _noise(plan, setup, evolved.snapshot, recipe.provider, context)
@@ -125,9 +161,10 @@ async def run_plan(
         machine=machine(),
         started=sitting.started,
         seconds=sitting.seconds,
-        before=start,
+        before=start.library,
         after=evolved.snapshot,
         decisions=evolved.decisions,
+        audits=evolved.audits,
         comparisons=comparisons,
         noise=noise,
         curve=evolved.curve,
@@ -203,14 +240,19 @@ async def _noise(plan: Plan, setup: Setup, learned: Snapshot, provider: Provider
     return Noise(n=found.n, flips=found.flips, low=found.low, high=found.high, false_accepts=found.false_accepts)
 
 
-def _start(store: RunStore, run_id: str, library: Library | None) -> Snapshot:
-    """The snapshot that the run began with, remembered so that a resumed run replays from the same one."""
+def _start(store: RunStore, run_id: str, library: Library | None) -> _Start:
     stored = store.get("start", run_id)
     if stored is not None:
-        return Snapshot.model_validate_json(stored)
-    start = library.snapshot() if library is not None else Snapshot()
+        return _Start.model_validate_json(stored)
+    start = _Start.of(library)
     store.put("start", run_id, start.model_dump_json().encode())
     return start
+
+
+def agent_of(model: Model, sandbox: Sandbox, plan: Plan | None = None) -> CodeAgent:
+    """The agent of `plan`, else the one that runs have by default, so that what is measured apart fits what they do."""
+    p = plan or Plan("none")
+    return CodeAgent(model, sandbox, attempts=p.attempts, max_tokens=p.max_tokens, temperature=p.temperature)
 
 
 def machine() -> str:
@@ -233,11 +275,12 @@ async def run_recipe(
     budget_usd: float | None,
     report: Report,
     rounds: int | None = None,
+    gates: tuple[str, ...] = (),
 ) -> RunRecord:
     """`prowess run`: a recipe on a suite into a library; `rounds` limits the evidence tasks per family."""
-    plan = Plan(recipe, suite, families, seed=seed)
+    plan = Plan(recipe, suite, families, seed=seed, gates=gates)
     if rounds is not None:
-        plan = Plan(recipe, suite, families, seed=seed, evidence=rounds)
+        plan = replace(plan, evidence=rounds)
     metered = Metered(open_model(model), Budget(usd=budget_usd))
     return await run_plan(
         plan,

@@ -15,9 +15,11 @@ def damage(store: Store) -> list[str]:
     with store.index() as index:
         found += [f"index: {text}" for text in index.damage()]
         trees = index.all_trees()
-    for tree in sorted(trees):
-        try:
-            store.tree(tree)
-        except UserError as error:
-            found.append(error.message)
+        kept = {*index.kept()}
+    for read, digests in ((store.tree, trees), (store.blob, kept)):
+        for sha in sorted(digests):
+            try:
+                read(sha)
+            except UserError as error:
+                found.append(error.message)
     return found

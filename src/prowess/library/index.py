@@ -8,11 +8,12 @@ import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
+from prowess.core.base import digest
 from prowess.core.errors import UserError
 from prowess.core.lesson import Lesson
-from prowess.library.records import Change, Proposal, Rejection, Use, Version
+from prowess.library.records import Audited, Change, Entry, Proposal, Refusal, Rejection, Use, Version
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS head (only INTEGER PRIMARY KEY CHECK (only = 1), number INTEGER, digest TEXT);
@@ -32,13 +33,16 @@ CREATE TABLE IF NOT EXISTS lesson_entries (lesson TEXT, number INTEGER, PRIMARY 
 CREATE TABLE IF NOT EXISTS proposals (id TEXT PRIMARY KEY, number INTEGER, body TEXT, rejected TEXT);
 CREATE INDEX IF NOT EXISTS proposals_number ON proposals (number);
 CREATE TABLE IF NOT EXISTS uses (trajectory TEXT, skill TEXT, offered INTEGER, loaded INTEGER, used INTEGER,
-    passed INTEGER, PRIMARY KEY (trajectory, skill)) WITHOUT ROWID;
-PRAGMA user_version = 2;
+    passed INTEGER, at TEXT, PRIMARY KEY (trajectory, skill)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS kept (number INTEGER, sha TEXT, PRIMARY KEY (number, sha)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS notes (number INTEGER PRIMARY KEY, kind TEXT, key TEXT, body TEXT);
+CREATE UNIQUE INDEX IF NOT EXISTS notes_key ON notes (kind, key);
+PRAGMA user_version = 3;
 """
-_VERSION: Final = 2
+_VERSION: Final = 3
 
-Row = tuple[str, str, int, int, int, int | None]
-"""Trajectory, skill, offered, loaded, used, passed."""
+Row = tuple[str, str, int, int, int, int | None, str]
+"""Trajectory, skill, offered, loaded, used, passed, and when that was first told."""
 
 
 class Index:
@@ -81,7 +85,7 @@ class Index:
         row = self._db.execute("SELECT number, digest FROM head").fetchone()
         return (row[0], row[1]) if row else (0, "")
 
-    def add(self, record: Change | Proposal | Rejection, digest: str) -> None:
+    def add(self, record: Entry, digest: str) -> None:
         """Takes in the ledger entry `record`, whose bytes have `digest`."""
         if isinstance(record, Change):
             self._add_change(record)
@@ -90,9 +94,14 @@ class Index:
                 "INSERT OR REPLACE INTO proposals VALUES (?, ?, ?, NULL)",
                 (record.id, record.number, record.model_dump_json()),
             )
-        else:
+        elif isinstance(record, Rejection):
             self._db.execute("UPDATE proposals SET rejected = ? WHERE id = ?", (record.reason, record.proposal))
-        if not isinstance(record, Rejection):
+        else:
+            self._db.execute(
+                "INSERT OR IGNORE INTO notes VALUES (?, ?, ?, ?)",
+                (record.number, record.record, key_of(record), record.model_dump_json()),
+            )
+        if isinstance(record, Change | Proposal | Refusal):
             self._add_lessons(record)
         self._db.execute("INSERT OR REPLACE INTO head VALUES (1, ?, ?)", (record.number, digest))
 
@@ -109,8 +118,9 @@ class Index:
                 change.before, change.after, change.model_dump_json(),
             ),
         )  # fmt: skip
+        self._db.executemany("INSERT OR IGNORE INTO kept VALUES (?, ?)", [(change.number, sha) for sha in change.kept])
 
-    def _add_lessons(self, record: Change | Proposal) -> None:
+    def _add_lessons(self, record: Change | Proposal | Refusal) -> None:
         lessons = {lesson.id: lesson for lesson in record.lessons}
         self._db.executemany(
             "INSERT OR IGNORE INTO lessons VALUES (?, ?)",
@@ -290,6 +300,15 @@ class Index:
         )
         return [(Proposal.model_validate_json(body), rejected) for body, rejected in rows]
 
+    def refusals_for(self, lesson: str) -> list[Refusal]:
+        """Patches that the lesson justified and a gate refused, oldest first."""
+        rows = self._db.execute(
+            "SELECT n.body FROM lesson_entries e JOIN notes n ON n.number = e.number WHERE e.lesson = ?"
+            " ORDER BY n.number",
+            (lesson,),
+        )
+        return [Refusal.model_validate_json(body) for (body,) in rows]
+
     def all_trees(self) -> set[str]:
         """Every content digest that any version points to."""
         return {tree for (tree,) in self._db.execute("SELECT DISTINCT tree FROM versions WHERE tree IS NOT NULL")}
@@ -317,20 +336,64 @@ class Index:
         row = self._db.execute("SELECT body, rejected FROM proposals WHERE id = ?", (id,)).fetchone()
         return (Proposal.model_validate_json(row[0]), row[1]) if row else None
 
+    def removed(self) -> list[str]:
+        """Names of skills whose last version is that they are not there."""
+        rows = self._db.execute(
+            "SELECT v.name FROM versions v JOIN (SELECT name, max(number) AS number FROM versions GROUP BY name) l"
+            " ON v.name = l.name AND v.number = l.number WHERE v.tree IS NULL ORDER BY v.name"
+        )
+        return [name for (name,) in rows]
+
+    def kept(self) -> list[str]:
+        """Blobs of the kept tasks of all changes in force, newest first."""
+        valid = set(self.in_force())
+        rows = self._db.execute(
+            "SELECT c.id, k.sha FROM kept k JOIN changes c ON c.number = k.number ORDER BY k.number DESC, k.sha"
+        )
+        return [sha for id, sha in rows if id in valid]
+
+    def notes(self, kind: Literal["audited", "refusal"]) -> list[str]:
+        """Bodies of all entries of that kind, oldest first."""
+        rows = self._db.execute("SELECT body FROM notes WHERE kind = ? ORDER BY number", (kind,))
+        return [body for (body,) in rows]
+
+    def note(self, kind: Literal["audited", "refusal"], key: str) -> str | None:
+        """The body of the entry of that kind with the key `key_of`."""
+        row = self._db.execute("SELECT body FROM notes WHERE kind = ? AND key = ?", (kind, key)).fetchone()
+        return row[0] if row else None
+
     def damage(self) -> list[str]:
         """What SQLite itself finds wrong; empty when all is well."""
         return [text for (text,) in self._db.execute("PRAGMA integrity_check(10)") if text != "ok"]
 
     def add_uses(self, rows: list[Row]) -> None:
         """Counts each pair of trajectory and skill once, however often it is told."""
-        self._db.executemany("INSERT OR REPLACE INTO uses VALUES (?, ?, ?, ?, ?, ?)", rows)
+        self._db.executemany(
+            "INSERT INTO uses VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET offered = excluded.offered,"
+            " loaded = excluded.loaded, used = excluded.used, passed = excluded.passed",
+            rows,
+        )
 
     def use_rows(self) -> list[Row]:
         return self._db.execute("SELECT * FROM uses").fetchall()
 
     def uses(self) -> list[Use]:
         rows = self._db.execute(
-            "SELECT skill, sum(offered), sum(loaded), sum(used), sum(used AND passed = 1), sum(used AND passed = 0)"
-            " FROM uses GROUP BY skill ORDER BY skill"
+            "SELECT skill, sum(offered), sum(loaded), sum(used), sum(used AND passed = 1), sum(used AND passed = 0),"
+            " max(iif(offered, at, '')), max(iif(loaded, at, '')), max(iif(used, at, '')),"
+            " max(iif(used AND passed = 1, at, '')) FROM uses GROUP BY skill ORDER BY skill"
         )
-        return [Use(skill=s, offered=o, loaded=lo, used=u, passed=p or 0, failed=f or 0) for s, o, lo, u, p, f in rows]
+        return [
+            Use(
+                skill=s, offered=o, loaded=lo, used=u, passed=p or 0, failed=f or 0,
+                last_offered=at[0], last_loaded=at[1], last_used=at[2], last_passed=at[3],
+            )
+            for s, o, lo, u, p, f, *at in rows
+        ]  # fmt: skip
+
+
+def key_of(note: Audited | Refusal) -> str:
+    """What makes an entry the same as an earlier one, so that a killed caller may simply tell it again."""
+    if isinstance(note, Audited):
+        return note.audit.id
+    return digest([note.patch.id, [(v.gate, v.status, v.note) for v in note.verdicts]])

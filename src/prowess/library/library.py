@@ -22,6 +22,7 @@ from prowess.core.lesson import Lesson
 from prowess.core.patch import Patch
 from prowess.core.skill import Snapshot
 from prowess.core.trajectory import Trajectory
+from prowess.core.upkeep import KeptTask
 from prowess.library import patching
 from prowess.library.checking import damage
 from prowess.library.contents import Contents, OnDisk, check_rename, check_writable
@@ -31,6 +32,7 @@ from prowess.library.records import Change, Proposal, Use, Version
 from prowess.library.store import Store
 from prowess.library.trees import Tree, tree_digest, tree_of
 from prowess.library.undoing import to_undo, undone
+from prowess.library.upkeep import Upkeep
 
 Clock = Callable[[], datetime]
 
@@ -47,6 +49,7 @@ class Library:
         self._clock = clock
         self._contents = Contents(store)
         self._queue = Queue(store)
+        self.upkeep = Upkeep(store, self._now)
 
     @classmethod
     def open(
@@ -179,6 +182,7 @@ class Library:
         lessons: Iterable[Lesson] = (),
         by: str = "",
         cost: Cost | None = None,
+        kept: Iterable[KeptTask] = (),
         allow_foreign: bool = False,
         rebase: bool = True,
     ) -> Change:
@@ -188,6 +192,7 @@ class Library:
         simply call again.
 
         Args:
+            kept: Tasks that it leaves behind for later patches to keep solved.
             allow_foreign: Let it change skills that prowess did not write.
             rebase: Where the library has moved on since the patch's base, move the patch along if it still fits or
                 merges; `Change.rebased` says how. Otherwise that is a conflict.
@@ -219,6 +224,7 @@ class Library:
             return self._commit(
                 disk, new, kind="apply", patch=moved.patch, patch_id=patch.id, rebased=moved.how,
                 verdicts=tuple(verdicts), lessons=tuple(lessons), cost=cost or Cost(), by=by,
+                kept=self.upkeep.keep(kept),
             )  # fmt: skip
 
     def undo(self, change_id: str | None = None, *, by: str = "") -> Change:
@@ -275,10 +281,11 @@ class Library:
 
     def record_use(self, trajectories: Iterable[Trajectory]) -> None:
         """Counts the skills that trajectories were offered, loaded and used; each trajectory counts once."""
+        now = self._now()
         rows = [
             (
                 t.id, name, int(name in t.offered), int(name in t.loaded), int(name in t.used),
-                None if t.passed is None else int(t.passed),
+                None if t.passed is None else int(t.passed), now,
             )
             for t in trajectories
             for name in {*t.offered, *t.loaded, *t.used}
@@ -351,6 +358,7 @@ class Library:
         lessons: tuple[Lesson, ...] = (),
         cost: Cost | None = None,
         by: str = "",
+        kept: tuple[str, ...] = (),
     ) -> Change:
         digests = {name: None if tree is None else tree_digest(tree) for name, tree in new.items()}
         trees = {name: (disk.digests.get(name), tree) for name, tree in digests.items()}
@@ -359,7 +367,7 @@ class Library:
         change = self._change(before, after, trees, kind=kind).model_copy(
             update={
                 "patch": patch, "patch_id": patch_id, "rebased": rebased, "undoes": undoes, "verdicts": verdicts,
-                "lessons": lessons, "cost": cost or Cost(), "by": by,
+                "lessons": lessons, "cost": cost or Cost(), "by": by, "kept": kept,
             }
         )  # fmt: skip
         self._store.commit(change, new)

@@ -14,12 +14,11 @@ from prowess.core.base import Frozen
 from prowess.core.errors import UserError
 from prowess.core.evidence import Verdict
 from prowess.core.lesson import Lesson
-from prowess.core.patch import Patch
 from prowess.library.blame import NOW, Recorded, State, blame, split_lines
 from prowess.library.index import Index
 from prowess.library.library import Library
 from prowess.library.patching import touched
-from prowess.library.records import Change, Proposal
+from prowess.library.records import Change, Proposal, Refusal
 from prowess.library.store import Store
 
 _SAID: Final = 12
@@ -93,14 +92,6 @@ class Edit(Frozen):
     """What is left of it in the library; empty when later changes replaced every line."""
 
 
-class Refusal(Frozen):
-    """A patch that a gate refused. It left no entry in the ledger, so whoever has the record of its run tells it."""
-
-    patch: Patch
-    lessons: tuple[Lesson, ...]
-    verdicts: tuple[Verdict, ...] = ()
-
-
 class Trace(Frozen):
     trajectory: str
     lessons: dict[str, Lesson]
@@ -143,23 +134,23 @@ def why(library: Library, skill: str, file: str = "SKILL.md", span: tuple[int, i
     return Why(skill=skill, file=file, lines=tuple(lines), reasons=found)
 
 
-def trace(library: Library, trajectory: str, refusals: Sequence[Refusal] = ()) -> Trace:
+def trace(library: Library, trajectory: str) -> Trace:
     """Everything that the trajectory whose id begins so brought about.
 
     Raises:
         UserError: no lesson refers to such a trajectory, or several begin so.
     """
-    told = [lesson for refusal in refusals for lesson in refusal.lessons]
     with library.ledger() as (index, store):
-        id = _only(index, trajectory, {r.trajectory for lesson in told for r in lesson.references})
-        lessons = {lesson.id: lesson for lesson in (*index.lessons_from(id), *told) if _refers(lesson, id)}
+        id = _only(index, trajectory)
+        lessons = {lesson.id: lesson for lesson in index.lessons_from(id)}
         changes = {c.number: c for lesson in lessons for c in index.changes(lesson=lesson)}
         proposals = {p.number: (p, no) for lesson in lessons for p, no in index.proposals_for(lesson)}
+        refusals = {r.number: r for lesson in lessons for r in index.refusals_for(lesson)}
         places = _places(index, store, list(changes.values()))
         edits = {n: _applied(c, index.is_in_force(c.id), lessons, places[n]) for n, c in changes.items() if c.patch}
     edits |= {n: _proposed(proposal, no, lessons) for n, (proposal, no) in proposals.items()}
-    refused = {r.patch.id: _refused(r, lessons) for r in refusals if any(_refers(x, id) for x in r.lessons)}
-    return Trace(trajectory=id, lessons=lessons, edits=(*(edits[n] for n in sorted(edits)), *refused.values()))
+    edits |= {n: _refused(refusal, lessons) for n, refusal in refusals.items()}
+    return Trace(trajectory=id, lessons=lessons, edits=tuple(edits[n] for n in sorted(edits)))
 
 
 def states(line: str, lesson: Lesson) -> bool:
@@ -224,9 +215,9 @@ def _lessons(index: Index, change: Change) -> dict[str, Lesson]:
     return carried | {id: lesson for id in named if (lesson := index.lesson(id)) is not None}
 
 
-def _only(index: Index, prefix: str, more: set[str]) -> str:
+def _only(index: Index, prefix: str) -> str:
     prefix = prefix.encode("utf-8", "replace").decode()
-    found = {*index.trajectories(prefix), *(id for id in more if id.startswith(prefix))} if prefix else set[str]()
+    found = set(index.trajectories(prefix)) if prefix else set[str]()
     if prefix in found:
         return prefix
     if len(found) > 1:
@@ -237,10 +228,6 @@ def _only(index: Index, prefix: str, more: set[str]) -> str:
             "`prowess why SKILL` names the trajectories behind a skill; --library names another library",
         )
     return found.pop()
-
-
-def _refers(lesson: Lesson, trajectory: str) -> bool:
-    return any(reference.trajectory == trajectory for reference in lesson.references)
 
 
 def _applied(change: Change, in_force: bool, lessons: Mapping[str, Lesson], places: tuple[Place, ...]) -> Edit:
@@ -284,6 +271,8 @@ def _refused(refusal: Refusal, lessons: Mapping[str, Lesson]) -> Edit:
         author=refusal.patch.author,
         skills=touched(refusal.patch),
         lessons=_own(refusal.lessons, refusal.patch.lessons, lessons),
+        when=refusal.when,
+        by=refusal.by,
         note=f"{failed.gate}: {failed.note}" if failed is not None else "",
         verdicts=refusal.verdicts,
     )

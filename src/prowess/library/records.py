@@ -1,4 +1,4 @@
-"""What the ledger of a library holds: changes, proposals, and what became of them."""
+"""What the ledger of a library holds: changes, proposals and what became of them, refusals, audits."""
 
 from typing import Annotated, Literal
 
@@ -9,6 +9,7 @@ from prowess.core.cost import Cost
 from prowess.core.evidence import Verdict
 from prowess.core.lesson import Lesson
 from prowess.core.patch import Patch
+from prowess.core.upkeep import Audit
 
 
 class Change(Frozen):
@@ -16,7 +17,7 @@ class Change(Frozen):
 
     record: Literal["change"] = "change"
     number: int
-    """Place in the ledger, from 1; proposals and rejections are numbered with changes."""
+    """Place in the ledger, from 1; all kinds of entries are numbered together."""
     id: str
     when: str
     """ISO 8601, UTC."""
@@ -38,6 +39,8 @@ class Change(Frozen):
     lessons: tuple[Lesson, ...] = ()
     cost: Cost = Cost()
     by: str = ""
+    kept: tuple[str, ...] = ()
+    """SHA-256 of each `KeptTask` that it left behind, stored among the blobs."""
 
 
 class Proposal(Frozen):
@@ -62,6 +65,28 @@ class Rejection(Frozen):
     proposal: str
     when: str
     reason: str = ""
+
+
+class Refusal(Frozen):
+    """The gates' no to a patch: nothing changed, but what was asked, answered and paid is not forgotten."""
+
+    record: Literal["refusal"] = "refusal"
+    number: int
+    when: str
+    patch: Patch
+    lessons: tuple[Lesson, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    by: str = ""
+
+
+class Audited(Frozen):
+    """A finished audit of one skill."""
+
+    record: Literal["audited"] = "audited"
+    number: int
+    when: str
+    audit: Audit
+    by: str = ""
 
 
 class Version(Frozen):
@@ -89,7 +114,12 @@ class Use(Frozen):
     passed: int = 0
     """Of those that used it, how many passed by a trusted score."""
     failed: int = 0
+    last_offered: str = ""
+    last_loaded: str = ""
+    last_used: str = ""
+    last_passed: str = ""
+    """When each was last told to the library, ISO 8601, UTC; empty for never."""
 
 
-Record = Annotated[Change | Proposal | Rejection, Field(discriminator="record")]
-RECORD: TypeAdapter[Change | Proposal | Rejection] = TypeAdapter(Record)
+Entry = Change | Proposal | Rejection | Refusal | Audited
+RECORD: TypeAdapter[Entry] = TypeAdapter(Annotated[Entry, Field(discriminator="record")])

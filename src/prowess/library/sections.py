@@ -87,12 +87,15 @@ def delete_section(text: str, title: str) -> str:
     return text[: section.start] + text[section.end :]
 
 
+def prose(text: str) -> str:
+    """`text` without its fenced code."""
+    return re.sub(r"(?ms)^ {0,3}(```+|~~~+).*?^ {0,3}\1", "", text)
+
+
 def links(text: str) -> set[str]:
     """Relative files that Markdown links outside code point to, without `./`, query and fragment."""
-    prose = re.sub(r"(?ms)^ {0,3}(```+|~~~+).*?^ {0,3}\1", "", text)
-    prose = re.sub(r"`[^`\n]*`", "", prose)
     found: set[str] = set()
-    for match in re.finditer(r"\]\(\s*<?([^()<>\s]+)>?[^()\n]*\)", prose):
+    for match in re.finditer(r"\]\(\s*<?([^()<>\s]+)>?[^()\n]*\)", re.sub(r"`[^`\n]*`", "", prose(text))):
         target = match.group(1).split("#")[0].split("?")[0].removeprefix("./")
         if target and not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:|/", target):
             found.add(target)

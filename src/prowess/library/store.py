@@ -39,7 +39,7 @@ from prowess.library.disk import (
     write_folder,
 )
 from prowess.library.index import Index, Row
-from prowess.library.records import RECORD, Change, Proposal, Rejection
+from prowess.library.records import RECORD, Change, Entry
 from prowess.library.trees import Tree, is_component, manifest, paths_of, tree_digest
 
 FORMAT: Final = "1"
@@ -149,8 +149,8 @@ class Store:
     def put(self, tree: Tree) -> str:
         """Stores a folder's content for good; returns its digest."""
         for data in tree.values():
-            self._put_blob(data)
-        return self._put_blob(manifest(tree))
+            self.put_blob(data)
+        return self.put_blob(manifest(tree))
 
     def tree(self, digest: str) -> dict[str, bytes]:
         """The content of a folder by its digest.
@@ -159,22 +159,23 @@ class Store:
             UserError: a blob is missing or damaged.
         """
         try:
-            return {path: self._blob(sha) for path, sha in paths_of(self._blob(digest)).items()}
+            return {path: self.blob(sha) for path, sha in paths_of(self.blob(digest)).items()}
         except ValueError as error:
             raise self._damaged(digest, str(error)) from error
 
     def file(self, digest: str, path: str) -> bytes | None:
         """One file of a folder's content; None where it holds none of this path. Raises as `tree` does."""
         try:
-            sha = paths_of(self._blob(digest)).get(path)
+            sha = paths_of(self.blob(digest)).get(path)
         except ValueError as error:
             raise self._damaged(digest, str(error)) from error
-        return self._blob(sha) if sha is not None else None
+        return self.blob(sha) if sha is not None else None
 
     def _blob_path(self, sha: str) -> Path:
         return self.blobs / sha[:2] / sha[2:]
 
-    def _put_blob(self, data: bytes) -> str:
+    def put_blob(self, data: bytes) -> str:
+        """Stores `data` for good; returns its SHA-256."""
         sha = hashlib.sha256(data).hexdigest()
         path = self._blob_path(sha)
         with suppress(OSError):
@@ -186,7 +187,8 @@ class Store:
         write_file(path, data, self.staging)
         return sha
 
-    def _blob(self, sha: str) -> bytes:
+    def blob(self, sha: str) -> bytes:
+        """Raises UserError for a blob that is missing or damaged."""
         if not re.fullmatch(r"[0-9a-f]{64}", sha):
             raise self._damaged(sha, "this is no SHA-256")
         try:
@@ -205,7 +207,7 @@ class Store:
 
     # Ledger
 
-    def entries(self) -> Iterator[tuple[int, str, Change | Proposal | Rejection | None]]:
+    def entries(self) -> Iterator[tuple[int, str, Entry | None]]:
         """Number, digest and content of every ledger entry in order; content None where it is damaged."""
         numbers = sorted(int(p.stem) for p in self.ledger.glob("*.json") if p.stem.isdigit())
         for number in numbers:
@@ -214,7 +216,7 @@ class Store:
     def _entry_path(self, number: int) -> Path:
         return self.ledger / f"{number:08d}.json"
 
-    def _entry(self, number: int) -> tuple[str, Change | Proposal | Rejection | None]:
+    def _entry(self, number: int) -> tuple[str, Entry | None]:
         """An entry is one line with the SHA-256 of the rest, then the record as JSON."""
         try:
             head, _, body = self._entry_path(number).read_bytes().partition(b"\n")
@@ -228,7 +230,7 @@ class Store:
         except (OSError, ValidationError):
             return "", None
 
-    def append(self, record: Change | Proposal | Rejection) -> None:
+    def append(self, record: Entry) -> None:
         """Adds an entry to the ledger; once this returns it is there for good. The index follows as soon as it can."""
         body = canonical_json(record) + b"\n"
         digest = hashlib.sha256(body).hexdigest()

@@ -6,7 +6,7 @@ the cascade, but only a person may then apply the patch.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from prowess.core.errors import UserError
@@ -14,15 +14,16 @@ from prowess.core.evidence import Evidence, Verdict
 from prowess.core.patch import Patch
 from prowess.core.skill import Skill, Snapshot
 from prowess.core.task import Task
+from prowess.core.upkeep import KeptTask
 from prowess.core.view import View
-from prowess.measure.compare import compare
 from prowess.measure.sequential import Decided, run_until_decided
-from prowess.measure.stats.design import Design, fewest_pairs
+from prowess.measure.stats.design import MOST_PAIRS, Design, fewest_pairs
 from prowess.measure.stats.sequential import non_inferiority_p
-from prowess.measure.trials import Arm, Bench, Conditions, Progress, run_trials
+from prowess.measure.trials import Arm, Bench, Conditions, Progress
 
 if TYPE_CHECKING:
     from prowess.guard.scan import Finding
+    from prowess.library.lint import Problem
 
 
 class Provider(Protocol):
@@ -40,6 +41,8 @@ class GateContext:
     """Tasks from which the lessons came."""
     families: tuple[str, ...] = ()
     """Families that the patch is meant for: what it promises is tried on their tasks only. Empty: on all tasks."""
+    kept: tuple[KeptTask, ...] = ()
+    """Tasks that earlier changes left behind to stay solved."""
 
     @classmethod
     def of(
@@ -143,6 +146,25 @@ class ScanGate:
 
 
 @dataclass(frozen=True, slots=True)
+class LintGate:
+    """No skill that the patch touches is broken in a way that can be seen without running it."""
+
+    name: str = "lint"
+    lint: "Callable[[Skill, Iterable[str]], Iterable[Problem]] | None" = None
+    """Lists what is wrong with a skill, given names that belong to one task alone; the library's when not given."""
+
+    async def check(self, candidate: Snapshot, base: Snapshot, patch: Patch, context: GateContext) -> Verdict:
+        from prowess.library.lint import lint as standard
+        from prowess.library.lint import names_of_one_task
+
+        lint, leaks = self.lint or standard, names_of_one_task(context.evidence)
+        problems = [(skill.name, problem) for skill in changed(candidate, base) for problem in lint(skill, leaks)]
+        note = "; ".join(f"{name}/{p.file}: {p.what}" for name, p in problems)
+        broken = any(problem.severity == "error" for _, problem in problems)
+        return Verdict(gate=self.name, status="fail" if broken else "pass", note=note)
+
+
+@dataclass(frozen=True, slots=True)
 class ApprovalGate:
     """A person must say yes; the patch is proposed with all that the gates before have found."""
 
@@ -156,10 +178,10 @@ class ApprovalGate:
 class TrialsGate:
     """The candidate does better than the base on unseen tasks, by paired trials that stop when the answer is known.
 
-    Passes on *better* only. Tasks on which both libraries show the agent the same view cannot tell them apart, so they
-    are left out; when none is left, the patch changes nothing that the agent sees, and fails. Tasks of families that
-    the patch is not meant for are left out too: a search may show a skill beside its purpose, and such pairs would
-    only dilute what it promises.
+    A patch that only takes away is asked another question: is a loss ruled out? Tasks on which both libraries show the
+    agent the same view cannot tell them apart, so they are left out; when none is left, nothing is known of the patch,
+    and it fails. Tasks of families that the patch is not meant for are left out too: a search may show a skill beside
+    its purpose, and such pairs would only dilute what it promises.
     """
 
     tasks: tuple[Task, ...]
@@ -170,63 +192,31 @@ class TrialsGate:
     seeds: tuple[int, ...] = (0, 1, 2)
     """Each task is tried under the first before any under the second."""
     order_seed: int = 0
+    removal_margin: float | None = 0.1
+    """Loss of success rate that must be ruled out before anything is taken away, with as many pairs as there are. None
+    lets removals pass unproven, as the baselines of papers do."""
 
     async def check(self, candidate: Snapshot, base: Snapshot, patch: Patch, context: GateContext) -> Verdict:
         require_disjoint(self.tasks, context.evidence)
+        if patch.only_removes and self.removal_margin is None:
+            return Verdict(gate=self.name, status="pass", note="removals need no proof here")
         old, new = arms(candidate, base, self.provider)
         meant = [t for t in self.tasks if not context.families or t.family in context.families]
         tasks = [t for t in meant if old.view_for(t).digest != new.view_for(t).digest]
         if not tasks:
             return Verdict(gate=self.name, status="fail", note="no gate task shows the agent anything of this patch")
-        available, least = len(tasks) * len(self.seeds), fewest_pairs(self.design.alpha)
+        available, design = len(tasks) * len(self.seeds), self.design
+        least = fewest_pairs(design.alpha, self.removal_margin if patch.only_removes else None)
         if available < least:
             note = f"only {available} pairs can be had (tasks x seeds); {least} are needed to decide at all"
             return Verdict(gate=self.name, status="fail", note=note)
+        if patch.only_removes:  # a proof of no loss needs more pairs than one of a gain
+            design = replace(design, margin=self.removal_margin, max_pairs=min(available, MOST_PAIRS))
         decided = await run_until_decided(
-            tasks, self.seeds, old, new, context.bench, design=self.design, order_seed=self.order_seed
+            tasks, self.seeds, old, new, context.bench, design=design, order_seed=self.order_seed
         )
-        status = "pass" if decided.evidence.outcome == "better" else "fail"
-        return _verdict(self.name, status, _note(decided), decided.evidence)
-
-
-@dataclass(frozen=True, slots=True)
-class RegressionGate:
-    """Tasks that the library must keep solving are still solved.
-
-    Fails when the candidate is shown to be worse, or when it solves fewer by more than `margin`. Passes otherwise; the
-    note says whether a loss of `margin` is thereby ruled out, or the set is too small to tell.
-    """
-
-    tasks: tuple[Task, ...]
-    """Of the split `gate`, and none of those on which the patch is tried."""
-    provider: Provider
-    name: str = "regression"
-    margin: float = 0.1
-    """Largest net loss of success rate that is let pass."""
-    alpha: float = 0.05
-    seeds: tuple[int, ...] = (0,)
-    order_seed: int = 0
-
-    async def check(self, candidate: Snapshot, base: Snapshot, patch: Patch, context: GateContext) -> Verdict:
-        require_disjoint(self.tasks, context.evidence)
-        old, new = arms(candidate, base, self.provider)
-        tasks = [t for t in self.tasks if old.view_for(t).digest != new.view_for(t).digest]
-        if not tasks:
-            return Verdict(gate=self.name, status="pass", note="no regression task shows the agent any of this patch")
-        trials = await run_trials(tasks, (old, new), self.seeds, context.bench, self.order_seed)
-        evidence = compare(trials, old.name, new.name, self.alpha)
-        p = non_inferiority_p(evidence.wins, evidence.losses, evidence.n, self.margin)
-        lost = f"{evidence.losses} of {evidence.n} lost, {evidence.wins} won"
-        if evidence.n == 0:
-            return _verdict(self.name, "fail", "every pair is missing", evidence)
-        if evidence.outcome == "worse" or evidence.effect < -self.margin:
-            return _verdict(self.name, "fail", lost, evidence)
-        proof = (
-            f"a loss of {self.margin:g} is ruled out (p = {p:.3g})"
-            if p <= self.alpha
-            else f"too few to rule out a loss of {self.margin:g} (p = {p:.3g})"
-        )
-        return _verdict(self.name, "pass", f"{lost}; {proof}", evidence)
+        status = "pass" if decided.ending in ("better", "no loss") else "fail"
+        return verdict(self.name, status, _note(decided, design.margin), decided.evidence)
 
 
 def arms(candidate: Snapshot, base: Snapshot, provider: Provider) -> tuple[Arm, Arm]:
@@ -244,19 +234,25 @@ def changed(candidate: Snapshot, base: Snapshot) -> tuple[Skill, ...]:
     return tuple(skill for skill in candidate.skills if skill.digest not in before)
 
 
-def _note(decided: Decided) -> str:
-    e = decided.evidence
-    if decided.ending == "missing":
-        return f"no evidence: all of the first {e.missing} pairs are missing, or have no trusted score"
-    end = {"futile": "; stopped: more pairs would hardly show better", "spent": "; all pairs used"}
-    lost = f", {e.missing} missing" if e.missing else ""
-    return (
-        f"{e.outcome}: {e.baseline_rate:.0%} -> {e.treatment_rate:.0%} on {e.n} pairs "
-        f"({e.wins} won, {e.ties} tied, {e.losses} lost{lost}), p = {e.p:.2g}{end.get(decided.ending, '')}"
+def verdict(gate: str, status: str, note: str, evidence: Evidence) -> Verdict:
+    """The verdict of a gate that ran trials; it cost what they cost."""
+    return Verdict.model_validate(
+        {"gate": gate, "status": status, "note": note, "evidence": evidence, "cost": evidence.cost}
     )
 
 
-def _verdict(gate: str, status: str, note: str, evidence: Evidence) -> Verdict:
-    return Verdict.model_validate(
-        {"gate": gate, "status": status, "note": note, "evidence": evidence, "cost": evidence.cost}
+def _note(decided: Decided, margin: float | None) -> str:
+    e = decided.evidence
+    if decided.ending == "missing":
+        return f"no evidence: all of the first {e.missing} pairs are missing, or have no trusted score"
+    asked = "better" if margin is None else f"no loss of {100 * margin:g} points"
+    found, p = e.outcome, e.p
+    if margin is not None and e.outcome != "worse":
+        found = asked if decided.ending == "no loss" else f"{asked} is not shown"
+        p = non_inferiority_p(e.wins, e.losses, e.n, margin)
+    end = {"futile": f"; stopped: more pairs would hardly show {asked}", "spent": "; all pairs used"}
+    lost = f", {e.missing} missing" if e.missing else ""
+    return (
+        f"{found}: {e.baseline_rate:.0%} -> {e.treatment_rate:.0%} on {e.n} pairs "
+        f"({e.wins} won, {e.ties} tied, {e.losses} lost{lost}), p = {p:.2g}{end.get(decided.ending, '')}"
     )

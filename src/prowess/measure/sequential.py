@@ -1,9 +1,10 @@
 """Comparisons that stop as soon as the answer is known: better, worse, or no longer worth the money.
 
 Pairs are added in batches. After each batch the test of `prowess.measure.stats.sequential` is looked at; it keeps its
-error however often one looks. The comparison ends as *better* or *worse* at the first look with p <= alpha, as *futile*
-when the pairs left are unlikely to show "better" any more, or as *spent* when none are left. If not one
-pair of the first two batches is complete, something is broken, and it ends as *missing* instead of paying for the rest.
+error however often one looks. The comparison ends as *better* or *worse* at the first look with p <= alpha (or, where
+the design asks for it, as *no loss*), as *futile* when the pairs left are unlikely to show what is asked any more, or
+as *spent* when none are left. If not one pair of the first two batches is complete, something is broken, and it ends
+as *missing* instead of paying for the rest.
 """
 
 import random

@@ -7,7 +7,8 @@ from importlib import import_module
 from prowess.agents.sandbox import Sandbox
 from prowess.core.errors import UserError
 from prowess.core.task import Split, Task
-from prowess.evolve.parts import Recipe
+from prowess.evolve.parts import Provider, Recipe
+from prowess.measure.regression import RegressionGate
 from prowess.suites.base import Suite
 
 RECIPES = {
@@ -15,8 +16,12 @@ RECIPES = {
     "human": "the upper bound: the skills that a person wrote, taken as they are",
     "trace2skill": "lessons from each trajectory against a frozen library, then gated patches (2603.25158)",
     "skillos": "a curator inserts, updates and deletes skills along a stream of tasks (2605.06614)",
+    "lifecycle": "audits every skill, retires what does not contribute, grows where tasks fail (2605.10923)",
 }
 """Name → what it is."""
+
+REGRESSION = 4
+"""Gate tasks of a family that must stay solved when another family's skill changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,11 @@ class Setup:
     def all_tasks(self, split: Split, n: int) -> tuple[Task, ...]:
         """`n` tasks of each family, family after family: the grouped stream of SkillOS and of SkillFlow's protocol."""
         return tuple(task for family in self.families for task in self.tasks(family, split, n))
+
+    def regression(self, provider: Provider) -> RegressionGate:
+        """Gate tasks of every family, a few of each, so that what is learned for one does not harm another."""
+        few = (task for family in self.families for task in self.tasks(family, "gate", self.gate)[:REGRESSION])
+        return RegressionGate(tuple(few), provider)
 
 
 def build(name: str, setup: Setup) -> Recipe:

@@ -1,8 +1,9 @@
 """SkillOS (2605.06614), inference: a curator keeps a skill repository while tasks of related families stream by.
 
 As in the paper: one task at a time, the best matches by BM25 in the executor's prompt, then one call of the curator
-with the task, the skills and the trajectory. The paper's gate is a valid call, and nothing else; that is the first row
-here (`gated=False`). Its own training signal, later tasks of the same group, is what our paired trials measure.
+with the task, the skills and the trajectory. The paper's gate is a valid call, and nothing else. Ours also refuses what
+is dangerous or broken, and what harms other families or what was learned before; whether a skill helps with its own is
+not asked. Its own training signal, later tasks of the same group, is what our paired trials measure.
 """
 
 from prowess.evolve.consolidate import Unmerged
@@ -12,19 +13,20 @@ from prowess.evolve.providers import BestMatches
 from prowess.evolve.recipes import Setup
 from prowess.evolve.selectors import Last
 from prowess.evolve.sources import Stream
-from prowess.measure.gates import FormatGate, ScanGate
+from prowess.measure.gates import FormatGate, LintGate, ScanGate
 
 
 def recipe(setup: Setup) -> Recipe:
     stream = setup.all_tasks("evidence", setup.evidence)
+    provider = BestMatches()
     return Recipe(
         name="skillos",
         source=Stream(stream, per_round=1),
-        provider=BestMatches(),
+        provider=provider,
         analyst=Transcript(),
         proposer=Curator(),
         consolidator=Unmerged(),
-        gates=(FormatGate(), ScanGate()),
+        gates=(FormatGate(), ScanGate(), LintGate(), setup.regression(provider)),
         selector=Last(),
         rounds=len(stream),
     )

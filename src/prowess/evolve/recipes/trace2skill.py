@@ -3,8 +3,8 @@
 As in the paper: trajectories of the training tasks; an error analyst that proves its diagnosis by a fix which passes
 the evaluator; every proposal made against the same frozen snapshot; prevalence decides the order. Ours: the analyst
 searches by single confirmed changes and the proposer distils the proven fix, both without model-written edits, since a
-1.5B model writes none that fit; and no patch is kept without paired trials, where the paper picks the best of three
-seeds on the training tasks.
+1.5B model writes none that fit; and no patch is kept without paired trials, nor one that harms other families, where
+the paper picks the best of three seeds on the training tasks.
 """
 
 from prowess.evolve.consolidate import Unmerged
@@ -16,7 +16,8 @@ from prowess.evolve.recipes import Setup
 from prowess.evolve.selectors import Last
 from prowess.evolve.sources import Stream
 from prowess.evolve.unseen import UnseenGate
-from prowess.measure.gates import FormatGate, ScanGate, TrialsGate
+from prowess.measure.gates import FormatGate, LintGate, ScanGate, TrialsGate
+from prowess.measure.regression import CachedOutputsGate
 from prowess.measure.stats.design import Design
 
 
@@ -35,8 +36,12 @@ def recipe(setup: Setup) -> Recipe:
         gates=(
             FormatGate(),
             ScanGate(),
-            UnseenGate(unseen, provider=provider),
+            LintGate(),
+            CachedOutputsGate(provider, setup.sandbox),
+            UnseenGate(unseen, provider=provider, seed=setup.seed),
+            setup.regression(provider),
             TrialsGate(setup.all_tasks("gate", setup.gate), provider, design=Design(max_pairs=setup.gate, batch=3)),
         ),
         selector=Last(),
+        checks=unseen,
     )

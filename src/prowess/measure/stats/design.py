@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from prowess.core.errors import UserError
 from prowess.measure.stats.power import check_chances
-from prowess.measure.stats.sequential import e_value
+from prowess.measure.stats.sequential import e_value, no_loss_wealth, non_inferiority_p
 from prowess.measure.stats.special import check_share
 
 if TYPE_CHECKING:
     import numpy as np
 
-Stop = Literal["better", "worse", "futile"]
+Stop = Literal["better", "no loss", "worse", "futile"]
 MOST_PAIRS = 200
 """Beyond this a plan is no longer small enough to be computed exactly, and looking early saves little."""
 
@@ -29,9 +29,13 @@ class Design:
     alpha: float = 0.05
     """Most chance of any false verdict, better or worse, when the arms are alike; half of it for "better" alone."""
     futility: float = 0.02
-    """Stop when the predicted chance of "better" within the pairs left falls below this; 0 never stops for it."""
+    """Stop when the predicted chance of "better", or of "no loss" where that is asked, within the pairs left falls
+    below this; 0 never stops for it."""
     batch: int = 2
     """Pairs between two looks."""
+    margin: float | None = None
+    """None asks for a gain. A share, at most 0.5, asks instead that no loss of success rate so large is left possible:
+    the right question where something is taken away. `alpha` then bounds the chance of saying so wrongly."""
 
     def __post_init__(self) -> None:
         check_share(alpha=self.alpha)
@@ -44,7 +48,9 @@ class Design:
                 f"a sequential comparison of {self.max_pairs} pairs",
                 f"at most {MOST_PAIRS}; use a comparison of fixed size beyond that",
             )
-        least = fewest_pairs(self.alpha)
+        if self.margin is not None and not 0.0 < self.margin <= 0.5:
+            raise UserError(f"margin is {self.margin!r}", "give a share above 0 and at most 0.5")
+        least = fewest_pairs(self.alpha, self.margin)
         if self.max_pairs < least:
             raise UserError(
                 f"{self.max_pairs} pairs can never decide at alpha {self.alpha:g}: even if all were won, "
@@ -61,6 +67,7 @@ class Plan:
     """What a design would do where the true chances of a win and of a loss are as given."""
 
     better: float
+    """Or no loss, where the design asks for that."""
     worse: float
     futile: float
     spent: float
@@ -69,31 +76,39 @@ class Plan:
     """Expected number of pairs."""
 
 
-def fewest_pairs(alpha: float) -> int:
-    """The length of the shortest run of wins that decides: 6 at 0.05."""
+def fewest_pairs(alpha: float, margin: float | None = None) -> int:
+    """The length of the shortest run of wins that decides: 6 at 0.05 for a gain."""
     check_share(alpha=alpha)
     n = 1
-    while e_value(n, 0) < 1 / alpha:
+    while e_value(n, 0) < 1 / alpha if margin is None else non_inferiority_p(n, 0, n, margin) > alpha:
         n += 1
     return n
 
 
 def stop(design: Design, n: int, wins: int, losses: int) -> Stop | None:
-    """Whether to stop after `n` complete pairs, and why; None to go on."""
-    if e_value(wins, losses) >= 1 / design.alpha:
-        return "better" if wins > losses else "worse"
+    """Whether to stop after `n` complete pairs, and why; None to go on.
+
+    A loss that is shown comes before "no loss": what is surely worse, if only a little, is not taken for harmless.
+    """
+    decided = e_value(wins, losses) >= 1 / design.alpha
+    if decided and wins < losses:
+        return "worse"
+    if design.margin is None and decided:
+        return "better"
+    if design.margin is not None and n and non_inferiority_p(wins, losses, n, design.margin) <= design.alpha:
+        return "no loss"
     if n < design.max_pairs and chance_of_better(design, n, wins, losses) < design.futility:
         return "futile"
     return None
 
 
 def chance_of_better(design: Design, n: int, wins: int, losses: int) -> float:
-    """Predicted chance that the design will end as "better", given the pairs so far.
+    """Predicted chance that the design will end as "better", or as "no loss" where it asks for that.
 
     The pairs to come are drawn from the Dirichlet-multinomial prediction with one imagined win, tie and loss added to
     what was seen, so that a poor start is not taken for certain.
     """
-    return float(_predictions(design.max_pairs, design.alpha)[n, wins, losses])
+    return float(_predictions(design.max_pairs, design.alpha, design.margin)[n, wins, losses])
 
 
 def expect(design: Design, win: float, loss: float) -> Plan:
@@ -106,10 +121,9 @@ def expect(design: Design, win: float, loss: float) -> Plan:
 
     check_chances(win, loss)
     tie = max(0.0, 1 - win - loss)
-    decided = _decided(design.max_pairs, design.alpha)
     endings = {"better": 0.0, "worse": 0.0, "futile": 0.0}
     pairs = 0.0
-    alive = np.zeros_like(decided, dtype=float)
+    alive = np.zeros((design.max_pairs + 1, design.max_pairs + 1))
     alive[0, 0] = 1.0
     for n in range(1, design.max_pairs + 1):
         after = tie * alive
@@ -118,9 +132,11 @@ def expect(design: Design, win: float, loss: float) -> Plan:
         alive = after
         if n % design.batch and n < design.max_pairs:
             continue
+        decided = _decided(design.max_pairs, design.alpha, design.margin, n)
         futile = np.zeros_like(decided, dtype=bool)
         if n < design.max_pairs:
-            futile = (decided == 0) & (_predictions(design.max_pairs, design.alpha)[n] < design.futility)
+            chances = _predictions(design.max_pairs, design.alpha, design.margin)[n]
+            futile = (decided == 0) & (chances < design.futility)
         for name, here in (("better", decided == 1), ("worse", decided == -1), ("futile", futile)):
             chance = float(alive[here].sum())
             endings[name] += chance
@@ -151,7 +167,7 @@ def detectable_effect(design: Design, loss: float = 0.0, power: float = 0.8) -> 
 
 
 @lru_cache(maxsize=8)
-def _decided(max_pairs: int, alpha: float) -> "np.ndarray[Any, Any]":
+def _verdicts(max_pairs: int, alpha: float) -> "np.ndarray[Any, Any]":
     """Over (wins, losses): 1 where the test says better, -1 where it says worse, else 0."""
     import numpy as np
 
@@ -163,18 +179,30 @@ def _decided(max_pairs: int, alpha: float) -> "np.ndarray[Any, Any]":
     return out
 
 
-@lru_cache(maxsize=8)
-def _predictions(max_pairs: int, alpha: float) -> "np.ndarray[Any, Any]":
-    """Over (n, wins, losses): the predicted chance to end as better, from the last pair backwards."""
+@lru_cache(maxsize=2 * MOST_PAIRS)
+def _decided(max_pairs: int, alpha: float, margin: float | None, n: int) -> "np.ndarray[Any, Any]":
+    """Over (wins, losses) after `n` pairs: 1 where the design has what it asks for, -1 where it is worse, else 0."""
     import numpy as np
 
-    decided = _decided(max_pairs, alpha)
+    verdicts = _verdicts(max_pairs, alpha)
+    if margin is None:
+        return verdicts
+    no_loss = no_loss_wealth(max_pairs, n, margin) >= 1 / alpha
+    return np.where(verdicts == -1, -1, np.where(no_loss, 1, 0)).astype(np.int8)
+
+
+@lru_cache(maxsize=8)
+def _predictions(max_pairs: int, alpha: float, margin: float | None) -> "np.ndarray[Any, Any]":
+    """Over (n, wins, losses): the predicted chance to get what is asked for, from the last pair backwards."""
+    import numpy as np
+
     size = max_pairs + 1
     out = np.zeros((size, size, size), dtype=np.float32)
-    later = np.where(decided == 1, 1.0, 0.0)
+    later = np.where(_decided(max_pairs, alpha, margin, max_pairs) == 1, 1.0, 0.0)
     out[max_pairs] = later
     wins, losses = np.arange(size)[:, None], np.arange(size)[None, :]
     for n in range(max_pairs - 1, -1, -1):
+        decided = _decided(max_pairs, alpha, margin, n)
         if_won = np.vstack([later[1:], later[-1:]])
         if_lost = np.hstack([later[:, 1:], later[:, -1:]])
         ties = np.maximum(0, n - wins - losses)

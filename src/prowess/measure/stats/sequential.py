@@ -74,7 +74,7 @@ def non_inferiority_p(wins: int, losses: int, n: int, margin: float) -> float:
 
     The one-sided form of the wealth above at d = -margin, with stakes 0 < λ < 1/(1 - margin): small values mean that
     a loss of `margin` is ruled out. Valid at any n, unlike the score test; with no discordant pair 0.05 is reached
-    after about 30 pairs for a margin of 0.1, where the best possible exact test needs 29.
+    after 38 pairs for a margin of 0.1, where the best possible exact test needs 29.
 
     Raises:
         UserError: `margin` is not within (0, 1).
@@ -92,6 +92,24 @@ def non_inferiority_p(wins: int, losses: int, n: int, margin: float) -> float:
         + losses * np.log1p(-stakes * (1 - margin))
     )
     return anytime_p(float(np.logaddexp.reduce(log_terms)))
+
+
+def no_loss_wealth(size: int, n: int, margin: float) -> "np.ndarray[Any, Any]":
+    """1 / `non_inferiority_p` for all wins and losses up to `size` at once, without the cap at 1; margin at most 0.5.
+
+    One matrix product, since the wealth is a sum over stakes of won^wins · tied^ties · lost^losses. Entries with more
+    wins and losses than `n` mean nothing.
+    """
+    import numpy as np
+
+    nodes, weights = _quadrature(min(n // 2 + 1, 256))
+    stakes = nodes / (1 - margin)
+    tied = 1 + stakes * margin
+    counts = np.arange(size + 1)[:, None]
+    won = ((1 + stakes * (1 + margin)) / tied) ** counts
+    lost = ((1 - stakes * (1 - margin)) / tied) ** counts
+    lost[lost < 1e-200] = 0.0  # denormal numbers would slow the product down a hundredfold
+    return (won * (weights * tied**n)) @ lost.T
 
 
 def _log_e(wins: int, losses: int) -> float:

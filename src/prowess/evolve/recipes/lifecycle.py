@@ -1,0 +1,68 @@
+"""Lifecycle of skills (SLIM, 2605.10923) with a frozen model: retain, retire, expand.
+
+As in the paper: audits with and without each skill that is in use, a moving average of its contribution, retirement
+after a streak of low averages, a new skill for a family that fails with none that helps. Ours: the rule nominates only,
+and a skill leaves when paired trials on unseen tasks rule out a loss; new skills come from the search of `trace2skill`,
+where the paper asks a large model; patience and exposure shrink with the stream, which is hundreds of times shorter.
+
+Options give what the paper compares with: `retire="none"` keeps all, `"all"` withdraws all, `"usage"` goes by counts;
+`proof=False` leaves the last word to the rule, as the paper does.
+"""
+
+from prowess.evolve.consolidate import Unmerged
+from prowess.evolve.distil import Distil
+from prowess.evolve.explore import Explore
+from prowess.evolve.lifecycle import Lifecycle, Retire
+from prowess.evolve.parts import Recipe
+from prowess.evolve.providers import BestMatches
+from prowess.evolve.recipes import Setup
+from prowess.evolve.recipes.human import Given
+from prowess.evolve.selectors import Last
+from prowess.evolve.sources import Stream
+from prowess.measure.gates import FormatGate, LintGate, ScanGate, TrialsGate
+from prowess.measure.lifecycle import Rules
+from prowess.measure.regression import CachedOutputsGate
+from prowess.measure.stats.design import Design
+
+PER_ROUND = 2
+"""Tasks of each family in one round, so that an audit comes soon and still covers what skills are for."""
+MARGIN = 0.2
+"""Loss that must be ruled out before a skill leaves: 18 pairs without a difference do it."""
+
+
+def recipe(setup: Setup, retire: Retire = "contribution", proof: bool = True) -> Recipe:
+    by_family = [setup.tasks(family, "evidence", setup.evidence) for family in setup.families]
+    starts = range(0, setup.evidence, PER_ROUND)
+    stream = tuple(task for start in starts for tasks in by_family for task in tasks[start : start + PER_ROUND])
+    provider, nothing = BestMatches(), Given(())
+    rules = Rules(exposure=min(30, setup.evidence), failures=min(20, PER_ROUND), examples=PER_ROUND)
+    return Recipe(
+        name="lifecycle",
+        source=Stream(stream, per_round=PER_ROUND * len(setup.families)),
+        provider=provider,
+        analyst=nothing,
+        proposer=nothing,
+        consolidator=Unmerged(),
+        gates=(
+            FormatGate(),
+            ScanGate(),
+            LintGate(),
+            *((CachedOutputsGate(provider, setup.sandbox), setup.regression(provider)) if proof else ()),
+            TrialsGate(
+                setup.all_tasks("gate", setup.gate),
+                provider,
+                design=Design(max_pairs=setup.gate, batch=3),
+                removal_margin=MARGIN if proof else None,
+            ),
+        ),
+        selector=Last(),
+        maintainer=Lifecycle(
+            provider,
+            rules,
+            retire,
+            audited=len(setup.families),
+            analyst=Explore(setup.sandbox, samples=setup.samples),
+            proposer=Distil(setup.sandbox, {task.id: task for task in stream}),
+        ),
+        rounds=len(starts),
+    )
