@@ -16,6 +16,7 @@ from prowess.agents.models.meter import Budget, Metered
 from prowess.agents.sandbox import find_sandbox
 from prowess.core.base import digest
 from prowess.core.cost import Cost
+from prowess.core.evidence import Noise
 from prowess.core.model import Model
 from prowess.core.skill import Snapshot
 from prowess.core.task import Task
@@ -23,10 +24,10 @@ from prowess.evolve.loop import evolve
 from prowess.evolve.parts import Context, Event, Provider
 from prowess.evolve.providers import BestMatches
 from prowess.evolve.recipes import Setup, build
-from prowess.evolve.record import Comparison, Decision, Noise, RunRecord, StageCost
+from prowess.evolve.record import Comparison, Decision, RunRecord, StageCost
 from prowess.evolve.sitting import Sitting
 from prowess.library import Library
-from prowess.measure.calibration import calibrate
+from prowess.measure.calibration import calibrate, verdicts_with_noise, with_noise
 from prowess.measure.compare import compare
 from prowess.measure.stats.design import Design, fewest_pairs
 from prowess.measure.trials import Arm, Bench, run_trials
@@ -99,14 +100,18 @@ async def run_plan(
             return None
         verdict_cost = sum((v.cost for v in decision.verdicts), Cost())
         change = library.apply(
-            decision.patch, verdicts=decision.verdicts, lessons=decision.lessons, by=plan.recipe, cost=verdict_cost
+            decision.patch,
+            verdicts=verdicts_with_noise(decision.verdicts, store),
+            lessons=decision.lessons,
+            by=plan.recipe,
+            cost=verdict_cost,
         )
         return change.id
 
     try:
         evolved = await evolve(recipe, start, context, accept)
-        comparisons = await _compare(plan, setup, evolved.snapshot, recipe.provider, context)
         noise = await _noise(plan, setup, evolved.snapshot, recipe.provider, context)
+        comparisons = await _compare(plan, setup, evolved.snapshot, recipe.provider, context)
     finally:
         sitting.lap(0)
     sitting.finish()
@@ -124,7 +129,9 @@ async def run_plan(
         seconds=sitting.seconds,
         before=start,
         after=evolved.snapshot,
-        decisions=evolved.decisions,
+        decisions=tuple(
+            d.model_copy(update={"verdicts": verdicts_with_noise(d.verdicts, store)}) for d in evolved.decisions
+        ),
         comparisons=comparisons,
         noise=noise,
         curve=evolved.curve,
@@ -160,21 +167,20 @@ async def _compare(
         label = f"{family or ' and '.join(setup.families)}, held-out tasks"
         own = tuple(trial for trial in trials if trial.task_id in ids)
         for arm in arms[1:]:
-            evidence = compare(own, "without", arm.name)
+            evidence = with_noise(compare(own, "without", arm.name), context.store)
             found.append(Comparison(label=label, family=family, evidence=evidence))
     return tuple(found)
 
 
 async def _noise(plan: Plan, setup: Setup, learned: Snapshot, provider: Provider, context: Context) -> Noise | None:
-    """The A/A run of the learned library; the first half of its trials is that of the comparison, and free."""
+    """The A/A run of the learned library; half of its trials are those of the comparison too, and paid once."""
     tasks = setup.all_tasks("test", plan.test)
     if not plan.calibrate or not learned.skills or not tasks:
         return None
-    context.tell("test", f"the same library again on {len(tasks)} tasks, to see what is noise")
+    context.tell("test", f"the learned library twice on {len(tasks)} tasks, to see what is noise")
     arm = Arm("with", lambda task: provider.view(task, learned))
     design = Design(max_pairs=max(plan.gate, fewest_pairs(0.05)))
-    found = await calibrate(tasks, arm, (plan.seed,), Bench.of(context), design=design)
-    return Noise(n=found.n, flips=found.flips, low=found.low, high=found.high, false_accepts=found.false_accepts)
+    return (await calibrate(tasks, arm, (plan.seed,), Bench.of(context), design=design)).noise
 
 
 def _start(store: RunStore, run_id: str, library: Library | None) -> Snapshot:

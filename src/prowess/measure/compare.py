@@ -45,7 +45,7 @@ def pair(trials: Iterable[Trial], baseline: str, treatment: str) -> Pairs:
 
     Raises:
         UserError: the two arms are the same; neither has a trial; a trial stands twice with different results; a value
-            is NaN or outside of 0 to 1.
+            is NaN or outside of 0 to 1; trials ran under different conditions (suite, agent, settings, model).
     """
     if baseline == treatment:
         raise UserError(f"both arms are {baseline!r}", "name two arms; an A/A run needs a name for each side")
@@ -65,6 +65,7 @@ def pair(trials: Iterable[Trial], baseline: str, treatment: str) -> Pairs:
                 f"task {trial.task_id!r}, seed {trial.seed} has two results in arm {trial.arm!r}",
                 "give each task and seed once; repeat a task under another seed",
             )
+    require_alike(trial for side in sides.values() for trial in side.values())
     if not sides:
         raise UserError(f"no trial of {baseline!r} or {treatment!r} was given", "run the trials first")
     complete = [
@@ -76,6 +77,22 @@ def pair(trials: Iterable[Trial], baseline: str, treatment: str) -> Pairs:
         and side[treatment].passed is not None
     ]
     return Pairs(tuple(complete), len(sides) - len(complete))
+
+
+def require_alike(trials: Iterable[Trial]) -> str:
+    """The conditions that all `trials` share; empty where none names any.
+
+    Raises:
+        UserError: some ran under other conditions than the rest, so a difference would not be that of the arms.
+    """
+    found = {trial.conditions: trial.arm for trial in trials if trial.conditions}
+    if len(found) > 1:
+        listed = "; ".join(f"{arm!r} on {conditions}" for conditions, arm in sorted(found.items()))
+        raise UserError(
+            f"trials of one comparison ran under different conditions: {listed}",
+            "run all arms with one suite, agent, budget and model",
+        )
+    return next(iter(found), "")
 
 
 def compare(

@@ -5,17 +5,21 @@ the agent is shown, the agent (its name says its model and settings) and the see
 a task therefore share the trial, and a stopped comparison resumes where it stopped. A run that failed from outside
 (model, sandbox, time) is *missing*, never *failed*: it says nothing about the skill, is not stored as final, and is
 tried again a bounded number of times.
+
+The arm `oracle` shows what the checks themselves let through: the suite's right answers are handed in and no agent runs.
+A task that even the oracle fails is broken, and a verdict on it is worth nothing.
 """
 
 import random
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 from anyio import to_thread
 
 from prowess.agents.base import Agent
+from prowess.agents.oracle import ORACLE, Oracle
 from prowess.core.base import digest
 from prowess.core.cost import Cost
 from prowess.core.errors import BoundaryError, UserError
@@ -26,6 +30,9 @@ from prowess.core.trajectory import Trajectory
 from prowess.core.view import View
 from prowess.measure.pool import for_each
 from prowess.suites.base import Suite
+
+if TYPE_CHECKING:
+    from prowess.trajectories.runstore import Repeats
 
 WITHOUT = View(snapshot=Snapshot().digest)
 """The view that shows no skill."""
@@ -38,6 +45,12 @@ class Store(Protocol):
 
     def put(self, kind: str, key: str, value: bytes, cost: Cost = ...) -> None: ...
 
+    def index(self, trial: Trial, *, task: str, view: str) -> None: ...
+
+    def trials(self, keys: Iterable[str]) -> Mapping[str, Trial]: ...
+
+    def repeats(self) -> "Mapping[str, Repeats]": ...
+
 
 @dataclass(frozen=True, slots=True)
 class Arm:
@@ -45,6 +58,8 @@ class Arm:
 
     name: str
     view_for: Callable[[Task], View]
+    hands_in: bool = False
+    """The suite's right answers are handed in, and no agent runs."""
 
     @classmethod
     def without(cls, name: str = "without") -> "Arm":
@@ -55,6 +70,11 @@ class Arm:
         """All skills of `snapshot`, preloaded, on every task."""
         view = View(snapshot=snapshot.digest, skills=snapshot.skills)
         return cls(name, lambda task: view)
+
+    @classmethod
+    def oracle(cls) -> "Arm":
+        """The upper bound: right answers through the same checks."""
+        return cls(ORACLE, lambda task: WITHOUT, hands_in=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +135,7 @@ class _Job:
     task: Task
     view: View
     seed: int
+    agent: Agent
 
 
 def trial_key(task: Task, view: View, agent: str, seed: int) -> str:
@@ -122,7 +143,11 @@ def trial_key(task: Task, view: View, agent: str, seed: int) -> str:
 
     `agent` is the name of the agent, which says all settings that change behaviour, the model among them.
     """
-    return digest([task.digest, view.digest, agent, seed])
+    return _key(task.digest, view.digest, agent, seed)
+
+
+def _key(task: str, view: str, agent: str, seed: int) -> str:
+    return digest([task, view, agent, seed])
 
 
 def stored_trajectory(store: Store, id: str) -> Trajectory | None:
@@ -158,6 +183,7 @@ async def run_trial(
     key = trial_key(task, view, agent.name, seed)
     stored = stored_trajectory(store, key)
     if stored is not None:
+        _enter(store, task, view, seed, agent, suite, stored)
         return stored
     known = {"id": key, "task_id": task.id, "seed": seed}
     missing, failures = _last_failure(store, key, attempts)
@@ -169,6 +195,7 @@ async def run_trial(
             score = await to_thread.run_sync(suite.check, task, run.outputs, final_message(run))
             result = run.model_copy(update={**known, "score": score})
             store.put("trajectory", key, result.model_dump_json().encode(), run.cost)
+            _enter(store, task, view, seed, agent, suite, result)
             return result
         missing = run.model_copy(update={**known, "score": None})
         failures += 1
@@ -195,54 +222,79 @@ async def run_blocks(
     the machine or the provider favours no arm and a stop leaves complete pairs.
 
     Raises:
-        UserError: a block or an arm's name stands twice; or trajectories of one comparison name different agents or
-            models.
+        UserError: a block or an arm's name stands twice.
         BudgetExceeded: a limit was reached. Trials in flight are finished and stored first; the same call resumes.
     """
     _check_unique([(task.id, seed) for task, seed in blocks], "task and seed")
     _check_unique([arm.name for arm in arms], "arm")
-    draw = random.Random(order_seed)
+    draw, keys = random.Random(order_seed), _Keys()
     cells: dict[tuple[str, str, int], str] = {}
     jobs: dict[str, _Job] = {}
     for task, seed in draw.sample(list(blocks), len(blocks)):
         for arm in draw.sample(list(arms), len(arms)):
-            view = arm.view_for(task)
-            key = trial_key(task, view, bench.agent.name, seed)
-            cells[arm.name, task.id, seed] = key
-            jobs.setdefault(key, _Job(key, task, view, seed))
-    results = await _run_jobs(list(jobs.values()), bench)
-    _check_same_conditions(results.values())
+            job = keys.job(task, arm, seed, bench)
+            cells[arm.name, task.id, seed] = job.key
+            jobs.setdefault(job.key, job)
+    results = await _run_jobs(jobs, bench)
     return tuple(
-        _trial(task, arm.name, seed, results[cells[arm.name, task.id, seed]]) for task, seed in blocks for arm in arms
+        results[cells[arm.name, task.id, seed]].model_copy(update={"arm": arm.name, "seed": seed})
+        for task, seed in blocks
+        for arm in arms
     )
 
 
-async def _run_jobs(jobs: list[_Job], bench: Bench) -> dict[str, Trajectory]:
-    results: dict[str, Trajectory] = {}
-    stored = missing = 0
-    spent = Cost()
+@dataclass(slots=True)
+class _Keys:
+    """Keys of many trials; the content of a task or a skill is digested once and not once a cell."""
+
+    tasks: dict[int, str] = field(default_factory=dict[int, str])
+    views: dict[tuple[object, ...], tuple[View, str]] = field(
+        default_factory=dict[tuple[object, ...], tuple[View, str]]
+    )
+
+    def job(self, task: Task, arm: Arm, seed: int, bench: Bench) -> _Job:
+        view = arm.view_for(task)
+        agent, seed = (Oracle(bench.suite), 0) if arm.hands_in else (bench.agent, seed)
+        shown = (view.disclosure, *map(id, view.skills))
+        if shown not in self.views:
+            self.views[shown] = view, view.digest  # the view is kept, so that no other skill can get the same id
+        if id(task) not in self.tasks:  # the caller's blocks keep it alive
+            self.tasks[id(task)] = task.digest
+        key = _key(self.tasks[id(task)], self.views[shown][1], agent.name, seed)
+        return _Job(key, task, view, seed, agent)
+
+
+async def _run_jobs(jobs: Mapping[str, _Job], bench: Bench) -> dict[str, Trial]:
+    """The trial of each key: from the index, from the store, or run now."""
+    results = dict(bench.store.trials(jobs))
+    stored, missing, spent = len(results), 0, Cost()
+
+    def tell() -> None:
+        if bench.on_progress is not None:
+            bench.on_progress(Progress(len(results), len(jobs), stored, missing, spent))
 
     async def run(job: _Job) -> None:
         nonlocal stored, missing, spent
-        found = stored_trajectory(bench.store, job.key)
-        result = found or await run_trial(
+        known = bench.store.get("trajectory", job.key) is not None  # from before there was an index
+        run = await run_trial(
             job.task,
             job.view,
             job.seed,
-            bench.agent,
+            job.agent,
             bench.suite,
             bench.store,
             timeout=bench.timeout,
             attempts=bench.attempts,
         )
-        results[job.key] = result
-        stored += found is not None
-        missing += result.status == "missing"
-        spent += Cost() if found else result.cost
-        if bench.on_progress is not None:
-            bench.on_progress(Progress(len(results), len(jobs), stored, missing, spent))
+        results[job.key] = _trial(job.task, job.seed, job.agent, bench.suite, run)
+        stored += known
+        missing += run.status == "missing"
+        spent += Cost() if known else run.cost
+        tell()
 
-    await for_each(jobs, run, bench.concurrency)
+    if stored:
+        tell()
+    await for_each([job for key, job in jobs.items() if key not in results], run, bench.concurrency)
     return results
 
 
@@ -269,18 +321,31 @@ def _last_failure(store: Store, key: str, attempts: int) -> tuple[Trajectory | N
     return last, failures
 
 
-def _trial(task: Task, arm: str, seed: int, run: Trajectory) -> Trial:
+def _trial(task: Task, seed: int, agent: Agent, suite: Suite, run: Trajectory) -> Trial:
+    """What a judged trajectory says, for no arm yet."""
     score = run.score if run.score is not None and run.score.trusted else None
     return Trial(
         task_id=task.id,
-        arm=arm,
+        arm="",
         seed=seed,
         passed=run.passed,
         value=score.value if score is not None else None,
         trajectory=run.id,
         judged_by=score.verifier if score is not None else "",
+        conditions=_conditions(agent, suite, run),
         cost=run.cost,
     )
+
+
+def _conditions(agent: Agent, suite: Suite, run: Trajectory) -> str:
+    if run.status == "missing" or agent.name == ORACLE:
+        return ""
+    model = "" if run.model in agent.name else f", answered by {run.model}"
+    return f"{suite.name}: {agent.name}{model}"
+
+
+def _enter(store: Store, task: Task, view: View, seed: int, agent: Agent, suite: Suite, run: Trajectory) -> None:
+    store.index(_trial(task, seed, agent, suite, run), task=task.digest, view=view.digest)
 
 
 def _check_unique(names: Sequence[object], what: str) -> None:
@@ -289,13 +354,3 @@ def _check_unique(names: Sequence[object], what: str) -> None:
         if name in seen:
             raise UserError(f"{what} {name!r} stands twice in one comparison", "name each once")
         seen.add(name)
-
-
-def _check_same_conditions(runs: Iterable[Trajectory]) -> None:
-    conditions = {(run.agent, run.model) for run in runs if run.status == "completed"}
-    if len(conditions) > 1:
-        listed = "; ".join(f"{agent} with {model}" for agent, model in sorted(conditions))
-        raise UserError(
-            f"trials of one comparison ran under different conditions: {listed}",
-            "use one agent and one model in all arms",
-        )

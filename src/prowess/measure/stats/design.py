@@ -28,7 +28,7 @@ class Design:
     """6 to 200; fewer than six pairs cannot decide at alpha 0.05."""
     alpha: float = 0.05
     """Most chance of any false verdict, better or worse, when the arms are alike; half of it for "better" alone."""
-    futility: float = 0.02
+    futility: float = 0.05
     """Stop when the predicted chance of "better" within the pairs left falls below this; 0 never stops for it."""
     batch: int = 2
     """Pairs between two looks."""
