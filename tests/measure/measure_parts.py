@@ -1,7 +1,7 @@
 """A small world in which skills causally matter: the agent rolls a seeded die, and skills load it."""
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,8 +40,8 @@ class MemoryStore:
         if trial.passed is not None and trial.conditions:
             self.tried.setdefault((trial.conditions, task, view), {})[trial.seed] = trial.passed
 
-    def trials(self, keys: Iterable[str]) -> dict[str, Trial]:
-        return {key: self.rows[key] for key in keys if key in self.rows}
+    def trials(self, arms: Mapping[str, str]) -> dict[str, Trial]:
+        return {k: self.rows[k].model_copy(update={"arm": arm}) for k, arm in arms.items() if k in self.rows}
 
     def repeats(self) -> dict[str, Repeats]:
         found: dict[str, Repeats] = {}

@@ -24,8 +24,8 @@ class Trial(Frozen):
     judged_by: str = ""
     """The verifier whose trusted score decided `passed`; empty when missing."""
     conditions: str = ""
-    """Suite, agent with all its settings and budget, and model: equal in all arms of one comparison. Empty when missing,
-    and in the arm `oracle`, where no agent runs."""
+    """Suite, agent with all its settings and budget, and model: equal in all arms of one comparison. Empty when
+    missing, and in the arm `oracle`, where no agent runs."""
     cost: Cost = Cost()
 
 

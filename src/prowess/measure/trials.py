@@ -6,21 +6,23 @@ a task therefore share the trial, and a stopped comparison resumes where it stop
 (model, sandbox, time) is *missing*, never *failed*: it says nothing about the skill, is not stored as final, and is
 tried again a bounded number of times.
 
-The arm `oracle` shows what the checks themselves let through: the suite's right answers are handed in and no agent runs.
+The arm `oracle` shows what the checks themselves let through: the suite's right answers are handed in, no agent runs.
 A task that even the oracle fails is broken, and a verdict on it is worth nothing.
 """
 
+import hashlib
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import anyio
 from anyio import to_thread
 
 from prowess.agents.base import Agent
 from prowess.agents.oracle import ORACLE, Oracle
-from prowess.core.base import digest
+from prowess.core.base import canonical_json
 from prowess.core.cost import Cost
 from prowess.core.errors import BoundaryError, UserError
 from prowess.core.evidence import Trial
@@ -47,7 +49,7 @@ class Store(Protocol):
 
     def index(self, trial: Trial, *, task: str, view: str) -> None: ...
 
-    def trials(self, keys: Iterable[str]) -> Mapping[str, Trial]: ...
+    def trials(self, arms: Mapping[str, str]) -> Mapping[str, Trial]: ...
 
     def repeats(self) -> "Mapping[str, Repeats]": ...
 
@@ -127,11 +129,9 @@ class Bench:
         return cls(c.agent, c.suite, c.store, concurrency=c.concurrency, on_progress=on_progress)
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
+class _Job(NamedTuple):
     """One run to be had; several (arm, task, seed) cells may share it."""
 
-    key: str
     task: Task
     view: View
     seed: int
@@ -147,7 +147,13 @@ def trial_key(task: Task, view: View, agent: str, seed: int) -> str:
 
 
 def _key(task: str, view: str, agent: str, seed: int) -> str:
-    return digest([task, view, agent, seed])
+    """`digest([task, view, agent, seed])`, of which there are very many."""
+    return hashlib.sha256(f'["{task}","{view}",{_quoted(agent)},{seed}]'.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@lru_cache(maxsize=64)
+def _quoted(text: str) -> str:
+    return canonical_json(text).decode("utf-8", "surrogatepass")
 
 
 def stored_trajectory(store: Store, id: str) -> Trajectory | None:
@@ -227,19 +233,22 @@ async def run_blocks(
     """
     _check_unique([(task.id, seed) for task, seed in blocks], "task and seed")
     _check_unique([arm.name for arm in arms], "arm")
-    draw, keys = random.Random(order_seed), _Keys()
-    cells: dict[tuple[str, str, int], str] = {}
+    keys = _Keys(bench.agent.name)
+    cells = [[keys.key(arm, task, seed) for arm in arms] for task, seed in blocks]
+    names = [arm.name for arm in arms]
+    found = dict(bench.store.trials({key: name for row in cells for key, name in zip(row, names, strict=True)}))
+    draw = random.Random(order_seed)
     jobs: dict[str, _Job] = {}
-    for task, seed in draw.sample(list(blocks), len(blocks)):
-        for arm in draw.sample(list(arms), len(arms)):
-            job = keys.job(task, arm, seed, bench)
-            cells[arm.name, task.id, seed] = job.key
-            jobs.setdefault(job.key, job)
-    results = await _run_jobs(jobs, bench)
+    for block in draw.sample(range(len(blocks)), len(blocks)):
+        if any(key not in found for key in cells[block]):
+            for i in draw.sample(range(len(arms)), len(arms)):
+                if cells[block][i] not in found:
+                    jobs.setdefault(cells[block][i], _job(arms[i], *blocks[block], bench))
+    await _run_jobs(jobs, bench, found)
     return tuple(
-        results[cells[arm.name, task.id, seed]].model_copy(update={"arm": arm.name, "seed": seed})
-        for task, seed in blocks
-        for arm in arms
+        _in_arm(found[key], name, seed)
+        for (_, seed), row in zip(blocks, cells, strict=True)
+        for name, key in zip(names, row, strict=True)
     )
 
 
@@ -247,35 +256,44 @@ async def run_blocks(
 class _Keys:
     """Keys of many trials; the content of a task or a skill is digested once and not once a cell."""
 
+    agent: str
     tasks: dict[int, str] = field(default_factory=dict[int, str])
     views: dict[tuple[object, ...], tuple[View, str]] = field(
         default_factory=dict[tuple[object, ...], tuple[View, str]]
     )
 
-    def job(self, task: Task, arm: Arm, seed: int, bench: Bench) -> _Job:
+    def key(self, arm: Arm, task: Task, seed: int) -> str:
         view = arm.view_for(task)
-        agent, seed = (Oracle(bench.suite), 0) if arm.hands_in else (bench.agent, seed)
         shown = (view.disclosure, *map(id, view.skills))
         if shown not in self.views:
             self.views[shown] = view, view.digest  # the view is kept, so that no other skill can get the same id
         if id(task) not in self.tasks:  # the caller's blocks keep it alive
             self.tasks[id(task)] = task.digest
-        key = _key(self.tasks[id(task)], self.views[shown][1], agent.name, seed)
-        return _Job(key, task, view, seed, agent)
+        agent, seed = (ORACLE, 0) if arm.hands_in else (self.agent, seed)
+        return _key(self.tasks[id(task)], self.views[shown][1], agent, seed)
 
 
-async def _run_jobs(jobs: Mapping[str, _Job], bench: Bench) -> dict[str, Trial]:
-    """The trial of each key: from the index, from the store, or run now."""
-    results = dict(bench.store.trials(jobs))
-    stored, missing, spent = len(results), 0, Cost()
+def _job(arm: Arm, task: Task, seed: int, bench: Bench) -> _Job:
+    agent, seed = (Oracle(bench.suite), 0) if arm.hands_in else (bench.agent, seed)
+    return _Job(task, arm.view_for(task), seed, agent)
+
+
+def _in_arm(trial: Trial, arm: str, seed: int) -> Trial:
+    return trial if (trial.arm, trial.seed) == (arm, seed) else trial.model_copy(update={"arm": arm, "seed": seed})
+
+
+async def _run_jobs(jobs: Mapping[str, _Job], bench: Bench, found: dict[str, Trial]) -> None:
+    """Add the trials of `jobs` to those `found`, and tell of the progress of them all."""
+    all_, stored, missing, spent = len(found) + len(jobs), len(found), 0, Cost()
 
     def tell() -> None:
         if bench.on_progress is not None:
-            bench.on_progress(Progress(len(results), len(jobs), stored, missing, spent))
+            bench.on_progress(Progress(len(found), all_, stored, missing, spent))
 
-    async def run(job: _Job) -> None:
+    async def run(key: str) -> None:
         nonlocal stored, missing, spent
-        known = bench.store.get("trajectory", job.key) is not None  # from before there was an index
+        job = jobs[key]
+        known = bench.store.get("trajectory", key) is not None  # from before there was an index
         run = await run_trial(
             job.task,
             job.view,
@@ -286,16 +304,15 @@ async def _run_jobs(jobs: Mapping[str, _Job], bench: Bench) -> dict[str, Trial]:
             timeout=bench.timeout,
             attempts=bench.attempts,
         )
-        results[job.key] = _trial(job.task, job.seed, job.agent, bench.suite, run)
+        found[key] = _trial(job.task, job.seed, job.agent, bench.suite, run)
         stored += known
         missing += run.status == "missing"
         spent += Cost() if known else run.cost
         tell()
 
-    if stored:
+    if found:
         tell()
-    await for_each([job for key, job in jobs.items() if key not in results], run, bench.concurrency)
-    return results
+    await for_each(jobs, run, bench.concurrency)
 
 
 async def _attempt(task: Task, view: View, seed: int, agent: Agent, timeout: float) -> Trajectory:

@@ -7,16 +7,17 @@ Beside the values stands an index of trials, a short row for each finished traje
 thousand trials opens none of them. The index is derived: whoever finds a trajectory without its row writes it.
 """
 
+import json
 import sqlite3
 import threading
 import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from prowess.core.bulk import no_collection
 from prowess.core.cost import Cost, total
 from prowess.core.errors import UserError
 from prowess.core.evidence import Trial
@@ -105,23 +106,30 @@ class RunStore:
             UserError: the disk is full or not writable.
         """
         passed = None if trial.passed is None else int(trial.passed)
+        text = trial.model_dump_json(exclude={"arm"}, exclude_defaults=True)
         self._write(
             "INSERT OR REPLACE INTO trial VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (trial.trajectory, trial.conditions, task, view, trial.seed, passed, trial.model_dump_json()),
+            (trial.trajectory, trial.conditions, task, view, trial.seed, passed, text),
         )
 
-    def trials(self, keys: Iterable[str]) -> dict[str, Trial]:
-        """The trials with these ids that are in the index; a row that cannot be read counts as absent."""
+    def trials(self, arms: Mapping[str, str]) -> dict[str, Trial]:
+        """Of the trials with the ids in `arms` those in the index, each for the arm that stands there.
+
+        A row that cannot be read counts as absent.
+        """
         found: dict[str, Trial] = {}
-        wanted = list(keys)
-        for start in range(0, len(wanted), _ASKED_AT_ONCE):
-            some = wanted[start : start + _ASKED_AT_ONCE]
-            marks = ",".join("?" * len(some))
-            with self._lock:
-                rows = self._db.execute(f"SELECT key, trial FROM trial WHERE key IN ({marks})", some).fetchall()
-            for key, text in rows:
-                with suppress(ValidationError):
-                    found[key] = Trial.model_validate_json(text)
+        begun = {arm: f'{{"arm":{json.dumps(arm)},' for arm in set(arms.values())}
+        wanted = sorted(arms)  # as they lie on disk
+        with no_collection():
+            for start in range(0, len(wanted), _ASKED_AT_ONCE):
+                some = wanted[start : start + _ASKED_AT_ONCE]
+                marks = ",".join("?" * len(some))
+                with self._lock:
+                    rows = self._db.execute(f"SELECT key, trial FROM trial WHERE key IN ({marks})", some).fetchall()
+                for key, text in rows:
+                    trial = _trial(begun[arms[key]] + text[1:])
+                    if trial is not None:
+                        found[key] = trial
         return found
 
     def repeats(self) -> dict[str, Repeats]:
@@ -157,3 +165,10 @@ class RunStore:
 
     def close(self) -> None:
         self._db.close()
+
+
+def _trial(text: str) -> Trial | None:
+    try:
+        return Trial.model_validate_json(text)
+    except ValidationError:
+        return None
