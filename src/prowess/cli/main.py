@@ -22,6 +22,7 @@ from prowess.cli import (
     log,
     measure,
     model,
+    power,
     review,
     search,
     show,
@@ -86,7 +87,7 @@ app.command()(demo.demo)
 app.command("import")(import_.import_)
 for function in (
     learn.learn, review.review, apply.apply, undo.undo, log.log, diff.diff, show.show, search.search,
-    measure.measure, run_verb.run, export.export, doctor.doctor, config.config,
+    measure.measure, power.power, run_verb.run, export.export, doctor.doctor, config.config,
 ):  # fmt: skip
     app.command()(function)
 app.add_typer(model.app, name="model")

@@ -69,6 +69,7 @@ async def evolve(
             context,
             tuple(evidence.values()),
             lambda p: context.tell("gate", f"trial {p.done} of the next {p.total}"),
+            lambda text: context.tell("gate", text),
         )
         lessons = await recipe.analyst.lessons(episodes, library, context)
         proposed = await recipe.proposer.patches(lessons, library, context)

@@ -48,6 +48,13 @@ def known_noise(store: Store, conditions: str, design: Design | None = None) -> 
     return None if found is None else noise_of(found.pairs, found.flips, design)
 
 
+def noise_on(bench: Bench, design: Design | None = None) -> Noise | None:
+    """What the stored trials say of the noise of a bench's suite and agent, before anything is run on it."""
+    begun = f"{bench.suite.name}: {bench.agent.name}"
+    found = [r for name, r in bench.store.repeats().items() if name == begun or name.startswith(f"{begun}, ")]
+    return noise_of(sum(r.pairs for r in found), sum(r.flips for r in found), design)
+
+
 def with_noise(evidence: Evidence, store: Store) -> Evidence:
     """`evidence` with what is known by now of the noise of its suite, agent and model.
 

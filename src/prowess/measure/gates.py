@@ -15,7 +15,9 @@ from prowess.core.patch import Patch
 from prowess.core.skill import Skill, Snapshot
 from prowess.core.task import Task
 from prowess.core.view import View
+from prowess.measure.calibration import noise_on
 from prowess.measure.compare import compare
+from prowess.measure.forecast import Assumed, gate_forecast
 from prowess.measure.sequential import Decided, run_until_decided
 from prowess.measure.stats.design import Design, fewest_pairs
 from prowess.measure.stats.sequential import non_inferiority_p
@@ -40,6 +42,8 @@ class GateContext:
     """Tasks from which the lessons came."""
     families: tuple[str, ...] = ()
     """Families that the patch is meant for: what it promises is tried on their tasks only. Empty: on all tasks."""
+    say: Callable[[str], None] = lambda text: None
+    """Told what a gate could see, before it spends anything."""
 
     @classmethod
     def of(
@@ -47,8 +51,9 @@ class GateContext:
         conditions: Conditions,
         evidence: Sequence[Task] = (),
         on_progress: Callable[[Progress], None] | None = None,
+        say: Callable[[str], None] = lambda text: None,
     ) -> "GateContext":
-        return cls(Bench.of(conditions, on_progress), tuple(evidence))
+        return cls(Bench.of(conditions, on_progress), tuple(evidence), say=say)
 
 
 class Gate(Protocol):
@@ -182,6 +187,7 @@ class TrialsGate:
         if available < least:
             note = f"only {available} pairs can be had (tasks x seeds); {least} are needed to decide at all"
             return Verdict(gate=self.name, status="fail", note=note)
+        context.say(gate_forecast(self.design.limited_to(available), Assumed.of(noise_on(context.bench))))
         decided = await run_until_decided(
             tasks, self.seeds, old, new, context.bench, design=self.design, order_seed=self.order_seed
         )

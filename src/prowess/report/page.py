@@ -33,39 +33,41 @@ def render(record: RunRecord, trajectories: Trajectories) -> str:
     table = summary.rows(record.comparisons)
     shown, others = sessions.choose(record, load)
     cost = summary.cost_of(record)
-    style, script = _asset("style.css"), _asset("script.js")
-    return (
-        _environment()
-        .get_template("page.html")
-        .render(
-            record=record,
-            sentence=summary.sentence(record),
-            outcome=summary.outcome(table),
-            head=summary.headline(table),
-            better=sum(r.main.outcome == "better" for r in table if summary.is_learned(r)),
-            learned_rows=sum(summary.is_learned(r) for r in table),
-            accepted=sum(d.accepted for d in record.decisions),
-            decision_costs=[total([v.cost for v in d.verdicts]) for d in record.decisions],
-            harms=summary.harms(record),
-            noise=summary.noise(record),
-            table=table,
-            arms=summary.arm_names(table),
-            titles=summary.TITLES,
-            forest=charts.forest(record),
-            changes=skills.changes(record),
-            curve=charts.curve(record.curve),
-            cost=cost,
-            stages=sorted(record.costs, key=lambda s: -s.cost.seconds),
-            shown=shown,
-            others=others,
-            anchors={s.trajectory.id: s.anchor for s in shown},
-            version=__version__,
-            style=style,
-            script=script,
-            policy=f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)}; "
-            "base-uri 'none'; form-action 'none'",
-        )
+    return page(
+        "page.html",
+        record=record,
+        sentence=summary.sentence(record),
+        outcome=summary.outcome(table),
+        head=summary.headline(table),
+        better=sum(r.main.outcome == "better" for r in table if summary.is_learned(r)),
+        learned_rows=sum(summary.is_learned(r) for r in table),
+        accepted=sum(d.accepted for d in record.decisions),
+        decision_costs=[total([v.cost for v in d.verdicts]) for d in record.decisions],
+        harms=summary.harms(record),
+        noise=summary.noise(record),
+        table=table,
+        arms=summary.arm_names(table),
+        titles=summary.TITLES,
+        forest=charts.forest(record),
+        changes=skills.changes(record),
+        curve=charts.curve(record.curve),
+        cost=cost,
+        stages=sorted(record.costs, key=lambda s: -s.cost.seconds),
+        shown=shown,
+        others=others,
+        anchors={s.trajectory.id: s.anchor for s in shown},
     )
+
+
+def page(template: str, **values: Any) -> str:
+    """A page that stands alone: our style and script inside, and a policy that lets nothing else run or load."""
+    style, script = _asset("style.css"), _asset("script.js")
+    policy = (
+        f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    filled = _environment().get_template(template)
+    return filled.render(**values, version=__version__, style=style, script=script, policy=policy)
 
 
 @cache

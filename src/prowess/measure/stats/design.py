@@ -150,6 +150,27 @@ def detectable_effect(design: Design, loss: float = 0.0, power: float = 0.8) -> 
     return high - loss
 
 
+def pairs_for(
+    effect: float, loss: float = 0.0, power: float = 0.8, alpha: float = 0.05, batch: int = 2
+) -> Design | None:
+    """The smallest design that shows a gain of `effect` as better with chance `power`; None beyond 200 pairs.
+
+    By bisection over the most pairs: more of them never take power away.
+    """
+    check_share(effect=effect, power=power)
+    check_chances(effect + loss, loss)
+    low, high = fewest_pairs(alpha) - 1, MOST_PAIRS
+    if expect(Design(high, alpha, batch=batch), effect + loss, loss).better < power:
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        if expect(Design(middle, alpha, batch=batch), effect + loss, loss).better < power:
+            low = middle
+        else:
+            high = middle
+    return Design(high, alpha, batch=batch)
+
+
 @lru_cache(maxsize=8)
 def _decided(max_pairs: int, alpha: float) -> "np.ndarray[Any, Any]":
     """Over (wins, losses): 1 where the test says better, -1 where it says worse, else 0."""
@@ -163,7 +184,7 @@ def _decided(max_pairs: int, alpha: float) -> "np.ndarray[Any, Any]":
     return out
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _predictions(max_pairs: int, alpha: float) -> "np.ndarray[Any, Any]":
     """Over (n, wins, losses): the predicted chance to end as better, from the last pair backwards."""
     import numpy as np
