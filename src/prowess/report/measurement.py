@@ -11,21 +11,25 @@ from prowess.report.summary import noise_sentence
 from prowess.report.text import count, points, probability
 
 WHOLE = "the whole library"
+NAMES = {"holm": "Holm", "benjamini-hochberg": "Benjamini and Hochberg"}
 
 
 def render_measurement(found: Measurement, trajectories: Trajectories) -> str:
     """The page, as HTML text to be stored as UTF-8."""
     load = trajectories if callable(trajectories) else trajectories.get
     shown, others = sessions.load_first(_named(found), load)
-    group = f"skill by skill, verdicts adjusted by {found.adjustment}"
+    adjusted = NAMES[found.adjustment]
+    group = f"skill by skill, adjusted by {adjusted}"
     effects = [("the library", WHOLE, found.evidence)]
-    effects += [(group, s.skill, _adjusted(s, s.evidence, found.adjustment)) for s in found.skills if s.evidence]
+    effects += [(group, s.skill, _adjusted(s, s.evidence)) for s in found.skills if s.evidence]
     return page(
         "measurement.html",
         found=found,
         graded="graded" in found.evidence.test,
         agreement=agreement_sentence(found.agreement),
         e=found.evidence,
+        adjusted=adjusted,
+        compared=len(effects) - 1,
         sentence=sentence(found),
         noise=noise_sentence(found.evidence.noise),
         forest=charts.forest_of(effects),
@@ -47,8 +51,11 @@ def sentence(found: Measurement) -> str:
         f"{e.outcome} ({probability(e.p)})."
     )
     by = {outcome: sum(s.outcome == outcome for s in found.skills) for outcome in ("better", "worse")}
-    open_ = len(found.skills) - by["better"] - by["worse"]
-    return f"{whole} Of {count(len(found.skills), 'skill')}, {by['better']} help, {by['worse']} harm, {open_} are open."
+    unseen = sum(s.evidence is None for s in found.skills)
+    open_ = len(found.skills) - by["better"] - by["worse"] - unseen
+    parts = [f"{by['better']} shown to help", f"{by['worse']} to harm", f"{open_} not enough evidence"]
+    parts += [f"{unseen} on no task"] if unseen else []
+    return f"{whole} Of {count(len(found.skills), 'skill')}: {', '.join(parts)}."
 
 
 def agreement_sentence(found: Agreement | None) -> str:
@@ -59,10 +66,9 @@ def agreement_sentence(found: Agreement | None) -> str:
     return f"The judge model agrees with the checks on {found.agreed} of {found.n}{kappa}."
 
 
-def _adjusted(skill: SkillEffect, evidence: Evidence, adjustment: str) -> Evidence:
+def _adjusted(skill: SkillEffect, evidence: Evidence) -> Evidence:
     """As the forest plot shows it: p and verdict adjusted."""
-    test = f"{evidence.test}; skills adjusted by {adjustment}"
-    return evidence.model_copy(update={"p": skill.adjusted_p, "outcome": skill.outcome, "test": test})
+    return evidence.model_copy(update={"p": skill.adjusted_p, "outcome": skill.outcome})
 
 
 def _named(found: Measurement) -> Iterable[tuple[str, str]]:
