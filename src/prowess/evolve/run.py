@@ -19,7 +19,7 @@ from prowess.core.cost import Cost
 from prowess.core.evidence import Noise
 from prowess.core.model import Model
 from prowess.core.skill import Snapshot
-from prowess.core.task import Task
+from prowess.core.task import Split, Task
 from prowess.evolve.loop import evolve
 from prowess.evolve.parts import Context, Event, Provider
 from prowess.evolve.providers import BestMatches
@@ -29,6 +29,7 @@ from prowess.evolve.sitting import Sitting
 from prowess.library import Library
 from prowess.measure.calibration import calibrate, verdicts_with_noise, with_noise
 from prowess.measure.compare import compare
+from prowess.measure.splits import require_apart
 from prowess.measure.stats.design import Design, fewest_pairs
 from prowess.measure.trials import Arm, Bench, run_trials
 from prowess.suites import open_suite
@@ -84,6 +85,8 @@ async def run_plan(
     agent = CodeAgent(cached, sandbox, attempts=plan.attempts, max_tokens=plan.max_tokens, temperature=plan.temperature)
     families = plan.families or suite.families
     setup = Setup(suite, sandbox, families, plan.variant, plan.evidence, plan.gate, plan.samples, plan.seed)
+    sizes: dict[Split, int] = {"evidence": plan.evidence, "gate": plan.gate, "test": plan.test}
+    require_apart({split: setup.all_tasks(split, n) for split, n in sizes.items()})
     recipe = build(plan.recipe, setup)
     run_id = digest([repr(plan), model.name])[:12]
     sitting = Sitting(store, run_id)
