@@ -1,7 +1,7 @@
 """A small world in which skills causally matter: the agent rolls a seeded die, and skills load it."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from prowess.core.task import Check, File, Score, Split, Task
 from prowess.core.trajectory import Step, Trajectory
 from prowess.core.view import View
 from prowess.measure.trials import Bench, Store
+from prowess.trajectories.runstore import Repeats
 
 RIGHT = File(path="answer.txt", data=b"right")
 FREE = Cost()
@@ -23,6 +24,8 @@ class MemoryStore:
     def __init__(self) -> None:
         self.values: dict[tuple[str, str], bytes] = {}
         self.paid = Cost()
+        self.rows: dict[str, Trial] = {}
+        self.tried: dict[tuple[str, str, str], dict[int, bool]] = {}
 
     def get(self, kind: str, key: str) -> bytes | None:
         return self.values.get((kind, key))
@@ -31,6 +34,23 @@ class MemoryStore:
         if (kind, key) not in self.values:  # the first writer wins, as in the store on disk
             self.values[kind, key] = value
             self.paid += cost
+
+    def index(self, trial: Trial, *, task: str, view: str) -> None:
+        self.rows[trial.trajectory] = trial
+        if trial.passed is not None and trial.conditions:
+            self.tried.setdefault((trial.conditions, task, view), {})[trial.seed] = trial.passed
+
+    def trials(self, arms: Mapping[str, str]) -> dict[str, Trial]:
+        return {k: self.rows[k].model_copy(update={"arm": arm}) for k, arm in arms.items() if k in self.rows}
+
+    def repeats(self) -> dict[str, Repeats]:
+        found: dict[str, Repeats] = {}
+        for (conditions, _, _), by_seed in self.tried.items():
+            if len(by_seed) >= 2:
+                first, second = (by_seed[seed] for seed in sorted(by_seed)[:2])
+                n, flips = found.get(conditions, Repeats(0, 0))
+                found[conditions] = Repeats(n + 1, flips + (first != second))
+        return found
 
 
 def skill(name: str, power: int) -> Skill:

@@ -113,16 +113,19 @@ def test_a_a_run_measures_the_noise() -> None:
         return await calibrate(tasks(60), arm, (3, 4), bench(agent), design=Design(20))
 
     c = anyio.run(main)
-    assert c.n == 120 and len(agent.runs) == 240, "four fresh seeds in all; nothing shared between the sides"
-    assert c.low < 0.48 < c.high and c.flip_rate == c.flips / c.n, "two draws at 60 % differ in 48 % of pairs"
+    noise = c.noise
+    assert noise.n == 120 and len(agent.runs) == 240, "four fresh seeds in all; nothing shared between the sides"
+    assert noise.low < 0.48 < noise.high and noise.flip_rate == noise.flips / 120, (
+        "two draws at 60 % differ in 48 % of pairs"
+    )
     assert c.evidence.baseline == "with" and c.evidence.treatment == "with again"
-    assert 0 < c.false_accepts <= c.false_verdicts <= 0.05
+    assert 0 < noise.false_accepts <= c.false_verdicts <= 0.05
 
 
 def test_an_agent_that_repeats_itself_never_flips() -> None:
     trials = [trial(i, "a", i % 2 == 0, seed) for i in range(10) for seed in (0, 1)]
     c = calibration_of(trials, "a", {1: 0})
-    assert (c.n, c.flips, c.false_verdicts) == (10, 0, 0.0) and 0.2 < c.high < 0.4
+    assert (c.noise.n, c.noise.flips, c.false_verdicts) == (10, 0, 0.0) and 0.2 < c.noise.high < 0.4
 
 
 def test_a_a_run_of_missing_trials_is_refused() -> None:

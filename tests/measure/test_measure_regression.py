@@ -131,7 +131,7 @@ def test_a_useless_skill_may_go_and_a_helpful_one_may_not() -> None:
     assert gone.status == "pass" and gone.note.startswith("no loss of 10 points: 100% -> 100% on 38 pairs")
     assert gone.evidence is not None and gone.cost.calls == 76
     stays = without(75, base=20)
-    assert stays.status == "fail" and "is not shown: 100% -> 0% on 4 pairs" in stays.note, "four losses are enough"
+    assert stays.status == "fail" and "is not shown: 100% -> 0% on 2 pairs" in stays.note, "two losses are enough"
     unclear = without(0, base=100, n=20)
     assert unclear.status == "fail" and "no loss of 10 points is not shown" in unclear.note
 

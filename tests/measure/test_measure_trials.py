@@ -1,16 +1,18 @@
+import sqlite3
 from pathlib import Path
 
 import anyio
 import pytest
 from measure_parts import DiceAgent, DiceSuite, MemoryStore, bench, skill, task, tasks
 
+from prowess.core.base import digest
 from prowess.core.errors import BudgetExceeded, UserError
 from prowess.core.skill import Snapshot
 from prowess.core.task import Task
 from prowess.core.trajectory import Trajectory
 from prowess.core.view import View
 from prowess.measure.compare import compare
-from prowess.measure.trials import Arm, Progress, run_trials, stored_trajectory
+from prowess.measure.trials import Arm, Progress, run_trials, stored_trajectory, trial_key
 from prowess.trajectories.runstore import RunStore
 
 WITHOUT = Arm.without()
@@ -137,7 +139,7 @@ def test_progress_counts_to_the_end() -> None:
     store = MemoryStore()
     run(tasks(2), (WITHOUT,), (0,), bench(store=store))
     run(tasks(4), (WITHOUT,), (0,), bench(store=store, on_progress=seen.append))
-    assert [p.done for p in seen] == [1, 2, 3, 4] and all(p.total == 4 for p in seen)
+    assert [p.done for p in seen] == [2, 3, 4] and all(p.total == 4 for p in seen), "what is stored is there at once"
     assert seen[-1].stored == 2 and seen[-1].cost.calls == 2 and seen[-1].missing == 0
 
 
@@ -147,8 +149,9 @@ def test_arms_under_different_conditions_are_refused() -> None:
             out = await super().run(task, view, seed)
             return out.model_copy(update={"model": "cheaper"}) if view.skills else out
 
-    with pytest.raises(UserError, match="different conditions: dice/1 model=die with cheaper"):
-        run(tasks(2), (WITHOUT, HELPED), (0,), bench(Drifting()))
+    drifted = run(tasks(2), (WITHOUT, HELPED), (0,), bench(Drifting()))
+    with pytest.raises(UserError, match="'with' on dice: dice/1 model=die, answered by cheaper"):
+        compare(drifted, "without", "with")
 
 
 @pytest.mark.parametrize(
@@ -169,3 +172,62 @@ def test_the_store_on_disk_keeps_trials_and_bounds_retries(tmp_path: Path) -> No
         store.close()
     assert [t.passed for t in runs[0]] == [t.passed for t in runs[2]]
     assert len(agent.runs) == 4 + 2 * 2, "two tasks in two arms once each; the broken one twice in each arm"
+
+
+def test_the_index_alone_answers_what_was_paid_for(tmp_path: Path) -> None:
+    store, agent = RunStore(tmp_path / "runs.db"), DiceAgent()
+    first = run(tasks(8), (WITHOUT, HELPED, Arm.oracle()), (0, 1), bench(agent, store))
+    opened: list[str] = []
+
+    class Watched(RunStore):
+        def get(self, kind: str, key: str) -> bytes | None:
+            opened.append(key)
+            return super().get(kind, key)
+
+    again = run(tasks(8), (WITHOUT, HELPED, Arm.oracle()), (0, 1), bench(agent, Watched(tmp_path / "runs.db")))
+    assert again == first and opened == [] and len(agent.runs) == 32, "no trajectory is opened for a verdict"
+
+
+def test_a_store_without_index_or_with_a_damaged_row_is_mended_and_nothing_paid_again(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    store, agent = RunStore(path), DiceAgent()
+    first = run(tasks(4), (WITHOUT,), (0,), bench(agent, store))
+    store.close()
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE trial SET trial = '{' WHERE key = ?", (first[0].trajectory,))
+        db.execute("DELETE FROM trial WHERE key = ?", (first[1].trajectory,))
+    store, seen = RunStore(path), list[Progress]()
+    assert run(tasks(4), (WITHOUT,), (0,), bench(agent, store, on_progress=seen.append)) == first
+    assert len(agent.runs) == 4 and seen[-1].stored == 4 and seen[-1].cost.calls == 0
+    assert len(store.trials({t.trajectory: "x" for t in first})) == 4
+
+
+def test_the_key_is_the_digest_of_what_it_is_made_of() -> None:
+    name = 'agent "ü" \\ \ud800'
+    view = View(snapshot="", skills=(skill("s", 3),))
+    assert trial_key(task(1), view, name, -2) == digest([task(1).digest, view.digest, name, -2])
+
+
+def test_the_oracle_asks_nobody_and_is_no_condition_of_the_others() -> None:
+    agent = DiceAgent(base=0)
+    trials = run(tasks(6), (WITHOUT, HELPED, Arm.oracle()), (0, 1), bench(agent))
+    oracle = [t for t in trials if t.arm == "oracle"]
+    assert len(oracle) == 12 and all(t.passed and t.cost.calls == 0 and t.conditions == "" for t in oracle)
+    assert {run[1] for run in agent.runs} == {0, 60} and len({t.trajectory for t in oracle}) == 6
+    assert compare(trials, "without", "oracle").outcome == "better"
+
+
+def test_arms_with_other_budgets_are_refused_where_they_are_compared() -> None:
+    small = run(tasks(3), (WITHOUT,), (0,), bench(DiceAgent(name="dice/1 tokens=500 model=die")))
+    large = run(tasks(3), (HELPED,), (0,), bench(DiceAgent(name="dice/1 tokens=900 model=die")))
+    with pytest.raises(UserError, match=r"(?s)tokens=500.*tokens=900.*one suite, agent, budget and model"):
+        compare([*small, *large], "without", "with")
+
+
+def test_the_store_knows_how_often_a_repeated_task_flips(tmp_path: Path) -> None:
+    store = RunStore(tmp_path / "runs.db")
+    agent = DiceAgent(base=50, fails=lambda task, view, seed: task.seed == 0)
+    trials = run(tasks(20), (WITHOUT,), (3, 4, 9), bench(agent, store, attempts=1))
+    by_task = {t.id: [x.passed for x in trials if x.task_id == t.id] for t in tasks(20)}
+    flips = sum(a is not None and a != b for a, b, _ in by_task.values())
+    assert store.repeats() == {"dice: dice/1 model=die": (19, flips)} and 0 < flips < 19

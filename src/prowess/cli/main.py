@@ -25,6 +25,7 @@ from prowess.cli import (
     log,
     measure,
     model,
+    power,
     review,
     search,
     show,
@@ -92,8 +93,8 @@ app.command()(demo.demo)
 app.command("import")(import_.import_)
 for function in (
     learn.learn, review.review, apply.apply, undo.undo, log.log, diff.diff, show.show, search.search,
-    why.why, trace.trace, measure.measure, attribute.attribute, triggers.triggers, funnel.funnel, run_verb.run,
-    export.export, doctor.doctor, config.config,
+    why.why, trace.trace, measure.measure, power.power, attribute.attribute, triggers.triggers, funnel.funnel,
+    run_verb.run, export.export, doctor.doctor, config.config,
 ):  # fmt: skip
     app.command()(function)
 app.add_typer(lifecycle.app, name="lifecycle")

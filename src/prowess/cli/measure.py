@@ -1,6 +1,7 @@
-"""`prowess measure`: does the library help? Paired trials, with and without."""
+"""`prowess measure`: does it help? Paired trials of a skill, a patch, a library, or two libraries."""
 
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,28 +14,68 @@ from prowess.cli.options import (
     ModelSpec,
     Seed,
     SuiteName,
+    find_proposal,
     open_library,
 )
 
 if TYPE_CHECKING:
     from prowess.cli.progress import Waiting
-    from prowess.core.evidence import Evidence
+    from prowess.cli.screen import Screen
+    from prowess.core.evidence import Verdict
+    from prowess.core.patch import Patch
     from prowess.core.skill import Snapshot
-    from prowess.core.task import Task
-    from prowess.measure.trials import Arm, Bench
+    from prowess.core.task import Split, Task
+    from prowess.library import Library
+    from prowess.measure.libraries import Measurement, Wanted
+    from prowess.measure.trials import Bench
     from prowess.suites.base import Suite
+
+Adjust = Literal["holm", "benjamini-hochberg"]
 
 
 def measure(
     *,
-    skill: Annotated[
-        list[str] | None, typer.Argument(metavar="SKILL", help="Only these skills; by default the whole library.")
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="WHAT", help="Skills, or one patch file or proposal; by default the whole library.",
+            show_default=False,
+        ),
     ] = None,
     suite: SuiteName = "workbench",
     family: Families = None,
     tasks: Annotated[int, typer.Option("--tasks", "-n", metavar="N", min=1, help="Tasks of each family.")] = 20,
     against: Annotated[
-        str | None, typer.Option("--against", metavar="SNAPSHOT", help="An older state instead of no skills.")
+        str | None,
+        typer.Option(
+            "--against", metavar="LIBRARY", help="Another library's folder or an older snapshot, instead of no skills.",
+            show_default=False,
+        ),
+    ] = None,
+    adjust: Annotated[
+        Adjust, typer.Option("--adjust", help="How p-values of many skills are adjusted.")
+    ] = "holm",
+    graded: Annotated[bool, typer.Option("--graded", help="Compare graded scores, and not who passed.")] = False,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Also run the library twice (A/A), to see what is noise.")
+    ] = False,
+    history: Annotated[
+        bool, typer.Option("--history", help="Also try every earlier state of the library: its learning curve.")
+    ] = False,
+    judge: Annotated[
+        str | None,
+        typer.Option("--judge", metavar="MODEL", help="Let a model judge too, by --criterion.", show_default=False),
+    ] = None,
+    criterion: Annotated[
+        list[str] | None,
+        typer.Option("--criterion", metavar="TEXT", help="What good work does; may stand more than once.",
+                     show_default=False),
+    ] = None,
+    same_family: Annotated[
+        bool, typer.Option("--same-family", help="Let a judge of the agent's own model family decide alone.")
+    ] = False,
+    page: Annotated[
+        Path | None, typer.Option("--page", metavar="FILE", help="Write a page with plots.", show_default=False)
     ] = None,
     model: ModelSpec = None,
     library: LibraryPath = None,
@@ -42,20 +83,19 @@ def measure(
     concurrency: Concurrency = None,
     budget: Budget = None,
     json: Json = False,
-) -> None:
-    """Measure whether the library helps.
+) -> None:  # fmt: skip
+    """Measure whether a library, a skill or a patch helps.
 
-    Held-out tasks are run with it and without it, in pairs. Exit code 1 when it makes things worse.
-    Trials are stored, so that a stopped command resumes.
+    A library is compared with no skills (or another library) on held-out tasks, as a whole and skill
+    by skill. A patch is compared with the library as it is, on the tasks of gates, until the answer
+    is known. Exit code 1 when it makes things worse. Trials are stored, so that a stopped command
+    resumes, and what was paid once is free.
     """
-    import anyio
-
     from prowess.agents.code import CodeAgent
     from prowess.agents.models import open_model
     from prowess.agents.models.meter import Budget as Limit
     from prowess.agents.models.meter import Metered
     from prowess.agents.sandbox import find_sandbox
-    from prowess.cli import views
     from prowess.cli.progress import Waiting
     from prowess.cli.screen import Screen
     from prowess.measure.trials import Bench
@@ -66,73 +106,163 @@ def measure(
     screen, settings = Screen(json), load().settings
     opened, chosen = open_library(library), open_suite(suite)
     limit = settings.budget_usd if budget is None else budget
-    now = _only(opened.snapshot(), skill)
-    held_out = _tasks(chosen, family, tasks)
-    baseline, treatment = _arms(opened.at(against) if against else None, now)
+    now, patch = _what(opened, what or [])
+    some = _tasks(chosen, family, tasks, "test" if patch is None else "gate")
+    other = None if against is None else _other(opened, against)
     metered = Metered(open_model(model or settings.model), Limit(usd=limit))
-    agent = CodeAgent(metered, find_sandbox())
-    store = RunStore(settings.data / "trials.db")
     with Waiting(limit) as waiting:
         bench = Bench(
-            agent=agent, suite=chosen, store=store,
+            agent=CodeAgent(metered, find_sandbox()), suite=chosen, store=RunStore(settings.data / "trials.db"),
             concurrency=concurrency or settings.concurrency,
             on_progress=lambda p: _progress(waiting, p.done, p.total, p.missing),
         )  # fmt: skip
-        evidence = anyio.run(_compare, held_out, baseline, treatment, seed, bench)
-    if json:
-        screen.data({"snapshot": now.digest, "suite": suite, "evidence": evidence})
-    else:
-        screen.table(
-            ("", "passed", "of"),
-            [
-                (evidence.baseline, str(round(evidence.baseline_rate * evidence.n)), str(evidence.n)),
-                (evidence.treatment, str(round(evidence.treatment_rate * evidence.n)), str(evidence.n)),
-            ],
-        )
-        screen.line((views.evidence(evidence), views.STYLES[evidence.outcome]))
-        for task, trajectory in evidence.harms:
-            screen.line("  got worse: ", task, (f"  (trial {trajectory[:16]})", "dim"))
-    if evidence.outcome == "worse":
+        if patch is not None:
+            outcome = _measure_patch(screen, opened, patch, some, bench)
+        else:
+            wanted = _wanted(
+                opened, adjust, graded, calibrate, history, judge, criterion or [], metered.name, same_family
+            )
+            outcome = _measure_library(screen, now, other, some, wanted, seed, bench, page)
+    if outcome == "worse":
         raise typer.Exit(1)
 
 
-def _only(snapshot: "Snapshot", names: list[str] | None) -> "Snapshot":
+def _measure_patch(
+    screen: "Screen", library: "Library", patch: "Patch", tasks: "tuple[Task, ...]", bench: "Bench"
+) -> str:
+    """The gate of paired trials on one patch; its tasks are those of gates, so that the test split stays unseen."""
+    import anyio
+
+    from prowess.cli import measured, views
+    from prowess.evolve.providers import BestMatches
+    from prowess.measure.calibration import verdicts_with_noise
+    from prowess.measure.gates import GateContext, TrialsGate
+    from prowess.measure.stats.design import MOST_PAIRS, Design, fewest_pairs
+
+    design = Design(max_pairs=min(MOST_PAIRS, max(len(tasks), fewest_pairs(Design().alpha))))
+    gate = TrialsGate(tasks, BestMatches(), design=design, seeds=(0,))
+    context = GateContext(bench, say=screen.note)
+    verdict: Verdict = anyio.run(gate.check, views.patched(library, patch), library.snapshot(), patch, context)
+    (verdict,) = verdicts_with_noise([verdict], bench.store)
+    if screen.json:
+        screen.data({"patch": patch.id, "suite": bench.suite.name, "verdict": verdict})
+    else:
+        views.verdicts(screen, [verdict])
+        screen.line("    ", (verdict.note, "dim"))
+        if verdict.evidence is not None:
+            measured.details(screen, verdict.evidence)
+    return "" if verdict.evidence is None else verdict.evidence.outcome
+
+
+def _measure_library(
+    screen: "Screen",
+    now: "Snapshot",
+    other: "Snapshot | None",
+    tasks: "tuple[Task, ...]",
+    wanted: "Wanted",
+    seed: int,
+    bench: "Bench",
+    page: Path | None,
+) -> str:
+    from functools import partial
+
+    import anyio
+
+    from prowess.cli import measured
+    from prowess.evolve.providers import BestMatches
+    from prowess.measure.calibration import noise_on
+    from prowess.measure.forecast import Assumed, fixed
+    from prowess.measure.libraries import measure_library
+
+    assumed = Assumed.of(noise_on(bench))
+    screen.note(f"{fixed(len(tasks), assumed)}; noise: {assumed.source}")
+    found: Measurement = anyio.run(
+        partial(measure_library, tasks, now, other, BestMatches(), bench, seeds=(seed,), wanted=wanted, order_seed=seed)
+    )
+    if page is not None:
+        measured.write(page, found, bench.store)
+    if screen.json:
+        screen.data(found)
+    else:
+        measured.show(screen, found)
+        if page is not None:
+            screen.line(f"Open {page} to see it.")
+    return found.evidence.outcome
+
+
+def _what(library: "Library", names: list[str]) -> "tuple[Snapshot, Patch | None]":
+    """What is to be measured: skills of the library, or a patch on it."""
+    from prowess.cli.apply import read_patch
     from prowess.core.errors import UserError
     from prowess.core.skill import Snapshot
 
-    if unknown := [n for n in names or () if snapshot.get(n) is None]:
-        raise UserError(f"the library has no skill {unknown[0]!r}", "`prowess show` lists its skills")
-    if not snapshot.skills:
+    now = library.snapshot()
+    if len(names) == 1 and now.get(names[0]) is None:
+        if Path(names[0]).is_file():
+            return now, read_patch(names[0])
+        if any(p.id.startswith(names[0]) for p in library.proposals()):
+            return now, find_proposal(library, names[0]).patch
+    if unknown := [n for n in names if now.get(n) is None]:
+        raise UserError(
+            f"the library has no skill {unknown[0]!r}, and no proposal or patch file is called that",
+            "`prowess show` lists the skills, `prowess review` the proposals",
+        )
+    if not now.skills:
         raise UserError("the library is empty, so there is nothing to measure", "`prowess run` or `learn` fill it")
-    return snapshot if not names else Snapshot.of([s for s in snapshot.skills if s.name in names])
+    return (now if not names else Snapshot.of([s for s in now.skills if s.name in names])), None
 
 
-def _tasks(suite: "Suite", families: list[str] | None, n: int) -> "tuple[Task, ...]":
+def _other(library: "Library", against: str) -> "Snapshot":
+    """The snapshot to compare with: of another library, or an older one of this."""
+    from prowess.library import Library
+
+    return Library.open(Path(against)).snapshot() if Path(against).is_dir() else library.at(against)
+
+
+def _tasks(suite: "Suite", families: list[str] | None, n: int, split: "Split") -> "tuple[Task, ...]":
     from prowess.core.errors import UserError
 
     if unknown := [f for f in families or () if f not in suite.families]:
         raise UserError(f"{suite.name} has no family {unknown[0]!r}", f"choose among {', '.join(suite.families)}")
-    return tuple(task for family in families or suite.families for task in suite.tasks(family, "test", n))
+    return tuple(task for family in families or suite.families for task in suite.tasks(family, split, n))
 
 
-def _arms(old: "Snapshot | None", now: "Snapshot") -> "tuple[Arm, Arm]":
-    """The library shows each task the skill that fits best, as in a run."""
-    from prowess.evolve.providers import BestMatches
-    from prowess.measure.trials import Arm
+def _wanted(
+    library: "Library",
+    adjust: Adjust,
+    graded: bool,
+    calibrate: bool,
+    history: bool,
+    judge: str | None,
+    criteria: list[str],
+    executor: str,
+    same_family: bool,
+) -> "Wanted":
+    from prowess.core.cost import Cost
+    from prowess.core.errors import UserError
+    from prowess.measure.libraries import Judging, Past, Wanted
 
-    provider = BestMatches()
-    baseline = Arm.without() if old is None else Arm("old", lambda task: provider.view(task, old))
-    return baseline, Arm("with", lambda task: provider.view(task, now))
+    if bool(criteria) != (judge is not None):
+        raise UserError(
+            "--judge and --criterion belong together", "give a model and at least one criterion, or neither"
+        )
+    learned_for: dict[str, Cost] = {}
+    past: list[Past] = []
+    spent = Cost()
+    for change in reversed(library.log()):
+        spent += change.cost
+        for name in change.trees:
+            learned_for[name] = learned_for.get(name, Cost()) + change.cost
+        if history:
+            label = change.patch.reason if change.patch is not None else change.kind
+            past.append(Past(label, library.at(change.after), spent))
+    judging = None
+    if judge is not None:
+        from prowess.agents.models import open_model
+        from prowess.measure.judge import Judge
 
-
-async def _compare(
-    tasks: "tuple[Task, ...]", baseline: "Arm", treatment: "Arm", seed: int, bench: "Bench"
-) -> "Evidence":
-    from prowess.measure.compare import compare
-    from prowess.measure.trials import run_trials
-
-    trials = await run_trials(tasks, (baseline, treatment), (seed,), bench, order_seed=seed)
-    return compare(trials, baseline.name, treatment.name)
+        judging = Judging(Judge(open_model(judge), tuple(criteria)), executor, same_family)
+    return Wanted(adjust, graded, calibrate, judging, tuple(past), learned_for)
 
 
 def _progress(waiting: "Waiting", done: int, total: int, missing: int) -> None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from prowess.core.evidence import Evidence, Verdict
     from prowess.core.lesson import Lesson
     from prowess.core.patch import Patch
+    from prowess.core.skill import Snapshot
     from prowess.library import Change, Library, Proposal
 
 SIGNS = {"pass": ("✓", GOOD), "fail": ("✗", BAD), "propose": ("?", BOLD)}
@@ -18,10 +19,11 @@ STYLES = {"better": GOOD, "worse": BAD, "not enough evidence": BOLD}
 
 
 def evidence(e: "Evidence") -> str:
-    """`better: +48 points [+30, +62], n = 40, p < 0.0001`."""
+    """`better: +48 points [+30, +62], n = 40, p < 0.0001, A/A flips 3 of 40`."""
     interval = f"[{points(e.low)}, {points(e.high)}]"
     missing = f", {e.missing} missing" if e.missing else ""
-    return f"{e.outcome}: {points(e.effect)} points {interval}, n = {e.n}{missing}, {probability(e.p)}"
+    noise = f"A/A flips {e.noise.flips} of {e.noise.n}" if e.noise else "no A/A run known"
+    return f"{e.outcome}: {points(e.effect)} points {interval}, n = {e.n}{missing}, {probability(e.p)}, {noise}"
 
 
 def verdicts(screen: Screen, found: "Sequence[Verdict]") -> None:
@@ -73,15 +75,26 @@ def preview(library: "Library", patch: "Patch") -> str:
     Raises:
         PatchConflict: it does not fit.
     """
+    from prowess.library.patching import diff
+
+    return diff(library.snapshot(), patched(library, patch))
+
+
+def patched(library: "Library", patch: "Patch") -> "Snapshot":
+    """The library as it is now with a patch applied.
+
+    Raises:
+        PatchConflict: it does not fit.
+    """
     from prowess.core.errors import UserError
-    from prowess.library.patching import apply, diff, rebase
+    from prowess.library.patching import apply, rebase
 
     now = library.snapshot()
     try:
         base = library.at(patch.base)
     except UserError:  # not known here: the operations must fit as they are
         base = None
-    return diff(now, apply(rebase(patch, now, base).patch, now))
+    return apply(rebase(patch, now, base).patch, now)
 
 
 def undone(changes: "Sequence[Change]") -> set[str]:

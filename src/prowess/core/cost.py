@@ -32,7 +32,13 @@ class Cost(Frozen):
 
 def total(costs: "list[Cost] | tuple[Cost, ...]") -> Cost:
     """The sum of `costs`; zero for none."""
-    out = Cost()
-    for cost in costs:
-        out = out + cost
-    return out
+    calls = sent = cached = made = 0
+    seconds = usd = 0.0
+    for c in costs:  # no `+`: a verdict may sum a hundred thousand
+        calls += c.calls
+        sent += c.prompt_tokens
+        cached += c.cached_tokens
+        made += c.completion_tokens
+        seconds += c.seconds
+        usd += c.usd
+    return Cost(calls=calls, prompt_tokens=sent, cached_tokens=cached, completion_tokens=made, seconds=seconds, usd=usd)

@@ -23,7 +23,28 @@ class Trial(Frozen):
     """Id of the trajectory."""
     judged_by: str = ""
     """The verifier whose trusted score decided `passed`; empty when missing."""
+    conditions: str = ""
+    """Suite, agent with all its settings and budget, and model: equal in all arms of one comparison. Empty when
+    missing, and in the arm `oracle`, where no agent runs."""
     cost: Cost = Cost()
+
+
+class Noise(Frozen):
+    """What A/A runs of a suite with an agent and its model showed: equal task, equal view, another seed."""
+
+    n: int
+    """Pairs in which both sides finished."""
+    flips: int
+    """Pairs whose two sides differ although nothing but the seed does."""
+    low: float
+    high: float
+    """Exact 95 % interval of the flip rate."""
+    false_accepts: float
+    """Chance that the gate's design says *better* of two alike libraries at this flip rate."""
+
+    @property
+    def flip_rate(self) -> float:
+        return self.flips / self.n
 
 
 class Evidence(Frozen):
@@ -55,6 +76,8 @@ class Evidence(Frozen):
     harms: tuple[tuple[str, str], ...] = ()
     """(task id, trajectory id) of every pair that got worse."""
     judged_by: tuple[str, ...] = ()
+    noise: Noise | None = None
+    """What is known of the noise of this suite with this agent and model; None where no A/A run was ever made."""
     cost: Cost = Cost()
     trials: tuple[Trial, ...] = ()
 

@@ -144,6 +144,7 @@ class _Run:
                 self.context,
                 tuple(self.evidence.values()),
                 lambda p: self.context.tell("gate", f"trial {p.done} of the next {p.total}"),
+                lambda text: self.context.tell("gate", text),
             ),
             families=families,
             kept=tuple(self.kept),

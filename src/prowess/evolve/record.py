@@ -4,7 +4,7 @@ from pydantic import JsonValue
 
 from prowess.core.base import Frozen
 from prowess.core.cost import Cost
-from prowess.core.evidence import Evidence, Verdict
+from prowess.core.evidence import Evidence, Noise, Verdict
 from prowess.core.lesson import Lesson
 from prowess.core.patch import Patch
 from prowess.core.skill import Snapshot
@@ -32,20 +32,6 @@ class Comparison(Frozen):
     shifted: bool = False
     """Whether its tasks follow other rules than those that the run learned from."""
     evidence: Evidence
-
-
-class Noise(Frozen):
-    """An A/A run: the same library twice on the same tasks under two seeds, so every difference is noise."""
-
-    n: int
-    """Pairs in which both sides finished."""
-    flips: int
-    """Pairs whose two sides differ."""
-    low: float
-    high: float
-    """Exact 95 % interval of the flip rate."""
-    false_accepts: float
-    """Chance that the gate's design says *better* of two alike libraries at this flip rate."""
 
 
 class Point(Frozen):

@@ -16,21 +16,23 @@ from prowess.agents.models.meter import Budget, Metered
 from prowess.agents.sandbox import Sandbox, find_sandbox
 from prowess.core.base import Frozen, digest
 from prowess.core.cost import total
+from prowess.core.evidence import Noise
 from prowess.core.model import Model
 from prowess.core.skill import Snapshot
-from prowess.core.task import Task
+from prowess.core.task import Split, Task
 from prowess.core.upkeep import Audit, KeptTask
 from prowess.evolve.cascade import with_gates
 from prowess.evolve.loop import evolve
 from prowess.evolve.parts import Context, Event, Provider
 from prowess.evolve.providers import BestMatches
 from prowess.evolve.recipes import Setup, build
-from prowess.evolve.record import Comparison, Decision, Noise, RunRecord, StageCost
+from prowess.evolve.record import Comparison, Decision, RunRecord, StageCost
 from prowess.evolve.sitting import Sitting
 from prowess.library import Library
-from prowess.measure.calibration import calibrate
+from prowess.measure.calibration import calibrate, verdicts_with_noise, with_noise
 from prowess.measure.compare import compare
 from prowess.measure.gates import proposed
+from prowess.measure.splits import require_apart
 from prowess.measure.stats.design import Design, fewest_pairs
 from prowess.measure.trials import Arm, Bench, run_trials
 from prowess.suites import open_suite
@@ -116,6 +118,8 @@ async def run_plan(
     run_id = digest([repr(plan), model.name])[:12]
     start = _start(store, run_id, library)
     recipe = with_gates(build(plan.recipe, setup), setup, plan.gates, start.gates)
+    sizes: dict[Split, int] = {"evidence": plan.evidence, "gate": plan.gate, "test": plan.test}
+    require_apart({split: setup.all_tasks(split, n) for split, n in sizes.items()})
     sitting = Sitting(store, run_id)
 
     def told(event: Event) -> None:
@@ -127,7 +131,8 @@ async def run_plan(
     def settle(decision: Decision, kept: tuple[KeptTask, ...]) -> str | None:
         if library is None:
             return None
-        patch, verdicts, lessons = decision.patch, decision.verdicts, decision.lessons
+        patch, lessons = decision.patch, decision.lessons
+        verdicts = verdicts_with_noise(decision.verdicts, store)
         if decision.accepted:
             cost = total([v.cost for v in verdicts])
             change = library.apply(patch, verdicts=verdicts, lessons=lessons, by=plan.recipe, cost=cost, kept=kept)
@@ -143,9 +148,9 @@ async def run_plan(
         if library is not None:
             library.upkeep.record_audits(evolved.audits, by=plan.recipe)
             library.record_use(episode.trajectory for episode in evolved.episodes)
+        noise = await _noise(plan, setup, evolved.snapshot, recipe.provider, context)
         comparisons = await _compare(plan, setup, evolved.snapshot, recipe.provider, context)
         comparisons += await _shifted(plan, setup, evolved.snapshot, recipe.provider, context)
-        noise = await _noise(plan, setup, evolved.snapshot, recipe.provider, context)
     finally:
         sitting.lap(0)
     sitting.finish()
@@ -163,7 +168,9 @@ async def run_plan(
         seconds=sitting.seconds,
         before=start.library,
         after=evolved.snapshot,
-        decisions=evolved.decisions,
+        decisions=tuple(
+            d.model_copy(update={"verdicts": verdicts_with_noise(d.verdicts, store)}) for d in evolved.decisions
+        ),
         audits=evolved.audits,
         comparisons=comparisons,
         noise=noise,
@@ -200,7 +207,7 @@ async def _compare(
         label = f"{family or ' and '.join(setup.families)}, held-out tasks"
         own = tuple(trial for trial in trials if trial.task_id in ids)
         for arm in arms[1:]:
-            evidence = compare(own, "without", arm.name)
+            evidence = with_noise(compare(own, "without", arm.name), context.store)
             found.append(Comparison(label=label, family=family, evidence=evidence))
     return tuple(found)
 
@@ -229,15 +236,14 @@ async def _shifted(
 
 
 async def _noise(plan: Plan, setup: Setup, learned: Snapshot, provider: Provider, context: Context) -> Noise | None:
-    """The A/A run of the learned library; the first half of its trials is that of the comparison, and free."""
+    """The A/A run of the learned library; half of its trials are those of the comparison too, and paid once."""
     tasks = setup.all_tasks("test", plan.test)
     if not plan.calibrate or not learned.skills or not tasks:
         return None
-    context.tell("test", f"the same library again on {len(tasks)} tasks, to see what is noise")
+    context.tell("test", f"the learned library twice on {len(tasks)} tasks, to see what is noise")
     arm = Arm("with", lambda task: provider.view(task, learned))
     design = Design(max_pairs=max(plan.gate, fewest_pairs(0.05)))
-    found = await calibrate(tasks, arm, (plan.seed,), Bench.of(context), design=design)
-    return Noise(n=found.n, flips=found.flips, low=found.low, high=found.high, false_accepts=found.false_accepts)
+    return (await calibrate(tasks, arm, (plan.seed,), Bench.of(context), design=design)).noise
 
 
 def _start(store: RunStore, run_id: str, library: Library | None) -> _Start:

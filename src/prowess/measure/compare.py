@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from prowess.core.bulk import no_collection
 from prowess.core.cost import total
 from prowess.core.errors import UserError
 from prowess.core.evidence import Evidence, Outcome, Trial
@@ -22,30 +23,38 @@ class Pairs:
     graded: bool = False
     """Whether a pair is decided by the graded values instead of by who passed."""
 
-    def score(self, trial: Trial) -> float:
-        """What is compared: the value of a graded trial, else 1 for passed and 0 for failed."""
-        return trial.value or 0.0 if self.graded else float(bool(trial.passed))
+    @cached_property
+    def scores(self) -> tuple[tuple[float, float], ...]:
+        """What is compared: the values of graded trials, else 1 for passed and 0 for failed."""
+        if self.graded:
+            return tuple((old.value or 0.0, new.value or 0.0) for old, new in self.complete)
+        return tuple((float(bool(old.passed)), float(bool(new.passed))) for old, new in self.complete)
 
     @cached_property
     def wins(self) -> int:
-        return sum(self.score(new) > self.score(old) for old, new in self.complete)
+        return sum(new > old for old, new in self.scores)
 
     @cached_property
     def losses(self) -> int:
-        return sum(self.score(new) < self.score(old) for old, new in self.complete)
+        return sum(new < old for old, new in self.scores)
 
     @property
     def harms(self) -> tuple[tuple[str, str], ...]:
         """(task id, trajectory id of the treatment) of every pair that got worse."""
-        return tuple((new.task_id, new.trajectory) for old, new in self.complete if self.score(new) < self.score(old))
+        return tuple(
+            (trial.task_id, trial.trajectory)
+            for (_, trial), (old, new) in zip(self.complete, self.scores, strict=True)
+            if new < old
+        )
 
 
+@no_collection()
 def pair(trials: Iterable[Trial], baseline: str, treatment: str) -> Pairs:
     """Pair two arms on task and seed; a pair with a side that is absent or missing counts as missing.
 
     Raises:
         UserError: the two arms are the same; neither has a trial; a trial stands twice with different results; a value
-            is NaN or outside of 0 to 1.
+            is NaN or outside of 0 to 1; trials ran under different conditions (suite, agent, settings, model).
     """
     if baseline == treatment:
         raise UserError(f"both arms are {baseline!r}", "name two arms; an A/A run needs a name for each side")
@@ -65,17 +74,28 @@ def pair(trials: Iterable[Trial], baseline: str, treatment: str) -> Pairs:
                 f"task {trial.task_id!r}, seed {trial.seed} has two results in arm {trial.arm!r}",
                 "give each task and seed once; repeat a task under another seed",
             )
+    require_alike(trial for side in sides.values() for trial in side.values())
     if not sides:
         raise UserError(f"no trial of {baseline!r} or {treatment!r} was given", "run the trials first")
-    complete = [
-        (side[baseline], side[treatment])
-        for side in sides.values()
-        if baseline in side
-        and treatment in side
-        and side[baseline].passed is not None
-        and side[treatment].passed is not None
-    ]
+    both = [(side.get(baseline), side.get(treatment)) for side in sides.values()]
+    complete = [(old, new) for old, new in both if old and new and old.passed is not None and new.passed is not None]
     return Pairs(tuple(complete), len(sides) - len(complete))
+
+
+def require_alike(trials: Iterable[Trial]) -> str:
+    """The conditions that all `trials` share; empty where none names any.
+
+    Raises:
+        UserError: some ran under other conditions than the rest, so a difference would not be that of the arms.
+    """
+    found = {trial.conditions: trial.arm for trial in trials if trial.conditions}
+    if len(found) > 1:
+        listed = "; ".join(f"{arm!r} on {conditions}" for conditions, arm in sorted(found.items()))
+        raise UserError(
+            f"trials of one comparison ran under different conditions: {listed}",
+            "run all arms with one suite, agent, budget and model",
+        )
+    return next(iter(found), "")
 
 
 def compare(
@@ -114,10 +134,11 @@ def compare_values(
     pairs = pair(trials, baseline, treatment)
     graded = [(old, new) for old, new in pairs.complete if old.value is not None and new.value is not None]
     missing = pairs.missing + len(pairs.complete) - len(graded)
-    differences = [(new.value or 0.0) - (old.value or 0.0) for old, new in graded]
+    pairs = Pairs(tuple(graded), missing, graded=True)
+    differences = [new - old for old, new in pairs.scores]
     p, interval = permutation_test(differences, seed=seed), bootstrap_interval(differences, level, seed=seed)
     tested = Tested(p, interval, level, "paired permutation of graded scores, two-sided")
-    return evidence_of(Pairs(tuple(graded), missing, graded=True), baseline, treatment, tested, alpha)
+    return evidence_of(pairs, baseline, treatment, tested, alpha)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +155,8 @@ def evidence_of(pairs: Pairs, baseline: str, treatment: str, tested: Tested, alp
     """The record of a comparison; its outcome is that of the test at `alpha`."""
     n = len(pairs.complete)
     sides = [trial for both in pairs.complete for trial in both]
-    baseline_rate = sum(pairs.score(old) for old, _ in pairs.complete) / n if n else 0.0
-    treatment_rate = sum(pairs.score(new) for _, new in pairs.complete) / n if n else 0.0
+    baseline_rate = sum(old for old, _ in pairs.scores) / n if n else 0.0
+    treatment_rate = sum(new for _, new in pairs.scores) / n if n else 0.0
     effect = treatment_rate - baseline_rate
     outcome: Outcome = "not enough evidence"
     if tested.p <= alpha and effect != 0:

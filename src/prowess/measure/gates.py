@@ -16,6 +16,8 @@ from prowess.core.skill import Skill, Snapshot
 from prowess.core.task import Task
 from prowess.core.upkeep import KeptTask
 from prowess.core.view import View
+from prowess.measure.calibration import noise_on
+from prowess.measure.forecast import Assumed, gate_forecast
 from prowess.measure.sequential import Decided, run_until_decided
 from prowess.measure.stats.design import MOST_PAIRS, Design, fewest_pairs
 from prowess.measure.stats.sequential import non_inferiority_p
@@ -43,6 +45,8 @@ class GateContext:
     """Families that the patch is meant for: what it promises is tried on their tasks only. Empty: on all tasks."""
     kept: tuple[KeptTask, ...] = ()
     """Tasks that earlier changes left behind to stay solved."""
+    say: Callable[[str], None] = lambda text: None
+    """Told what a gate could see, before it spends anything."""
 
     @classmethod
     def of(
@@ -50,8 +54,9 @@ class GateContext:
         conditions: Conditions,
         evidence: Sequence[Task] = (),
         on_progress: Callable[[Progress], None] | None = None,
+        say: Callable[[str], None] = lambda text: None,
     ) -> "GateContext":
-        return cls(Bench.of(conditions, on_progress), tuple(evidence))
+        return cls(Bench.of(conditions, on_progress), tuple(evidence), say=say)
 
 
 class Gate(Protocol):
@@ -212,6 +217,7 @@ class TrialsGate:
             return Verdict(gate=self.name, status="fail", note=note)
         if patch.only_removes:  # a proof of no loss needs more pairs than one of a gain
             design = replace(design, margin=self.removal_margin, max_pairs=min(available, MOST_PAIRS))
+        context.say(gate_forecast(design.limited_to(available), Assumed.of(noise_on(context.bench))))
         decided = await run_until_decided(
             tasks, self.seeds, old, new, context.bench, design=design, order_seed=self.order_seed
         )

@@ -28,8 +28,10 @@ MOST_CHARS = 12_000
 
 _FAMILIES = {
     "claude": ("claude",),
+    "deepseek": ("deepseek",),
     "gemini": ("gemini", "gemma"),
     "gpt": ("gpt", "chatgpt", "o", "davinci", "codex"),
+    "llama": ("llama", "codellama", "nemotron"),
     "mistral": ("mistral", "mixtral", "codestral", "devstral", "magistral", "ministral"),
     "qwen": ("qwen", "qwq", "qvq"),
 }

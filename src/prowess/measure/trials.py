@@ -5,19 +5,25 @@ the agent is shown, the agent (its name says its model and settings) and the see
 a task therefore share the trial, and a stopped comparison resumes where it stopped. A run that failed from outside
 (model, sandbox, time) is *missing*, never *failed*: it says nothing about the skill, is not stored as final, and is
 tried again a bounded number of times.
+
+The arm `oracle` shows what the checks themselves let through: the suite's right answers are handed in, no agent runs.
+A task that even the oracle fails is broken, and a verdict on it is worth nothing.
 """
 
+import hashlib
 import random
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import anyio
 from anyio import to_thread
 
 from prowess.agents.base import Agent
+from prowess.agents.oracle import ORACLE, Oracle
 from prowess.agents.record import final_message
-from prowess.core.base import digest
+from prowess.core.base import canonical_json
 from prowess.core.cost import Cost
 from prowess.core.errors import BoundaryError, UserError
 from prowess.core.evidence import Trial
@@ -27,6 +33,9 @@ from prowess.core.trajectory import Trajectory
 from prowess.core.view import View
 from prowess.measure.pool import for_each
 from prowess.suites.base import Suite
+
+if TYPE_CHECKING:
+    from prowess.trajectories.runstore import Repeats
 
 WITHOUT = View(snapshot=Snapshot().digest)
 """The view that shows no skill."""
@@ -39,6 +48,12 @@ class Store(Protocol):
 
     def put(self, kind: str, key: str, value: bytes, cost: Cost = ...) -> None: ...
 
+    def index(self, trial: Trial, *, task: str, view: str) -> None: ...
+
+    def trials(self, arms: Mapping[str, str]) -> Mapping[str, Trial]: ...
+
+    def repeats(self) -> "Mapping[str, Repeats]": ...
+
 
 @dataclass(frozen=True, slots=True)
 class Arm:
@@ -46,6 +61,8 @@ class Arm:
 
     name: str
     view_for: Callable[[Task], View]
+    hands_in: bool = False
+    """The suite's right answers are handed in, and no agent runs."""
 
     @classmethod
     def without(cls, name: str = "without") -> "Arm":
@@ -56,6 +73,11 @@ class Arm:
         """All skills of `snapshot`, preloaded, on every task."""
         view = View(snapshot=snapshot.digest, skills=snapshot.skills)
         return cls(name, lambda task: view)
+
+    @classmethod
+    def oracle(cls) -> "Arm":
+        """The upper bound: right answers through the same checks."""
+        return cls(ORACLE, lambda task: WITHOUT, hands_in=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +130,13 @@ class Bench:
         return cls(c.agent, c.suite, c.store, concurrency=c.concurrency, on_progress=on_progress)
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
+class _Job(NamedTuple):
     """One run to be had; several (arm, task, seed) cells may share it."""
 
-    key: str
     task: Task
     view: View
     seed: int
+    agent: Agent
 
 
 def trial_key(task: Task, view: View, agent: str, seed: int) -> str:
@@ -123,7 +144,17 @@ def trial_key(task: Task, view: View, agent: str, seed: int) -> str:
 
     `agent` is the name of the agent, which says all settings that change behaviour, the model among them.
     """
-    return digest([task.digest, view.digest, agent, seed])
+    return _key(task.digest, view.digest, agent, seed)
+
+
+def _key(task: str, view: str, agent: str, seed: int) -> str:
+    """`digest([task, view, agent, seed])`, of which there are very many."""
+    return hashlib.sha256(f'["{task}","{view}",{_quoted(agent)},{seed}]'.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@lru_cache(maxsize=64)
+def _quoted(text: str) -> str:
+    return canonical_json(text).decode("utf-8", "surrogatepass")
 
 
 def stored_trajectory(store: Store, id: str) -> Trajectory | None:
@@ -154,6 +185,7 @@ async def run_trial(
     key = trial_key(task, view, agent.name, seed)
     stored = stored_trajectory(store, key)
     if stored is not None:
+        _enter(store, task, view, seed, agent, suite, stored)
         return stored
     known = {"id": key, "task_id": task.id, "seed": seed}
     missing, failures = _last_failure(store, key, attempts)
@@ -165,6 +197,7 @@ async def run_trial(
             score = await to_thread.run_sync(suite.check, task, run.outputs, final_message(run))
             result = run.model_copy(update={**known, "score": score})
             store.put("trajectory", key, result.model_dump_json().encode(), run.cost)
+            _enter(store, task, view, seed, agent, suite, result)
             return result
         missing = run.model_copy(update={**known, "score": None})
         failures += 1
@@ -191,55 +224,91 @@ async def run_blocks(
     the machine or the provider favours no arm and a stop leaves complete pairs.
 
     Raises:
-        UserError: a block or an arm's name stands twice; or trajectories of one comparison name different agents or
-            models.
+        UserError: a block or an arm's name stands twice.
         BudgetExceeded: a limit was reached. Trials in flight are finished and stored first; the same call resumes.
     """
     _check_unique([(task.id, seed) for task, seed in blocks], "task and seed")
     _check_unique([arm.name for arm in arms], "arm")
+    keys = _Keys(bench.agent.name)
+    cells = [[keys.key(arm, task, seed) for arm in arms] for task, seed in blocks]
+    names = [arm.name for arm in arms]
+    found = dict(bench.store.trials({key: name for row in cells for key, name in zip(row, names, strict=True)}))
     draw = random.Random(order_seed)
-    cells: dict[tuple[str, str, int], str] = {}
     jobs: dict[str, _Job] = {}
-    for task, seed in draw.sample(list(blocks), len(blocks)):
-        for arm in draw.sample(list(arms), len(arms)):
-            view = arm.view_for(task)
-            key = trial_key(task, view, bench.agent.name, seed)
-            cells[arm.name, task.id, seed] = key
-            jobs.setdefault(key, _Job(key, task, view, seed))
-    results = await _run_jobs(list(jobs.values()), bench)
-    _check_same_conditions(results.values())
+    for block in draw.sample(range(len(blocks)), len(blocks)):
+        if any(key not in found for key in cells[block]):
+            for i in draw.sample(range(len(arms)), len(arms)):
+                if cells[block][i] not in found:
+                    jobs.setdefault(cells[block][i], _job(arms[i], *blocks[block], bench))
+    await _run_jobs(jobs, bench, found)
     return tuple(
-        _trial(task, arm.name, seed, results[cells[arm.name, task.id, seed]]) for task, seed in blocks for arm in arms
+        _in_arm(found[key], name, seed)
+        for (_, seed), row in zip(blocks, cells, strict=True)
+        for name, key in zip(names, row, strict=True)
     )
 
 
-async def _run_jobs(jobs: list[_Job], bench: Bench) -> dict[str, Trajectory]:
-    results: dict[str, Trajectory] = {}
-    stored = missing = 0
-    spent = Cost()
+@dataclass(slots=True)
+class _Keys:
+    """Keys of many trials; the content of a task or a skill is digested once and not once a cell."""
 
-    async def run(job: _Job) -> None:
+    agent: str
+    tasks: dict[int, str] = field(default_factory=dict[int, str])
+    views: dict[tuple[object, ...], tuple[View, str]] = field(
+        default_factory=dict[tuple[object, ...], tuple[View, str]]
+    )
+
+    def key(self, arm: Arm, task: Task, seed: int) -> str:
+        view = arm.view_for(task)
+        shown = (view.disclosure, *map(id, view.skills))
+        if shown not in self.views:
+            self.views[shown] = view, view.digest  # the view is kept, so that no other skill can get the same id
+        if id(task) not in self.tasks:  # the caller's blocks keep it alive
+            self.tasks[id(task)] = task.digest
+        agent, seed = (ORACLE, 0) if arm.hands_in else (self.agent, seed)
+        return _key(self.tasks[id(task)], self.views[shown][1], agent, seed)
+
+
+def _job(arm: Arm, task: Task, seed: int, bench: Bench) -> _Job:
+    agent, seed = (Oracle(bench.suite), 0) if arm.hands_in else (bench.agent, seed)
+    return _Job(task, arm.view_for(task), seed, agent)
+
+
+def _in_arm(trial: Trial, arm: str, seed: int) -> Trial:
+    return trial if (trial.arm, trial.seed) == (arm, seed) else trial.model_copy(update={"arm": arm, "seed": seed})
+
+
+async def _run_jobs(jobs: Mapping[str, _Job], bench: Bench, found: dict[str, Trial]) -> None:
+    """Add the trials of `jobs` to those `found`, and tell of the progress of them all."""
+    all_, stored, missing, spent = len(found) + len(jobs), len(found), 0, Cost()
+
+    def tell() -> None:
+        if bench.on_progress is not None:
+            bench.on_progress(Progress(len(found), all_, stored, missing, spent))
+
+    async def run(key: str) -> None:
         nonlocal stored, missing, spent
-        found = stored_trajectory(bench.store, job.key)
-        result = found or await run_trial(
+        job = jobs[key]
+        known = bench.store.get("trajectory", key) is not None  # from before there was an index
+        run = await run_trial(
             job.task,
             job.view,
             job.seed,
-            bench.agent,
+            job.agent,
             bench.suite,
             bench.store,
             timeout=bench.timeout,
             attempts=bench.attempts,
         )
-        results[job.key] = result
-        stored += found is not None
-        missing += result.status == "missing"
-        spent += Cost() if found else result.cost
-        if bench.on_progress is not None:
-            bench.on_progress(Progress(len(results), len(jobs), stored, missing, spent))
+        found[key] = _trial(job.task, job.seed, job.agent, bench.suite, run)
+        stored += known
+        missing += run.status == "missing"
+        spent += Cost() if known else run.cost
+        tell()
 
+    if found:
+        tell()
     await for_each(jobs, run, bench.concurrency)
-    return results
 
 
 async def _attempt(task: Task, view: View, seed: int, agent: Agent, timeout: float) -> Trajectory:
@@ -265,18 +334,31 @@ def _last_failure(store: Store, key: str, attempts: int) -> tuple[Trajectory | N
     return last, failures
 
 
-def _trial(task: Task, arm: str, seed: int, run: Trajectory) -> Trial:
+def _trial(task: Task, seed: int, agent: Agent, suite: Suite, run: Trajectory) -> Trial:
+    """What a judged trajectory says, for no arm yet."""
     score = run.score if run.score is not None and run.score.trusted else None
     return Trial(
         task_id=task.id,
-        arm=arm,
+        arm="",
         seed=seed,
         passed=run.passed,
         value=score.value if score is not None else None,
         trajectory=run.id,
         judged_by=score.verifier if score is not None else "",
+        conditions=_conditions(agent, suite, run),
         cost=run.cost,
     )
+
+
+def _conditions(agent: Agent, suite: Suite, run: Trajectory) -> str:
+    if run.status == "missing" or agent.name == ORACLE:
+        return ""
+    model = "" if run.model in agent.name else f", answered by {run.model}"
+    return f"{suite.name}: {agent.name}{model}"
+
+
+def _enter(store: Store, task: Task, view: View, seed: int, agent: Agent, suite: Suite, run: Trajectory) -> None:
+    store.index(_trial(task, seed, agent, suite, run), task=task.digest, view=view.digest)
 
 
 def _check_unique(names: Sequence[object], what: str) -> None:
@@ -285,13 +367,3 @@ def _check_unique(names: Sequence[object], what: str) -> None:
         if name in seen:
             raise UserError(f"{what} {name!r} stands twice in one comparison", "name each once")
         seen.add(name)
-
-
-def _check_same_conditions(runs: Iterable[Trajectory]) -> None:
-    conditions = {(run.agent, run.model) for run in runs if run.status == "completed"}
-    if len(conditions) > 1:
-        listed = "; ".join(f"{agent} with {model}" for agent, model in sorted(conditions))
-        raise UserError(
-            f"trials of one comparison ran under different conditions: {listed}",
-            "use one agent and one model in all arms",
-        )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from prowess.core.evidence import Evidence
 from prowess.evolve.record import Point, RunRecord
+from prowess.measure.libraries import SkillEffect, State
 from prowess.report.text import points
 
 
@@ -54,6 +55,11 @@ def forest(record: RunRecord) -> Forest:
             for verdict in decision.verdicts
             if verdict.evidence is not None
         ]
+    return forest_of(found)
+
+
+def forest_of(found: Sequence[tuple[str, str, Evidence]]) -> Forest:
+    """The forest plot of effects, each with its group and label."""
     if not found:
         return Forest((), 0, ())
     left = min(-0.25, *(e.low for _, _, e in found))
@@ -74,6 +80,67 @@ def forest(record: RunRecord) -> Forest:
         tests=tuple(sorted({e.test for _, _, e in found})),
         judges=tuple(sorted({judge for _, _, e in found for judge in e.judged_by})),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A state of the library on its learning curve, in percent of the drawing."""
+
+    at: float
+    share: float
+    low: float
+    high: float
+    state: State
+
+
+def steps(states: Sequence[State]) -> tuple[Step, ...]:
+    """The learning curve over the states of a library that could be tried, first to last."""
+    tried = [state for state in states if state.n]
+    width = 100 / max(1, len(tried))
+    return tuple(
+        Step(
+            round((i + 0.5) * width, 2),
+            *(round(100 - 100 * share, 2) for share in (s.passed / s.n, s.low, s.high)),
+            state=s,
+        )
+        for i, s in enumerate(tried)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What the points of one skill cost."""
+
+    skill: str
+    points: float
+    """Gained, of 100; those of skills that gain nothing have no price."""
+    to_learn: float | None
+    """Tokens of the ledger's trials for each point gained."""
+    to_use: float
+    """Tokens more for each task and point gained; below zero where the skill saves some."""
+    share: float
+    """Of the dearest one's `to_learn`, in percent."""
+
+
+def prices(skills: Sequence[SkillEffect]) -> tuple[Price, ...]:
+    """Cost for each point gained, cheapest first, of the skills that are shown to help."""
+    found: list[tuple[str, float, float | None, float]] = []
+    for skill in skills:
+        if skill.evidence is None or skill.outcome != "better":
+            continue
+        gained = 100 * skill.evidence.effect
+        learned = skill.learned_for.tokens / gained if skill.learned_for.tokens else None
+        found.append((skill.skill, gained, learned, _tokens_more(skill.evidence) / gained))
+    most = max((learned or 0.0 for _, _, learned, _ in found), default=0.0)
+    found.sort(key=lambda f: (f[2] or 0.0, f[0]))
+    return tuple(Price(*f, share=round(100 * (f[2] or 0.0) / most, 2) if most else 0.0) for f in found)
+
+
+def _tokens_more(evidence: Evidence) -> float:
+    """Mean tokens of a task in the treatment, less those in the baseline."""
+    arms = [[t.cost.tokens for t in evidence.trials if t.arm == a] for a in (evidence.treatment, evidence.baseline)]
+    new, old = (sum(tokens) / len(tokens) if tokens else 0.0 for tokens in arms)
+    return new - old
 
 
 @dataclass(frozen=True, slots=True)

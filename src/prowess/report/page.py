@@ -59,21 +59,15 @@ def render(record: RunRecord, trajectories: Trajectories) -> str:
     )
 
 
-def page(template: str, **parts: Any) -> str:
-    """A page that needs nothing else, from one of our templates and what it speaks of."""
+def page(template: str, **values: Any) -> str:
+    """A page that stands alone: our style and script inside, and a policy that lets nothing else run or load."""
     style, script = _asset("style.css"), _asset("script.js")
-    policy = f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)}; "
-    return (
-        _environment()
-        .get_template(template)
-        .render(
-            version=__version__,
-            style=style,
-            script=script,
-            policy=policy + "base-uri 'none'; form-action 'none'",
-            **parts,
-        )
+    policy = (
+        f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)}; "
+        "base-uri 'none'; form-action 'none'"
     )
+    filled = _environment().get_template(template)
+    return filled.render(**values, version=__version__, style=style, script=script, policy=policy)
 
 
 @cache

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from prowess.core.evidence import Evidence
 from prowess.core.trajectory import Step, Trajectory
 from prowess.evolve.record import RunRecord
 from prowess.report.text import shortened
@@ -44,8 +45,15 @@ def choose(record: RunRecord, load: Callable[[str], Trajectory | None]) -> tuple
 
     Harms come first, then what lessons quote, then gate trials and the stream.
     """
+    return load_first(_named(record), load)
+
+
+def load_first(
+    named: Iterable[tuple[str, str]], load: Callable[[str], Trajectory | None]
+) -> tuple[tuple[Shown, ...], int]:
+    """The first of the named trajectories (id, why) that are there, and how many others are named."""
     wanted: dict[str, str] = {}
-    for name, why in _named(record):
+    for name, why in named:
         wanted.setdefault(name, why)
     shown: list[Shown] = []
     for name, why in wanted.items():
@@ -66,12 +74,17 @@ def _named(record: RunRecord) -> Iterable[tuple[str, str]]:
         for lesson in decision.lessons:
             yield from ((r.trajectory, "behind a lesson") for r in lesson.references)
     for evidence in held_out:
-        for arm in (evidence.baseline, evidence.treatment):  # a few of each tell more than all of one
-            some = [t for t in evidence.trials if t.arm == arm][:3]
-            yield from ((t.trajectory, f"held-out task, {arm}") for t in some)
+        yield from some_of(evidence)
     yield from ((p.trajectory, f"task {p.position + 1} of the stream") for p in record.curve)
     for evidence in (*held_out, *gates):
         yield from ((t.trajectory, f"trial, {t.arm}") for t in evidence.trials)
+
+
+def some_of(evidence: Evidence) -> Iterable[tuple[str, str]]:
+    """A few trials of each arm, which tell more than all of one."""
+    for arm in (evidence.baseline, evidence.treatment):
+        some = [t for t in evidence.trials if t.arm == arm][:3]
+        yield from ((t.trajectory, f"held-out task, {arm}") for t in some)
 
 
 def _shown(anchor: str, why: str, trajectory: Trajectory) -> Shown:

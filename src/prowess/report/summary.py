@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from prowess.core.cost import Cost, total
-from prowess.core.evidence import Evidence, Outcome, Trial
+from prowess.core.evidence import Evidence, Noise, Outcome, Trial
 from prowess.evolve.record import Comparison, RunRecord
 from prowess.report.text import count, duration, money, points, probability
 
@@ -101,13 +101,17 @@ def harms(record: RunRecord) -> tuple[Harm, ...]:
 
 def noise(record: RunRecord) -> str:
     """What the A/A run says, in a sentence; empty where there was none."""
-    n = record.noise
-    if n is None:
-        return ""
+    return noise_sentence(record.noise) if record.noise is not None else ""
+
+
+def noise_sentence(noise: Noise | None) -> str:
+    """The same of what a verdict carries."""
+    if noise is None:
+        return "How much of this is noise is not known: there was no A/A run of this suite with this agent and model."
     return (
-        f"Run twice under other seeds, the same library gave another result on {n.flips} of {n.n} tasks "
-        f"(A/A, 95 % interval of the rate {n.low:.0%} to {n.high:.0%}); at that noise the gate calls a library that "
-        f"changes nothing better in {n.false_accepts:.1%} of cases."
+        f"Run twice under other seeds, the same library gave another result on {noise.flips} of {noise.n} tasks "
+        f"(A/A, 95 % interval of the rate {noise.low:.0%} to {noise.high:.0%}); at that noise the gate calls a library "
+        f"that changes nothing better in {noise.false_accepts:.1%} of cases."
     )
 
 

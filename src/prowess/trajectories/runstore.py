@@ -2,17 +2,44 @@
 
 One SQLite file holds a value per (kind, key): trajectories, analyses, finished comparisons. A key is the digest of
 everything that the value depends on, so a value is never stale and is written once. Values are compressed JSON.
+
+Beside the values stands an index of trials, a short row for each finished trajectory, so that a verdict over a hundred
+thousand trials opens none of them. The index is derived: whoever finds a trajectory without its row writes it.
 """
 
+import json
 import sqlite3
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from pydantic import ValidationError
+
+from prowess.core.bulk import no_collection
 from prowess.core.cost import Cost, total
 from prowess.core.errors import UserError
+from prowess.core.evidence import Trial
+
+_TRIALS = """CREATE TABLE IF NOT EXISTS trial (
+    key TEXT PRIMARY KEY, conditions TEXT NOT NULL, task TEXT NOT NULL, view TEXT NOT NULL, seed INTEGER NOT NULL,
+    passed INTEGER, trial TEXT NOT NULL) WITHOUT ROWID"""
+_TWINS = "CREATE INDEX IF NOT EXISTS trial_twins ON trial (conditions, task, view, seed, passed)"
+_REPEATS = """WITH tried AS (
+    SELECT conditions, task, view, passed, ROW_NUMBER() OVER (PARTITION BY conditions, task, view ORDER BY seed) AS nth
+    FROM trial WHERE passed IS NOT NULL AND conditions != '')
+SELECT a.conditions, COUNT(*), SUM(a.passed != b.passed)
+FROM tried a JOIN tried b USING (conditions, task, view) WHERE a.nth = 1 AND b.nth = 2 GROUP BY a.conditions"""
+_ASKED_AT_ONCE = 500
+"""Keys in one query."""
+
+
+class Repeats(NamedTuple):
+    """How often the same task under the same view gave another result under another seed."""
+
+    pairs: int
+    flips: int
 
 
 class Spent(NamedTuple):
@@ -43,6 +70,8 @@ class RunStore:
                 "CREATE TABLE IF NOT EXISTS done (kind TEXT, key TEXT, value BLOB NOT NULL, cost TEXT NOT NULL,"
                 " at TEXT DEFAULT CURRENT_TIMESTAMP, PRIMARY KEY (kind, key)) WITHOUT ROWID"
             )
+            self._db.execute(_TRIALS)
+            self._db.execute(_TWINS)
         except (sqlite3.Error, OSError) as error:
             raise UserError(
                 f"cannot open the run store {path}: {error}", "check the path and the free space"
@@ -65,17 +94,49 @@ class RunStore:
         Raises:
             UserError: the disk is full or not writable; what was stored before is kept.
         """
-        try:
-            with self._lock:
-                self._db.execute(
-                    "INSERT INTO done (kind, key, value, cost) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                    (kind, key, zlib.compress(value, 3), cost.model_dump_json()),
-                )
-        except sqlite3.Error as error:
-            raise UserError(
-                f"cannot write to the run store {self.path}: {error}",
-                "free some space, then run the same command: it resumes",
-            ) from error
+        self._write(
+            "INSERT INTO done (kind, key, value, cost) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (kind, key, zlib.compress(value, 3), cost.model_dump_json()),
+        )
+
+    def index(self, trial: Trial, *, task: str, view: str) -> None:
+        """Enter a finished trial under the id of its trajectory; `task` and `view` are digests of content.
+
+        Raises:
+            UserError: the disk is full or not writable.
+        """
+        passed = None if trial.passed is None else int(trial.passed)
+        text = trial.model_dump_json(exclude={"arm"}, exclude_defaults=True)
+        self._write(
+            "INSERT OR REPLACE INTO trial VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (trial.trajectory, trial.conditions, task, view, trial.seed, passed, text),
+        )
+
+    def trials(self, arms: Mapping[str, str]) -> dict[str, Trial]:
+        """Of the trials with the ids in `arms` those in the index, each for the arm that stands there.
+
+        A row that cannot be read counts as absent.
+        """
+        found: dict[str, Trial] = {}
+        begun = {arm: f'{{"arm":{json.dumps(arm)},' for arm in set(arms.values())}
+        wanted = sorted(arms)  # as they lie on disk
+        with no_collection():
+            for start in range(0, len(wanted), _ASKED_AT_ONCE):
+                some = wanted[start : start + _ASKED_AT_ONCE]
+                marks = ",".join("?" * len(some))
+                with self._lock:
+                    rows = self._db.execute(f"SELECT key, trial FROM trial WHERE key IN ({marks})", some).fetchall()
+                for key, text in rows:
+                    trial = _trial(begun[arms[key]] + text[1:])
+                    if trial is not None:
+                        found[key] = trial
+        return found
+
+    def repeats(self) -> dict[str, Repeats]:
+        """For each set of conditions: tasks that were tried twice under one view, by their first two seeds."""
+        with self._lock:
+            rows = self._db.execute(_REPEATS).fetchall()
+        return {conditions: Repeats(pairs, flips) for conditions, pairs, flips in rows}
 
     def keys(self, kind: str) -> Iterator[str]:
         """Keys of one kind, sorted."""
@@ -92,5 +153,22 @@ class RunStore:
             kinds.setdefault(kind, []).append(Cost.model_validate_json(cost))
         return [Spent(kind, len(costs), total(costs)) for kind, costs in kinds.items()]
 
+    def _write(self, statement: str, values: tuple[Any, ...]) -> None:
+        try:
+            with self._lock:
+                self._db.execute(statement, values)
+        except sqlite3.Error as error:
+            raise UserError(
+                f"cannot write to the run store {self.path}: {error}",
+                "free some space, then run the same command: it resumes",
+            ) from error
+
     def close(self) -> None:
         self._db.close()
+
+
+def _trial(text: str) -> Trial | None:
+    try:
+        return Trial.model_validate_json(text)
+    except ValidationError:
+        return None

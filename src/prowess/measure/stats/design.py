@@ -28,7 +28,7 @@ class Design:
     """6 to 200; fewer than six pairs cannot decide at alpha 0.05."""
     alpha: float = 0.05
     """Most chance of any false verdict, better or worse, when the arms are alike; half of it for "better" alone."""
-    futility: float = 0.02
+    futility: float = 0.05
     """Stop when the predicted chance of "better", or of "no loss" where that is asked, within the pairs left falls
     below this; 0 never stops for it."""
     batch: int = 2
@@ -166,6 +166,27 @@ def detectable_effect(design: Design, loss: float = 0.0, power: float = 0.8) -> 
     return high - loss
 
 
+def pairs_for(
+    effect: float, loss: float = 0.0, power: float = 0.8, alpha: float = 0.05, batch: int = 2
+) -> Design | None:
+    """The smallest design that shows a gain of `effect` as better with chance `power`; None beyond 200 pairs.
+
+    By bisection over the most pairs: more of them never take power away.
+    """
+    check_share(effect=effect, power=power)
+    check_chances(effect + loss, loss)
+    low, high = fewest_pairs(alpha) - 1, MOST_PAIRS
+    if expect(Design(high, alpha, batch=batch), effect + loss, loss).better < power:
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        if expect(Design(middle, alpha, batch=batch), effect + loss, loss).better < power:
+            low = middle
+        else:
+            high = middle
+    return Design(high, alpha, batch=batch)
+
+
 @lru_cache(maxsize=8)
 def _verdicts(max_pairs: int, alpha: float) -> "np.ndarray[Any, Any]":
     """Over (wins, losses): 1 where the test says better, -1 where it says worse, else 0."""
@@ -191,7 +212,7 @@ def _decided(max_pairs: int, alpha: float, margin: float | None, n: int) -> "np.
     return np.where(verdicts == -1, -1, np.where(no_loss, 1, 0)).astype(np.int8)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _predictions(max_pairs: int, alpha: float, margin: float | None) -> "np.ndarray[Any, Any]":
     """Over (n, wins, losses): the predicted chance to get what is asked for, from the last pair backwards."""
     import numpy as np

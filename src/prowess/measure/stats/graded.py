@@ -1,7 +1,11 @@
-"""Paired graded scores: permutation test and bootstrap interval of the mean difference."""
+"""Paired graded scores: permutation test and bootstrap interval of the mean difference.
+
+Graded scores take few values (so many checks of five passed), and both resamplings see of equal differences only how
+many there are. So they draw counts, binomial or multinomial, and not pairs: fifty thousand pairs cost what fifty do.
+"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +18,10 @@ if TYPE_CHECKING:
 
 MOST_EXACT = 16
 """Up to this many non-zero differences all 2^n sign patterns are summed; beyond, they are sampled."""
+_MOST_DRAWS = 20_000_000
+"""Where the differences are all different and very many, resamples are fewer, but never below 1,000."""
+_AT_ONCE = 2_000_000
+"""Counts held in memory at a time."""
 
 
 def permutation_test(
@@ -42,13 +50,12 @@ def permutation_test(
         for value in np.abs(values):
             sums = np.concatenate([sums + value, sums - value])
     else:
+        sizes, counts = np.unique(np.round(np.abs(values), 12), return_counts=True)
         draw = np.random.default_rng(seed)
-        chunk = max(1, 2_000_000 // values.size)
-        sums = np.concatenate(
-            [
-                draw.choice(np.array([-1.0, 1.0]), size=(min(chunk, resamples - start), values.size)) @ values
-                for start in range(0, resamples, chunk)
-            ]
+        sums = _resampled(
+            lambda times: (2.0 * draw.binomial(counts, 0.5, size=(times, sizes.size)) - counts) @ sizes,
+            resamples,
+            sizes.size,
         )
     slack = 1e-9 * float(np.abs(values).sum())  # sums that are equal on paper differ in the last bits
     if alternative == "two-sided":
@@ -85,17 +92,16 @@ def bootstrap_interval(
     if float(np.ptp(values)) < 1e-9:  # below this the powers in the acceleration lose all their digits
         half = math.sqrt(2 * math.log(2 / (1 - level)) / values.size)
         return max(-1.0, mean - half), min(1.0, mean + half)
+    different, counts = np.unique(np.round(values, 12), return_counts=True)
     draw = np.random.default_rng(seed)
-    chunk = max(1, 2_000_000 // values.size)
-    means = np.concatenate(
-        [
-            values[draw.integers(values.size, size=(min(chunk, resamples - start), values.size))].mean(axis=1)
-            for start in range(0, resamples, chunk)
-        ]
+    n = values.size
+    means = _resampled(
+        lambda times: draw.multinomial(n, counts / n, size=times) @ different / n, resamples, different.size
     )
     normal = NormalDist()
-    below = (np.count_nonzero(means < mean) + 0.5 * np.count_nonzero(means == mean)) / means.size
-    bias = normal.inv_cdf(min(max(float(below), 0.5 / resamples), 1 - 0.5 / resamples))
+    same = np.isclose(means, mean, rtol=0, atol=1e-12)
+    below = (np.count_nonzero((means < mean) & ~same) + 0.5 * np.count_nonzero(same)) / means.size
+    bias = normal.inv_cdf(min(max(float(below), 0.5 / means.size), 1 - 0.5 / means.size))
     left_out = (values.sum() - values) / (values.size - 1)
     gaps = left_out.mean() - left_out
     acceleration = float((gaps**3).sum() / (6 * (gaps**2).sum() ** 1.5))
@@ -105,6 +111,15 @@ def bootstrap_interval(
         return float(np.quantile(means, normal.cdf(bias + z / (1 - acceleration * z))))
 
     return quantile((1 - level) / 2), quantile((1 + level) / 2)
+
+
+def _resampled(draw: "Callable[[int], np.ndarray[Any, Any]]", resamples: int, width: int) -> "np.ndarray[Any, Any]":
+    """So many results of `draw`, which holds `width` counts for each of them in memory."""
+    import numpy as np
+
+    resamples = min(resamples, max(1_000, _MOST_DRAWS // width))
+    chunk = max(1, _AT_ONCE // width)
+    return np.concatenate([draw(min(chunk, resamples - start)) for start in range(0, resamples, chunk)])
 
 
 def _finite(differences: Sequence[float]) -> "np.ndarray[Any, Any]":

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from prowess.core.errors import UserError
 from prowess.measure.stats.paired import Alternative, mcnemar_exact
-from prowess.measure.stats.special import check_counts, check_share
+from prowess.measure.stats.special import binomial_cdf, check_counts, check_share
 
 
 def mcnemar_power(
@@ -31,7 +31,7 @@ def mcnemar_power(
         weight = _binomial(m, n, discordant)
         if weight > 1e-15:
             most_losses = _most_losses(m, alpha, alternative)
-            total += weight * sum(_binomial(k, m, loss / discordant) for k in range(most_losses + 1))
+            total += weight * binomial_cdf(most_losses, m, loss / discordant)
     return min(1.0, total)
 
 
