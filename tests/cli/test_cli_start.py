@@ -72,33 +72,13 @@ def test_help_lines_are_not_cut(prowess) -> None:
 
 
 def verbs() -> list[list[str]]:
-<<<<<<< HEAD
     plain = ["demo", "import", "learn", "review", "apply", "undo", "log", "diff", "show", "search", "measure", "run"]
-    plain += ["export", "doctor", "config", "why", "trace", "attribute", "lifecycle"]
+    plain += ["power", "export", "doctor", "config", "why", "trace", "attribute", "lifecycle"]
     return (
         [[verb] for verb in plain]
         + [["model", verb] for verb in ("pull", "list", "use")]
         + [["lifecycle", verb] for verb in ("restore", "archive")]
     )
-=======
-    plain = [
-        "demo",
-        "import",
-        "learn",
-        "review",
-        "apply",
-        "undo",
-        "log",
-        "diff",
-        "show",
-        "search",
-        "measure",
-        "power",
-        "run",
-    ]
-    plain += ["export", "doctor", "config"]
-    return [[verb] for verb in plain] + [["model", verb] for verb in ("pull", "list", "use")]
->>>>>>> ef4c3e4 (Docs and decisions of the measurement engine; verdicts over many trials in a third of the time)
 
 
 @pytest.mark.parametrize("verb", verbs(), ids=" ".join)
