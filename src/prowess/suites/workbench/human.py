@@ -86,7 +86,7 @@ def parametrized(family: Family[Any], case: Case) -> tuple[str, dict[str, str]] 
 
 
 def _guard(case: Case, used: list[str]) -> list[str]:
-    """What a careful script looks at first: renamed or unfilled arguments, a column that is not there or stands for two."""
+    """What a careful script looks at first: arguments renamed or not filled in, columns not there or used twice."""
     names = ", ".join(_parameter(purpose) for purpose in used)
     lines = [
         f'if renamed or "" in ({names},):',
