@@ -9,6 +9,7 @@ import prowess
 
 LAYERS = [
     "cli",
+    "serve",
     "report",
     "evolve",
     "measure",

@@ -28,6 +28,7 @@ from prowess.cli import (
     power,
     review,
     search,
+    serve,
     show,
     trace,
     triggers,
@@ -99,6 +100,7 @@ for function in (
     app.command()(function)
 app.add_typer(lifecycle.app, name="lifecycle")
 app.add_typer(model.app, name="model")
+app.add_typer(serve.app, name="serve")
 
 
 def run() -> None:

@@ -6,11 +6,13 @@ keys and deep nesting are refused before anything is built, and every scalar sta
 (`name: no` is "no"). Folders and their other files are the work of `prowess.library.trees`.
 """
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import yaml
+from pydantic import JsonValue
 
 from prowess.core.errors import InvalidSkill
 from prowess.core.skill import Skill
@@ -184,6 +186,22 @@ def split(text: str) -> tuple[str, str]:
     if end is None:
         raise _Unreadable("the frontmatter is not closed by a line '---'")
     return text[start : end.start()], text[end.end() :]
+
+
+def frontmatter(text: str) -> dict[str, JsonValue]:
+    """The frontmatter as JSON, keys that the format does not know included; empty where it cannot be read.
+
+    Plain values are numbers and truth values where YAML says so; a time stays the text that YAML writes for it.
+    """
+    try:
+        head, _ = split(text)
+        fields = _fields(head)  # refuses anchors, tags, depth and size
+    except _Unreadable:
+        return {}
+    try:
+        return cast("dict[str, JsonValue]", json.loads(json.dumps(yaml.safe_load(head), default=str, allow_nan=False)))
+    except (yaml.YAMLError, ValueError, TypeError):
+        return cast("dict[str, JsonValue]", fields)
 
 
 def with_body(text: str, body: str) -> str:

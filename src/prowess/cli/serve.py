@@ -1,0 +1,71 @@
+"""`prowess serve`: offer a library to agents."""
+
+from typing import Annotated
+
+import typer
+
+from prowess.cli.options import LibraryPath, chosen_library
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Offer a library to agents.")
+
+
+@app.callback()
+def serve() -> None:
+    pass
+
+
+@app.command()
+def mcp(
+    *,
+    http: Annotated[
+        str | None,
+        typer.Option(
+            "--http",
+            metavar="[HOST:]PORT",
+            show_default=False,
+            help="Serve over HTTP at /mcp there, instead of over standard input and output.",
+        ),
+    ] = None,
+    library: LibraryPath = None,
+) -> None:
+    """Serve the library over the Model Context Protocol.
+
+    Agents search, load, read, report and propose; what they propose waits for `prowess review`. Without --http it
+    speaks over standard input and output, as agents start it:
+
+        claude mcp add prowess -- prowess serve mcp
+
+    A library that is not there yet is made. HTTP has no login: keep it on this machine, which is the default host.
+    """  # fmt: skip
+    from prowess.cli.places import trajectories
+    from prowess.core.errors import UserError
+    from prowess.library import Library
+
+    host, port = address(http) if http is not None else ("", 0)
+    try:
+        from prowess.serve.access import Access
+        from prowess.serve.mcp import server
+    except ImportError as error:
+        raise UserError(f"the package {error.name!r} is not installed", "run `pip install 'prowess[mcp]'`") from error
+
+    with trajectories() as store:
+        made = server(Access(Library.open(chosen_library(library), create=True), store))
+        if http is None:
+            made.run("stdio")
+        else:
+            typer.echo(f"http://{host}:{port}/mcp", err=True)
+            made.run("streamable-http", host=host, port=port)
+
+
+def address(text: str) -> tuple[str, int]:
+    """Host and port of `[HOST:]PORT`; this machine where no host is named.
+
+    Raises:
+        UserError: it is neither.
+    """
+    from prowess.core.errors import UserError
+
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise UserError(f"{text!r} is no address", "write a port as in 8000, or host and port as in 127.0.0.1:8000")
+    return host.strip("[]") or "127.0.0.1", int(port)
