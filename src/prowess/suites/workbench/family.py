@@ -147,6 +147,9 @@ class Family(Generic[H]):
     """Beside those of the form of the output, `header` and the like, and `order`."""
     keys: int = 1
     """How many leading columns identify a row."""
+    script: bool = True
+    """Whether the human skill has a script to call. Small models begin some programs from habit and never reach the
+    call; they adapt a program that begins just so."""
     parameters: Mapping[str, str] = field(default_factory=dict[str, str])
     """What the form of the human skill says of a name, in capitals, where its own word would mislead."""
 

@@ -164,9 +164,5 @@ FAMILY = Family(
     own_rules=own_rules,
     template=PROGRAM,
     words=words,
-    parameters={
-        "placed": "COLUMN WITH THE DAY OF AN ORDER",
-        "net": "COLUMN WITH THE AMOUNT OF AN ORDER",
-        "state": "COLUMN WITH THE STATE OF AN ORDER",
-    },
+    script=False,  # after "SQLite" a small model writes `import sqlite3` whatever it was told
 )
