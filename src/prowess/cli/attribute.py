@@ -152,6 +152,7 @@ def _tasks(suite: "Suite", families: list[str] | None, n: int) -> "tuple[Task, .
 
 def _table(screen: "Screen", parts: "Sequence[Part]", found: "Sequence[Contribution]") -> None:
     from prowess.cli.screen import BAD, BOLD, GOOD, SOFT
+    from prowess.core.text import one_line
     from prowess.report.text import points
 
     styles = {"helps": GOOD, "harms": BAD, "no help": BOLD, None: SOFT}
@@ -159,7 +160,6 @@ def _table(screen: "Screen", parts: "Sequence[Part]", found: "Sequence[Contribut
     for part, c in zip(parts, found, strict=True):
         e = c.evidence
         without, with_ = round(e.baseline_rate * e.n), round(e.treatment_rate * e.n)
-        said = " ".join(part.text.split())
         rows.append(
             (
                 part.name,
@@ -167,7 +167,7 @@ def _table(screen: "Screen", parts: "Sequence[Part]", found: "Sequence[Contribut
                 f"{without} → {with_} of {e.n}" if e.n else "–",
                 f"{points(e.effect)} [{points(e.low)}, {points(e.high)}]" if e.n else "–",
                 (c.worth or f"open: {c.note}", styles[c.worth]),
-                *((said if len(said) <= 60 else f"{said[:59]}…",) if any(p.text for p in parts) else ()),
+                *((one_line(part.text, 60),) if any(p.text for p in parts) else ()),
             )
         )
     titles = ("part", "shown on", "without → with", "contribution", "it")
@@ -176,6 +176,7 @@ def _table(screen: "Screen", parts: "Sequence[Part]", found: "Sequence[Contribut
 
 def _divided(screen: "Screen", found: "Shares") -> None:
     from prowess.cli.screen import BAD, GOOD, SOFT
+    from prowess.core.text import one_line
     from prowess.report.text import points
 
     styles = {"helps": GOOD, "harms": BAD}

@@ -62,7 +62,7 @@ def _all(screen: "Screen", library: "Library") -> None:
         unreadable = {n: p for n, p in problems.items() if all(s.name != n for s in skills)}
         screen.data({"library": str(library.path), "skills": rows, "unreadable": unreadable})
         return
-    from prowess.report.text import cut
+    from prowess.core.text import one_line
 
     screen.note(f"{library.path}: {len(rows)} skills")
     screen.table(
@@ -73,7 +73,7 @@ def _all(screen: "Screen", library: "Library") -> None:
                 str(r["offered"]),
                 str(r["used"]),
                 "prowess" if r["by_prowess"] else "you",
-                cut(str(r["description"]), 160),
+                one_line(str(r["description"]), 160),
             )
             for r in rows
         ],
@@ -157,7 +157,8 @@ def find_trajectory(id: str) -> "Trajectory | None":
 
 
 def _trajectory(screen: "Screen", t: "Trajectory") -> None:
-    from prowess.report.text import cut, spent
+    from prowess.core.text import cut
+    from prowess.report.text import spent
 
     state = {True: ("✓ passed", "green"), False: ("✗ failed", "red"), None: ("– not judged", "dim")}[t.passed]
     screen.line((t.task_id or t.id, "bold"), "  ", state, f"  {t.agent} with {t.model}  ", (spent(t.cost), "dim"))

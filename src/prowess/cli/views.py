@@ -35,10 +35,12 @@ def verdicts(screen: Screen, found: "Sequence[Verdict]") -> None:
 
 
 def lessons(screen: Screen, found: "Sequence[Lesson]") -> None:
+    from prowess.core.text import one_line
+
     for lesson in found:
         screen.line("  • ", lesson.text)
         for reference in lesson.references[:3]:
-            quote = " ".join(reference.quote.split())[:160]
+            quote = one_line(reference.quote, 160)
             where = f"{reference.trajectory[:16]}, step {reference.first_step + 1}"
             screen.line("    ", (f"“{quote}” " if quote else "", ""), (f"({where})", SOFT))
         if len(lesson.references) > 3:

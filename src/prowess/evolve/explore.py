@@ -22,7 +22,7 @@ from pydantic import TypeAdapter
 
 from prowess.agents.code import END_OF_PROGRAM, messages_for, problem_of, run_program
 from prowess.agents.preview import preview
-from prowess.agents.prompting import cut, extract_program
+from prowess.agents.prompting import extract_program
 from prowess.agents.sandbox import Sandbox
 from prowess.core.base import digest
 from prowess.core.cost import total
@@ -31,6 +31,7 @@ from prowess.core.lesson import Lesson, Reference
 from prowess.core.model import Message, Request
 from prowess.core.skill import Snapshot
 from prowess.core.task import Score, Task
+from prowess.core.text import first_lines
 from prowess.core.trajectory import Observation, Step, Trajectory
 from prowess.core.view import View
 from prowess.evolve.examples import COOKBOOK, EXAMPLE, EXAMPLE_CHANGE, EXAMPLE_REPAIR
@@ -265,7 +266,7 @@ class _Search:
             score = self.context.suite.check(self.task, result.files, result.stdout.strip())
             looks = preview(tuple(f for f in result.files if f.path in self.task.outputs), 240)
             tried = Tried(
-                program, score, problem_of(self.task, result), looks or cut(result.stdout, 240, keep_end=False)
+                program, score, problem_of(self.task, result), looks or first_lines(result.stdout, 240)
             )
             self.seen[program] = tried
             if tried.problem is None:
