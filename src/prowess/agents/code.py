@@ -108,7 +108,8 @@ def traceback_end(text: str) -> str:
 def failures_of(score: Score) -> str:
     """Failing checks in words for the model."""
     said = [check.message or f"check {check.name!r} failed" for check in score.failures] or ["the result is wrong"]
-    return "The program ran, but its result is not right:\n" + last_lines("\n".join(f"- {line}" for line in said), _FEEDBACK)
+    listed = "\n".join(f"- {line}" for line in said)
+    return f"The program ran, but its result is not right:\n{last_lines(listed, _FEEDBACK)}"
 
 
 def messages_for(task: Task, view: View) -> tuple[Message, ...]:

@@ -60,6 +60,13 @@ def chosen_library(given: Path | None) -> Path:
     return user_library()
 
 
+def chosen_budget(given: float | None) -> float | None:
+    """Most dollars that a verb may spend: what is given, else what the settings say; None for no limit."""
+    from prowess.settings import load
+
+    return load().settings.budget_usd if given is None else given
+
+
 def open_library(given: Path | None, create: bool = False) -> "Library":
     """Open that library.
 

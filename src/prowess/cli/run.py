@@ -14,6 +14,7 @@ from prowess.cli.options import (
     ModelSpec,
     Seed,
     SuiteName,
+    chosen_budget,
     chosen_library,
 )
 
@@ -45,19 +46,19 @@ def run(
     """
     import anyio
 
-    from prowess.cli import loop
     from prowess.cli.outcome import finish
     from prowess.cli.progress import Waiting
     from prowess.cli.screen import Screen
+    from prowess.evolve.run import run_recipe
     from prowess.settings import load
 
     screen, settings = Screen(json), load().settings
-    limit = settings.budget_usd if budget is None else budget
+    limit = chosen_budget(budget)
     folder = out or Path("runs") / f"{recipe}-{suite}-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     with Waiting(limit) as waiting:
         record = anyio.run(
-            lambda: loop.run_recipe()(
+            lambda: run_recipe(
                 recipe,
                 suite=suite,
                 families=tuple(family or ()),

@@ -265,9 +265,7 @@ class _Search:
             result = await run_program(program, self.task, self.settings.sandbox)
             score = self.context.suite.check(self.task, result.files, result.stdout.strip())
             looks = preview(tuple(f for f in result.files if f.path in self.task.outputs), 240)
-            tried = Tried(
-                program, score, problem_of(self.task, result), looks or first_lines(result.stdout, 240)
-            )
+            tried = Tried(program, score, problem_of(self.task, result), looks or first_lines(result.stdout, 240))
             self.seen[program] = tried
             if tried.problem is None:
                 for check in score.failures:

@@ -106,10 +106,9 @@ async def learn(
 def _open(model: str, budget_usd: float | None) -> Model | None:
     if model == NO_MODEL:
         return None
-    from prowess.agents.models import open_model
-    from prowess.agents.models.meter import Budget, Metered
+    from prowess.agents.models import open_metered
 
-    return Metered(open_model(model), Budget(usd=budget_usd))
+    return open_metered(model, budget_usd)
 
 
 def _read(source: Path | None, sessions: TrajectoryStore, report: Report) -> Iterator[Trajectory]:
