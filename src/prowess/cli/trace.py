@@ -1,5 +1,6 @@
 """`prowess trace`: what a trajectory brought about."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,6 +27,7 @@ def trace(
     from prowess.cli.screen import BOLD, SOFT, Screen
     from prowess.cli.why import quoted
     from prowess.library import provenance
+    from prowess.trajectories.store import CorruptTrajectory
 
     screen = Screen(json)
     opened = open_library(library)
@@ -40,7 +42,9 @@ def trace(
     if json:
         screen.data(found)
         return
-    ran = stored(found.trajectory, opened.path.parent)
+    ran = None
+    with suppress(CorruptTrajectory):
+        ran = stored(found.trajectory, opened.path.parent)
     what = f"  {ran.task_id or 'an imported session'}, {ran.agent} with {ran.model}" if ran is not None else ""
     screen.line((found.trajectory[:16], BOLD), (what, SOFT))
     views.lessons(screen, list(found.lessons.values()))

@@ -1,6 +1,7 @@
 """`prowess why`: what is behind a skill, or a line of it."""
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -58,14 +59,18 @@ def why(
 def quoted(library: "Library", lessons: "Mapping[str, Lesson]") -> "dict[str, Lesson]":
     """The lessons, with the text of the step where a reference quotes nothing and the trajectory can be found."""
     from prowess.cli.places import trajectory
+    from prowess.core.text import shorten
+    from prowess.trajectories.store import CorruptTrajectory
 
     def full(reference: "Reference") -> "Reference":
-        found = None if reference.quote else trajectory(reference.trajectory, library.path.parent)
+        found = None
+        with suppress(CorruptTrajectory):
+            found = None if reference.quote else trajectory(reference.trajectory, library.path.parent)
         if found is None or not found.steps:
             return reference
         step = found.steps[min(reference.last_step, len(found.steps) - 1)]
         text = step.message or step.reasoning or "".join(o.content for o in step.observations)
-        return reference.model_copy(update={"quote": text[:QUOTE]})
+        return reference.model_copy(update={"quote": shorten(text, QUOTE)})
 
     return {
         id: lesson.model_copy(update={"references": tuple(full(r) for r in lesson.references)})
