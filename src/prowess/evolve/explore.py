@@ -36,6 +36,7 @@ from prowess.core.trajectory import Observation, Step, Trajectory
 from prowess.core.view import View
 from prowess.evolve.examples import COOKBOOK, EXAMPLE, EXAMPLE_CHANGE, EXAMPLE_REPAIR
 from prowess.evolve.parts import Context, Episode
+from prowess.trajectories.runstore import keep
 
 FAILURES = 3
 """Failures of model or sandbox that end a search: what is down will not come back for the next sample."""
@@ -119,8 +120,7 @@ class Explore:
         if search.failures and not trajectory.passed:
             # a search that lacked answers says little; the next sitting makes it again, with the answers that it had
             raise ModelError(f"{search.failures} of its programs could not be had: {search.said}", retryable=True)
-        context.store.put("exploration", key, trajectory.model_dump_json().encode(), trajectory.cost)
-        return trajectory
+        return keep(context.store, "exploration", key, trajectory)
 
 
 @dataclass(slots=True)
