@@ -108,14 +108,14 @@ class _Remarks:
 
 def _show(screen: "Screen", proposal: "Proposal") -> None:
     """The proposal in brief: what is behind it, and its best supported lines, each with a quote."""
-    from prowess.cli import views
+    from prowess.cli import entries
     from prowess.cli.screen import BOLD, SOFT
 
     screen.line((proposal.id[:8], BOLD), f"  {proposal.patch.reason}")
-    views.verdicts(screen, [v for v in proposal.verdicts if v.status != "pass"])
+    entries.verdicts(screen, [v for v in proposal.verdicts if v.status != "pass"])
     named = [lesson for lesson in proposal.lessons if lesson.kind != "memory"] or list(proposal.lessons)
     best = sorted(named, key=lambda x: (x.kind != "cause", -len({r.trajectory for r in x.references})))[:SHOWN]
-    views.lessons(screen, [lesson.model_copy(update={"references": lesson.references[:1]}) for lesson in best])
+    entries.lessons(screen, [lesson.model_copy(update={"references": lesson.references[:1]}) for lesson in best])
     if len(proposal.lessons) > len(best):
         more = len(proposal.lessons) - len(best)
         screen.line("    ", (f"and {more} more: `prowess show {proposal.id[:8]}`", SOFT))

@@ -133,7 +133,7 @@ def _measure_patch(
     """The gate of paired trials on one patch; its tasks are those of gates, so that the test split stays unseen."""
     import anyio
 
-    from prowess.cli import measured, views
+    from prowess.cli import entries, measured
     from prowess.evolve.providers import BestMatches
     from prowess.measure.calibration import verdicts_with_noise
     from prowess.measure.gates import GateContext, TrialsGate
@@ -142,12 +142,12 @@ def _measure_patch(
     design = Design(max_pairs=min(MOST_PAIRS, max(len(tasks), fewest_pairs(Design().alpha))))
     gate = TrialsGate(tasks, BestMatches(), design=design, seeds=(0,))
     context = GateContext(bench, say=screen.note)
-    verdict: Verdict = anyio.run(gate.check, views.patched(library, patch), library.snapshot(), patch, context)
+    verdict: Verdict = anyio.run(gate.check, library.preview(patch), library.snapshot(), patch, context)
     (verdict,) = verdicts_with_noise([verdict], bench.store)
     if screen.json:
         screen.data({"patch": patch.id, "suite": bench.suite.name, "verdict": verdict})
     else:
-        views.verdicts(screen, [verdict])
+        entries.verdicts(screen, [verdict])
         screen.line("    ", (verdict.note, "dim"))
         if verdict.evidence is not None:
             measured.details(screen, verdict.evidence)

@@ -8,8 +8,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from prowess.cli.entries import STYLES
 from prowess.cli.screen import BOLD, Screen
-from prowess.cli.views import STYLES
 from prowess.core.errors import UserError
 from prowess.library.disk import write_file
 from prowess.report import render, sentence

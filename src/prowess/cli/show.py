@@ -89,7 +89,7 @@ def _all(screen: "Screen", libraries: "list[Library]") -> None:
 
 
 def _skill(screen: "Screen", library: "Library", skill: "Skill") -> None:
-    from prowess.cli import views
+    from prowess.cli import entries
     from prowess.library.skillmd import render
 
     versions, use = library.versions(skill.name), library.uses().get(skill.name)
@@ -104,11 +104,11 @@ def _skill(screen: "Screen", library: "Library", skill: "Skill") -> None:
     if use is not None:
         screen.line(f"offered {use.offered}, loaded {use.loaded}, used {use.used}: {use.passed} of them passed")
     for change in library.log(skill.name, 5):
-        views.change(screen, change)
+        entries.change(screen, change)
 
 
 def _by_id(screen: "Screen", library: "Library", id: str) -> None:
-    from prowess.cli import views
+    from prowess.cli import entries
     from prowess.cli.places import trajectory as stored
     from prowess.cli.places import whole_id
     from prowess.core.errors import UserError
@@ -118,14 +118,14 @@ def _by_id(screen: "Screen", library: "Library", id: str) -> None:
         if screen.json:
             screen.data({"change": change, "diff": library.diff(change.before, change.after)})
             return
-        views.change(screen, change)
-        views.verdicts(screen, change.verdicts)
-        views.lessons(screen, change.lessons)
+        entries.change(screen, change)
+        entries.verdicts(screen, change.verdicts)
+        entries.lessons(screen, change.lessons)
         screen.diff(library.diff(change.before, change.after))
         return
     proposal = next((p for p in library.proposals() if p.id.startswith(id)), None)
     if proposal is not None:
-        screen.data(proposal) if screen.json else views.proposal(screen, library, proposal)
+        screen.data(proposal) if screen.json else entries.proposal(screen, library, proposal)
         return
     trajectory = stored(whole_id(id))
     if trajectory is not None:
@@ -141,9 +141,9 @@ def _by_id(screen: "Screen", library: "Library", id: str) -> None:
     if screen.json:
         screen.data({"lesson": lesson, "changes": [c.id for c in library.changes_for_lesson(lesson.id)]})
         return
-    views.lessons(screen, [lesson])
+    entries.lessons(screen, [lesson])
     for change in library.changes_for_lesson(lesson.id):
-        views.change(screen, change)
+        entries.change(screen, change)
 
 
 def _trajectory(screen: "Screen", t: "Trajectory") -> None:

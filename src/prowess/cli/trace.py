@@ -22,7 +22,7 @@ def trace(
 
     Applied, taken back, waiting, rejected, or refused by a gate; and where the lines are now.
     """
-    from prowess.cli import views
+    from prowess.cli import entries
     from prowess.cli.places import trajectory as stored
     from prowess.cli.screen import BOLD, SOFT, Screen
     from prowess.cli.why import quoted
@@ -47,7 +47,7 @@ def trace(
         ran = stored(found.trajectory, opened.path.parent)
     what = f"  {ran.task_id or 'an imported session'}, {ran.agent} with {ran.model}" if ran is not None else ""
     screen.line((found.trajectory[:16], BOLD), (what, SOFT))
-    views.lessons(screen, list(found.lessons.values()))
+    entries.lessons(screen, list(found.lessons.values()))
     for edit in found.edits:
         screen.line()
         _edit(screen, edit)
@@ -56,7 +56,7 @@ def trace(
 
 
 def _edit(screen: "Screen", edit: "Edit") -> None:
-    from prowess.cli import views
+    from prowess.cli import entries
     from prowess.cli.screen import BAD, BOLD, GOOD, SOFT
 
     style = {"applied": GOOD, "refused by a gate": BAD, "rejected": BAD}.get(edit.fate, BOLD)
@@ -65,7 +65,7 @@ def _edit(screen: "Screen", edit: "Edit") -> None:
     screen.line(((edit.change or edit.patch)[:8], BOLD), "  ", (edit.fate, style), f"  {edit.reason}", (when, SOFT))
     if edit.note:
         screen.line("  ", edit.note)
-    views.verdicts(screen, edit.verdicts)
+    entries.verdicts(screen, edit.verdicts)
     if edit.places:
         screen.line("  now: ", "; ".join(map(_place, edit.places)))
     elif edit.fate == "applied":

@@ -207,7 +207,7 @@ def _uses() -> dict[str, int]:
 
 
 def _tell(screen: "Screen", record: "TriggerRecord", page: Path | None, agent: "Agent") -> None:
-    from prowess.cli import views
+    from prowess.cli import entries
     from prowess.cli.places import write
     from prowess.cli.screen import BAD, BOLD, SOFT
     from prowess.measure.triggers.choosers import is_external
@@ -240,7 +240,7 @@ def _tell(screen: "Screen", record: "TriggerRecord", page: Path | None, agent: "
             screen.line((f"  {arm.cut} runs used up all turns without an answer", SOFT))
     if record.comparison is not None:
         e = record.comparison.overall
-        screen.line("held-out queries: ", (views.evidence(e), views.STYLES[e.outcome]))
+        screen.line("held-out queries: ", (entries.evidence(e), entries.STYLES[e.outcome]))
     screen.line((sentence(record), BOLD))
     if "lexical" in agent.name:
         screen.note("lexical compares words; it says nothing about what a model would load")

@@ -89,7 +89,7 @@ def _parsed(what: str) -> tuple[str, str, tuple[int, int] | None]:
 
 
 def _reason(screen: "Screen", reason: "Reason", found: "Why", whole: bool) -> None:
-    from prowess.cli import views
+    from prowess.cli import entries
     from prowess.cli.screen import BOLD, SOFT
 
     at = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in reason.lines)
@@ -107,10 +107,10 @@ def _reason(screen: "Screen", reason: "Reason", found: "Why", whole: bool) -> No
     )
     if reason.kind == "apply":
         screen.line("  ", reason.reason)
-    views.verdicts(screen, reason.verdicts)
+    entries.verdicts(screen, reason.verdicts)
     lines = [line for line in found.lines if line.change == reason.change]
     own = {id for line in lines for id in line.lessons}
     stated = [] if whole else [lesson for id, lesson in reason.lessons.items() if id in own]
     if reason.lessons and not stated and not whole:
         screen.line("  ", ("no lesson states this line by itself; its change rests on", SOFT))
-    views.lessons(screen, stated or list(reason.lessons.values()))
+    entries.lessons(screen, stated or list(reason.lessons.values()))

@@ -174,6 +174,12 @@ class Library:
 
     # Changing
 
+    def preview(self, patch: Patch) -> Snapshot:
+        """All skills as they would be after `apply(patch)`; nothing is changed. Raises PatchConflict as it does."""
+        with self._store.reading():
+            now, base = self._contents.present(self._contents.on_disk()), self._contents.at(patch.base)
+        return patching.apply(patching.rebase(patch, now, base).patch, now)
+
     def apply(
         self,
         patch: Patch,
