@@ -74,6 +74,8 @@ def attribute(
     The library is tried whole and without each part, until the part is known to help, to harm or to do
     nothing. Trials are stored, so that a stopped command resumes.
     """
+    from dataclasses import replace
+
     import anyio
 
     from prowess.agents.models import open_metered
@@ -82,21 +84,20 @@ def attribute(
     from prowess.cli.trials import open_bench
     from prowess.core.errors import UserError
     from prowess.evolve.providers import BestMatches
-    from prowess.measure.attribution import Attribution, propose_removal
+    from prowess.measure.attribution import WORTH, Attribution, propose_removal
     from prowess.measure.coalitions import shapley as divide
-    from prowess.measure.stats.worth import Question
     from prowess.settings import load
     from prowess.suites import open_suite
 
     if shapley and propose:
         raise UserError("--shapley says whose a gain is, not what may go", "use --propose without it")
     screen, opened, chosen, limit = Screen(json), open_library(library), open_suite(suite), chosen_budget(budget)
-    question = Question(margin=margin / 100, max_pairs=pairs)
+    design = replace(WORTH, max_pairs=pairs, margin=margin / 100)
     snapshot = opened.snapshot()
     parts = _parts(opened, snapshot, skill)
     with Waiting(limit) as waiting:
         bench = open_bench(chosen, open_metered(model or load().settings.model, limit), concurrency, waiting)
-        asked = Attribution(snapshot, _tasks(chosen, family, tasks), BestMatches(), bench, question, order_seed=seed)
+        asked = Attribution(snapshot, _tasks(chosen, family, tasks), BestMatches(), bench, design, order_seed=seed)
         shares = anyio.run(divide, asked, parts) if shapley else None
         found = () if shapley else anyio.run(asked.leave_one_out, parts)
         together = None if shapley else anyio.run(asked.removable, parts, found)
@@ -104,7 +105,7 @@ def attribute(
     if shares is not None:
         screen.data({**told, "shapley": shares}) if json else _divided(screen, shares)
         return
-    proposals = propose_removal(opened, snapshot, parts, found, together, question.margin) if propose else ()
+    proposals = propose_removal(opened, snapshot, parts, found, together, design.margin) if propose else ()
     if json:
         ids = [p.id for p in proposals]
         screen.data({**told, "contributions": found, "removable": together, "proposed": ids})
