@@ -262,14 +262,14 @@ def _chances(asks: Asks, max_pairs: int, alpha: float, margin: float) -> "np.nda
     size = max_pairs + 1
     wins, losses = np.arange(size)[:, None], np.arange(size)[None, :]
     out = np.zeros((size, size, size), dtype=np.float32)
-    later = wanted[max_pairs].astype(float)
+    later = np.where(wanted[max_pairs], 1.0, 0.0)
     out[max_pairs] = later
     for n in range(max_pairs - 1, -1, -1):
         if_won = np.vstack([later[1:], later[-1:]])
         if_lost = np.hstack([later[:, 1:], later[:, -1:]])
         ties = np.maximum(0, n - wins - losses)
         later = ((wins + 1) * if_won + (losses + 1) * if_lost + (ties + 1) * later) / (n + 3)
-        later = np.where(answers[n] > 0, wanted[n], later)
+        later = np.where(answers[n] > 0, np.where(wanted[n], 1.0, 0.0), later)
         later[wins + losses > n] = 0.0  # cannot be reached, and would overflow
         out[n] = later
     return out
