@@ -34,7 +34,6 @@ def demo(
 
     screen, settings = Screen(json), load().settings
     limit = chosen_budget(budget)
-    out.mkdir(parents=True, exist_ok=True)
     with Waiting(limit) as waiting:
         record = anyio.run(
             lambda: run_demo(

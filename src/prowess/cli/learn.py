@@ -44,7 +44,7 @@ def learn(
     """Propose skills from real sessions.
 
     Needs no model. Nothing is applied: `prowess review` decides on what is proposed. The same sessions
-    give nothing new, and what was refused stays refused.
+    give nothing new, and what was refused stays refused. Exit code 1 when there are no sessions.
     """
     import anyio
 
@@ -82,18 +82,24 @@ def learn(
     remarks.say(screen)
     if proposals:
         screen.note(f"{len(proposals)} proposed; `prowess review` decides on them")
-    else:
+    elif remarks.sessions:
         screen.note("nothing new was found that a skill could help with")
+    else:
+        screen.note("there are no sessions yet: `prowess import PATH` reads some, or name a folder with --from")
+        raise typer.Exit(1)
 
 
 class _Remarks:
     """What there is to say of a run besides its proposals: what was left out and why, and what went wrong."""
 
     def __init__(self) -> None:
+        self.sessions = 0
+        """Or files that hold some."""
         self._left_out: Counter[str] = Counter()
         self._wrong: list[str] = []
 
     def note(self, event: "Event") -> None:
+        self.sessions += event.stage in ("import", "read")
         if why := event.data.get("why"):
             self._left_out[why] += 1
         if event.stage in ("refuse", "write"):

@@ -79,17 +79,24 @@ def open_library(given: Path | None, create: bool = False) -> "Library":
     Raises:
         UserError: there is none, and `create` is not set.
     """
+    from prowess.core.errors import UserError
     from prowess.library import Library
 
-    return Library.open(chosen_library(given), create=create)
+    path = chosen_library(given)
+    if not create and not (path / ".prowess").exists():
+        raise UserError(
+            f"there is no library at {path} yet",
+            "`prowess learn`, `prowess run` and `prowess demo` make one; --library names another",
+        )
+    return Library.open(path, create=create)
 
 
 def open_libraries(given: Path | None) -> "list[Library]":
     """Open all libraries that apply; raises as `open_library` does."""
     from prowess.library import Library
 
-    first, *others = chosen_libraries(given)
-    return [Library.open(first), *(Library.open(path) for path in others if (path / ".prowess").is_dir())]
+    others = chosen_libraries(given)[1:]
+    return [open_library(given), *(Library.open(path) for path in others if (path / ".prowess").is_dir())]
 
 
 def find_change(library: "Library", id: str) -> "Change":

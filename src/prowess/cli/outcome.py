@@ -33,6 +33,7 @@ def finish(screen: Screen, record: "RunRecord", folder: Path) -> None:
     page = render(record, lambda id: load_trajectory(store, id))
     for name, text in ((RECORD, record.model_dump_json(indent=1)), (PAGE, page)):
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             write_file(folder / name, text.encode(), folder)
         except OSError as error:
             raise UserError(

@@ -21,12 +21,15 @@ from prowess.cli.options import (
 
 def run(
     *,
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="trace2skill, skillos or lifecycle.")],
+    recipe: Annotated[
+        str,
+        typer.Argument(metavar="RECIPE", help="trace2skill, skillos or lifecycle; none and human to compare with."),
+    ],
     suite: SuiteName = "workbench",
     family: Families = None,
-    rounds: Annotated[
+    tasks: Annotated[
         int | None,
-        typer.Option("--rounds", metavar="N", min=1, help="Times through the loop.", show_default="the recipe's"),
+        typer.Option("--tasks", "-n", metavar="N", min=1, help="Tasks of each family to learn from.", show_default="8"),
     ] = None,
     out: Annotated[
         Path | None,
@@ -55,14 +58,13 @@ def run(
     screen, settings = Screen(json), load().settings
     limit = chosen_budget(budget)
     folder = out or Path("runs") / f"{recipe}-{suite}-{seed}"
-    folder.mkdir(parents=True, exist_ok=True)
     with Waiting(limit) as waiting:
         record = anyio.run(
             lambda: run_recipe(
                 recipe,
                 suite=suite,
                 families=tuple(family or ()),
-                rounds=rounds,
+                evidence=tasks,
                 gates=settings.gates,
                 out=folder,
                 library=chosen_library(library),

@@ -25,7 +25,7 @@ from prowess.evolve.cascade import with_gates
 from prowess.evolve.loop import Evolved, evolve
 from prowess.evolve.parts import Context, Event, Provider
 from prowess.evolve.providers import BestMatches
-from prowess.evolve.recipes import Setup, build
+from prowess.evolve.recipes import Setup, build, check
 from prowess.evolve.record import Comparison, Decision, RunRecord, StageCost
 from prowess.evolve.sitting import Sitting
 from prowess.library import Library
@@ -291,13 +291,18 @@ async def run_recipe(
     concurrency: int,
     budget_usd: float | None,
     report: Report,
-    rounds: int | None = None,
+    evidence: int | None = None,
     gates: tuple[str, ...] = (),
 ) -> RunRecord:
-    """`prowess run`: a recipe on a suite into a library; `rounds` limits the evidence tasks per family."""
+    """`prowess run`: a recipe on a suite into a library; raises as `run_plan` does, before a model is opened.
+
+    Args:
+        evidence: Tasks of each family to learn from, in place of the usual number.
+    """
+    check(recipe, open_suite(suite), families)
     plan = Plan(recipe, suite, families, seed=seed, gates=gates)
-    if rounds is not None:
-        plan = replace(plan, evidence=rounds)
+    if evidence is not None:
+        plan = replace(plan, evidence=evidence)
     return await run_plan(
         plan,
         model=open_metered(model, budget_usd),

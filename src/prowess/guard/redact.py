@@ -266,10 +266,13 @@ def redact_trajectory(trajectory: Trajectory) -> tuple[Trajectory, Counter[str]]
     very trajectory that was given comes back.
     """
     counts: Counter[str] = Counter()
-    data = trajectory.model_dump(mode="python", exclude={"outputs"})
-    clean = redact_value(data, counts, rules=rules_for(trajectory.model_dump_json(exclude={"outputs"})))
+    clean: dict[str, Any] = {}
+    if rules := rules_for(trajectory.model_dump_json(exclude={"outputs"})):
+        clean = redact_value(trajectory.model_dump(exclude={"outputs"}), counts, rules=rules)
     outputs = tuple(File(path=redact(f.path, counts), data=_redact_bytes(f.data, counts)) for f in trajectory.outputs)
-    return (Trajectory.model_validate({**clean, "outputs": outputs}) if counts else trajectory), counts
+    if not counts:
+        return trajectory, counts
+    return Trajectory.model_validate({**(clean or trajectory.model_dump()), "outputs": outputs}), counts
 
 
 def _redact_bytes(data: bytes, counts: Counter[str]) -> bytes:

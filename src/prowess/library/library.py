@@ -71,7 +71,7 @@ class Library:
         if not (path / ".prowess").exists() or not store.ledger.exists():
             if not create:
                 raise UserError(
-                    f"there is no library at {path}", "name another folder, or make one there with `create`"
+                    f"there is no library at {path}", "name another folder, or make one there with create=True"
                 )
             store.create()
         store.check_format()
