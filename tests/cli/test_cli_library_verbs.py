@@ -62,6 +62,12 @@ def test_diff_of_last_change_of_two_states_and_json(prowess, library: Library) -
     assert prowess("diff", "feedface").code == 2
 
 
+def test_nothing_is_installed_from_an_empty_library(prowess, tmp_path: Path) -> None:
+    Library.open(tmp_path / "data" / "library", create=True)
+    done = prowess("export", "--target", "codex")
+    assert done.code == 2 and "the library is empty" in done.err and "→" in done.err
+
+
 def test_show_and_search_see_the_project_and_your_own(prowess, library: Library) -> None:
     project = Library.open(Path(".agents") / "skills", create=True)
     (own,) = library.snapshot().skills

@@ -47,6 +47,7 @@ def show(
 def _all(screen: "Screen", libraries: "list[Library]") -> None:
     from prowess.core.text import one_line
     from prowess.library.scopes import seen
+    from prowess.report.text import count
 
     uses = {library: library.uses() for library in libraries}
     problems = {library: library.problems() for library in libraries}
@@ -69,7 +70,7 @@ def _all(screen: "Screen", libraries: "list[Library]") -> None:
         screen.data({"library": libraries[0].path, "skills": rows, "unreadable": unreadable})
         return
     for library in libraries:
-        screen.note(f"{library.path}: {sum(s.library is library for s in skills)} skills")
+        screen.note(f"{library.path}: {count(sum(s.library is library for s in skills), 'skill')}")
     screen.table(
         ("skill", "offered", "used", "by", "what it is for"),
         [
