@@ -13,7 +13,7 @@ from prowess.core.evidence import Evidence, Verdict
 from prowess.core.patch import CreateSkill, DeleteSkill, Operation, Patch, SetDescription
 from prowess.core.skill import Skill
 from prowess.library import Library, lock
-from prowess.library.scopes import library_path, project_root, seen, user_library
+from prowess.library.scopes import project_library, project_root, seen, user_library
 from prowess.library.targets import Report, install, target, targets, uninstall
 
 
@@ -41,9 +41,8 @@ def test_scopes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".git").mkdir()
     assert project_root(repository / "src") == repository
     assert project_root(tmp_path / "code") is None
-    assert library_path("project", repository / "src") == repository / ".agents" / "skills"
-    assert library_path("project", tmp_path) is None
-    assert library_path("user", tmp_path) == user_library()
+    assert project_library(repository / "src") == repository / ".agents" / "skills"
+    assert project_library(tmp_path) is None
     assert user_library() == tmp_path / "data" / "library"
 
 

@@ -52,12 +52,12 @@ def chosen_libraries(given: Path | None) -> list[Path]:
 
     The one that is given or set, and no other; else the project's, where there is one, and the user's own.
     """
-    from prowess.library.scopes import library_path, user_library
+    from prowess.library.scopes import project_library, user_library
     from prowess.settings import load
 
     if chosen := given or load().settings.library:
         return [chosen]
-    project = library_path("project", Path.cwd())
+    project = project_library(Path.cwd())
     return [*([project] if project is not None and (project / ".prowess").is_dir() else []), user_library()]
 
 

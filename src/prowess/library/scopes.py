@@ -34,10 +34,8 @@ def project_root(start: Path) -> Path | None:
     return None
 
 
-def library_path(scope: Scope, start: Path) -> Path | None:
-    """The folder of the library of `scope` as seen from `start`; None outside of any project."""
-    if scope == "user":
-        return user_library()
+def project_library(start: Path) -> Path | None:
+    """The folder of the project's library as seen from `start`, there or not; None outside of any project."""
     root = project_root(start)
     return None if root is None else root / PROJECT_FOLDER
 
