@@ -33,7 +33,7 @@ def test_what_fits_stays_as_it_is(shorter: Callable[[str, int], str], text: str)
 
 def test_what_is_left_out_is_marked() -> None:
     lines = "one\ntwo\nthree\nfour"
-    assert shorten("abcdef", 4) == "abc…" and one_line(" a\n\tb  c ", 3) == "a …"
+    assert shorten("abcdef", 4) == "abc…" and one_line(" a\n\tb  c ", 3) == "a…"
     assert first_lines(lines, 9) == "one\ntwo…" and last_lines(lines, 9) == "…four"
     assert cut("x" * 1_234, 4) == "xxxx … 1,230 characters more, not shown here"
     assert both_ends("aaaa-bbbb", 8) == "aaaa\n… 1 characters cut …\nbbbb"

@@ -10,7 +10,8 @@ def shorten(text: str, limit: int) -> str:
 
 def one_line(text: str, limit: int) -> str:
     """At most `limit` characters from the start of `text`, on one line."""
-    return shorten(" ".join(text.split()), limit)
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: max(limit - 1, 0)].rstrip() + MARK
 
 
 def cut(text: str, limit: int) -> str:
