@@ -51,6 +51,8 @@ def export(
     if check is not None:
         _check(screen, opened, check)
         return
+    if target and not remove and not opened.snapshot().skills:
+        raise UserError("the library is empty, so there is nothing to install", "`prowess run` or `learn` fill it")
     if lock is not None:
         from prowess.library import lock as locks
 
