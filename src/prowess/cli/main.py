@@ -20,6 +20,7 @@ from prowess.cli import (
     export,
     funnel,
     import_,
+    index,
     learn,
     lifecycle,
     log,
@@ -27,6 +28,8 @@ from prowess.cli import (
     model,
     power,
     review,
+    route,
+    router,
     search,
     show,
     trace,
@@ -92,13 +95,15 @@ def prowess(
 app.command()(demo.demo)
 app.command("import")(import_.import_)
 for function in (
-    learn.learn, review.review, apply.apply, undo.undo, log.log, diff.diff, show.show, search.search,
-    why.why, trace.trace, measure.measure, power.power, attribute.attribute, triggers.triggers, funnel.funnel,
+    learn.learn, review.review, apply.apply, undo.undo, log.log, diff.diff, show.show, search.search, route.route,
+    index.index, why.why, trace.trace, measure.measure, power.power, attribute.attribute, triggers.triggers,
+    funnel.funnel,
     run_verb.run, export.export, doctor.doctor, config.config,
 ):  # fmt: skip
     app.command()(function)
 app.add_typer(lifecycle.app, name="lifecycle")
 app.add_typer(model.app, name="model")
+app.add_typer(router.app, name="router")
 
 
 def run() -> None:

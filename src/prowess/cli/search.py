@@ -1,33 +1,87 @@
-"""`prowess search`: find skills by words."""
+"""`prowess search`: find skills by words, and by meaning where the index has vectors."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prowess.cli.options import Json, LibraryPath, open_library
+from prowess.cli.options import Json, LibraryPath
+
+if TYPE_CHECKING:
+    from prowess.search.filters import Filter
+
+Query = Annotated[list[str], typer.Argument(metavar="WORD", help="What to look for; any text will do.")]
+RouterName = Annotated[
+    str,
+    typer.Option(
+        "--router", "-r", metavar="ROUTER",
+        help="lexical, dense, hybrid, learned or model; by default the best that is ready.", show_default=False,
+    ),
+]  # fmt: skip
+Kind = Annotated[
+    str | None, typer.Option("--kind", metavar="KIND", help="Only skills of this kind.", show_default=False)
+]
+Tier = Annotated[
+    str | None, typer.Option("--tier", metavar="TIER", help="Only skills of this tier of trust.", show_default=False)
+]
+Tags = Annotated[
+    list[str] | None,
+    typer.Option("--tag", metavar="TAG", help="Only skills with this tag; may stand more than once.",
+                 show_default=False),
+]  # fmt: skip
+Tools = Annotated[
+    list[str] | None,
+    typer.Option("--tool", metavar="TOOL", help="A tool that is there; skills that expect others are left out.",
+                 show_default=False),
+]  # fmt: skip
 
 
 def search(
     *,
-    query: Annotated[list[str], typer.Argument(metavar="WORD", help="What to look for; any text will do.")],
+    query: Query,
     limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, help="Most skills to list.")] = 10,
+    router: RouterName = "",
+    kind: Kind = None,
+    tier: Tier = None,
+    tag: Tags = None,
+    tool: Tools = None,
+    everywhere: Annotated[
+        bool,
+        typer.Option("--everywhere", "-e", help="In the project's library and your own; the project's names count."),
+    ] = False,
     library: LibraryPath = None,
     json: Json = False,
 ) -> None:
-    """Find skills by words.
+    """Find skills by words, and by meaning where the index has vectors.
 
     Looks in names, descriptions and texts. Exit code 1 when nothing is found.
     """
+    from prowess.cli.finding import Found, libraries, rank
     from prowess.cli.screen import BOLD, SOFT, Screen
-    from prowess.search.lexical import search as find
+    from prowess.search.snippets import snippet
 
-    screen = Screen(json)
-    hits = find(open_library(library).snapshot(), " ".join(query), limit)
+    screen, text = Screen(json), " ".join(query)
+    found: dict[str, tuple[Found, str]] = {}
+    for scope, path in libraries(library, everywhere):
+        answer = rank(screen, path, text, limit, router, filter_of(kind, tier, tag, tool))
+        for one in answer.found:
+            found.setdefault(one.name, (one, scope))
+    shown = sorted(found.values(), key=lambda pair: -pair[0].score)[:limit]
     if json:
-        screen.data([{"name": h.name, "score": h.score, "snippet": h.snippet} for h in hits])
-    for hit in () if json else hits:
-        screen.line((hit.name, BOLD))
-        screen.line("  ", (hit.snippet, SOFT))
-    if not hits:
-        screen.note("no skill holds these words")
+        screen.data(
+            [
+                {"name": one.name, "score": one.score, "library": scope, "snippet": snippet(one.skill, text)}
+                for one, scope in shown
+            ]
+        )
+    for one, scope in () if json else shown:
+        screen.line((one.name, BOLD), (f"  {scope}" if everywhere else "", SOFT))
+        screen.line("  ", (snippet(one.skill, text), SOFT))
+    if not shown:
+        screen.note("no skill was found")
         raise typer.Exit(1)
+
+
+def filter_of(kind: str | None, tier: str | None, tags: list[str] | None, tools: list[str] | None) -> "Filter":
+    from prowess.search.filters import Filter
+
+    return Filter(kind, tier, frozenset(t.casefold() for t in tags or ()), None if tools is None else frozenset(tools))
