@@ -446,6 +446,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=data_folder())
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--sizes", type=int, nargs="*", default=[26_000])
+    parser.add_argument("--sets", nargs="*", help="datasets whose quality is measured; all by default")
     parser.add_argument("--only", choices=("quality", "speed"))
     parser.add_argument("--speed-of", nargs="*", help="systems to time; all by default")
     parser.add_argument("--static", default="", help="folder of a static embedding")
@@ -462,10 +463,13 @@ def main() -> int:
     found = datasets(args.data)
     makers = quality_systems(args.static, args.minilm, args.cache)
     for dataset in found if args.only != "speed" else ():
+        if args.sets and dataset.name not in args.sets:
+            continue
         queries = [query for query in dataset.of("test", limit) if query.gold]
         result["quality"][dataset.name] = quality(dataset, [s for make in makers for s in make()], queries)
         show_quality(dataset.name, result["quality"][dataset.name])
-    if args.static and args.only != "speed":
+        keep(args.json, result)
+    if args.static and args.only != "speed" and not args.sets:
         result["learned"] = learned(found, open_encoder(args.static, args.cache), 10 * limit)
         show_learned(result["learned"])
     kinds = ["prowess lexical", *(["prowess hybrid (static)"] if args.static else [])]

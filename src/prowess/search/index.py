@@ -99,10 +99,8 @@ class SearchIndex:
         with self._reading():
             if self.encoder is None:
                 return dict(self._db.execute("SELECT name, stamp FROM skills"))
-            rows = self._db.execute(
-                "SELECT name, iif(vector IS NULL, '', stamp) FROM skills LEFT JOIN vectors USING (id)"
-            )
-            return dict(rows)
+            stamp = "iif(vector IS NULL, '', stamp)"
+            return dict(self._db.execute(f"SELECT name, {stamp} FROM skills LEFT JOIN vectors USING (id)"))
 
     @property
     def source(self) -> str:
@@ -126,18 +124,18 @@ class SearchIndex:
             UserError: the file cannot be written.
         """
         rest, done = iter(changed), 0
-        while batch := {skill.name: (skill, stamp) for skill, stamp in islice(rest, BATCH)}:
+        while batch := {_storable(skill.name): (skill, stamp) for skill, stamp in islice(rest, BATCH)}:
             skills = [skill for skill, _ in batch.values()]
             lists = impacts(skills)
             vectors = None if self.encoder is None else self.encoder.encode([gist(skill) for skill in skills])
             with self._writing():
-                self._remove(batch)
+                self._remove(list(batch))
                 first = self._size
                 self._db.executemany(
                     "INSERT INTO skills VALUES (?, ?, ?, ?)",
                     [
-                        (first + i, _storable(skill.name), stamp, json.dumps(facets(skill)))
-                        for i, (skill, stamp) in enumerate(batch.values())
+                        (first + i, name, stamp, json.dumps(facets(skill)))
+                        for i, (name, (skill, stamp)) in enumerate(batch.items())
                     ],
                 )
                 self._segments.add(lists, first, len(skills), self._dead)
@@ -148,7 +146,7 @@ class SearchIndex:
             done += len(skills)
         if removed:
             with self._writing():
-                self._remove(removed)
+                self._remove([_storable(name) for name in removed])
         return done
 
     def clear(self) -> None:
@@ -199,7 +197,7 @@ class SearchIndex:
     def vectors(self, names: Sequence[str]) -> NDArray[np.float32]:
         """The vectors of skills, a row each; zeros for those that have none."""
         with self._reading():
-            ids = dict(self._ids(names))
+            ids = dict(self._select("name", names))
             return self._vectors[[ids.get(name, -1) for name in names]]
 
     # Inside; the lock is held
@@ -258,16 +256,23 @@ class SearchIndex:
 
     @contextmanager
     def _reading(self) -> Generator[None]:
-        """Alone among threads, with the changes of other processes known."""
+        """Alone among threads, in one state of the file whatever other processes do, with their changes known."""
         with self._lock:
+            if self._db.in_transaction:  # one question is part of another
+                yield
+                return
             try:
-                if not self._db.in_transaction and self._db.execute("PRAGMA data_version").fetchone()[0] != self._seen:
+                self._db.execute("BEGIN")
+                if self._db.execute("PRAGMA data_version").fetchone()[0] != self._seen:
                     self._load()
                 yield
             except sqlite3.DatabaseError as error:
                 raise UserError(
                     f"the search index {self.path} is damaged: {error}", "make it anew: `prowess index --rebuild`"
                 ) from error
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
 
     @contextmanager
     def _writing(self) -> Generator[None]:
@@ -287,8 +292,8 @@ class SearchIndex:
                     raise _unusable(self.path, error) from error
                 raise
 
-    def _remove(self, names: Collection[str]) -> None:
-        ids = [id for _, id in self._ids([_storable(name) for name in names])]
+    def _remove(self, names: Sequence[str]) -> None:
+        ids = [id for _, id in self._select("name", names)]
         self._db.executemany("DELETE FROM skills WHERE id = ?", [(id,) for id in ids])
         self._db.executemany("INSERT INTO dead VALUES (?)", [(id,) for id in ids])
         self._segments.remove(ids)
@@ -313,10 +318,6 @@ class SearchIndex:
     def _hits(self, found: Sequence[tuple[int, float]]) -> list[Hit]:
         names = {id: name for name, id in self._select("id", [id for id, _ in found])}
         return [Hit(names[id], score) for id, score in found if id in names]
-
-    def _ids(self, names: Sequence[str]) -> list[tuple[str, int]]:
-        """Names that are there, each with its id."""
-        return self._select("name", names)
 
     def _select(self, column: str, values: Sequence[str] | Sequence[int]) -> list[tuple[str, int]]:
         """Name and id of the skills whose `column` is among `values`, however many these are."""
