@@ -162,8 +162,11 @@ class SearchIndex:
         """What each term of the query tells, in nats; one that stands there often tells a little more."""
         with self._reading():
             counts = words().count(query[:QUERY_CAP])
+            ever = self._count + len(
+                self._dead
+            )  # removed skills still stand in posting lists, so both sides count them
             return {
-                term: rarity(term, self._segments.count(term), self._count) * (1 + _REPEATED * math.log(n))
+                term: rarity(term, self._segments.count(term), ever) * (1 + _REPEATED * math.log(n))
                 for term, n in counts.items()
             }
 
