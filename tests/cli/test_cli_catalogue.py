@@ -42,9 +42,9 @@ def many(library: Library) -> Library:
 
 def test_shelf_shows_what_an_agent_sees(prowess, many, tmp_path: Path) -> None:
     done = prowess("shelf", "--json")
-    assert done.code == 0 and done.data["losses"] == [] and len(done.data["shown"]) == 41
-    small = prowess("shelf", "--agent", "codex", "--characters", "500")
-    assert small.code == 1 and len(small.out.strip()) <= 500 and "not shown: the entry of" in small.err
+    assert done.code == 0 and done.data["losses"] == [] and len(done.data["listing"]["entries"]) == 41
+    small = prowess("shelf", "--agent", "codex", "--window", "10000")
+    assert small.code == 1 and len(small.out.strip()) <= 800 and "left out: " in small.err
     assert prowess("shelf", "--agent", "nobody").code == 2
     tree = prowess("shelf", "--tree", "--json").data
     assert len(tree["children"]) >= 2

@@ -29,16 +29,17 @@ def lint(
     from dataclasses import asdict
 
     from prowess.cli.screen import BOLD, SOFT, Screen
+    from prowess.measure.shelf import crowded
+    from prowess.measure.triggers.catalogue import preset, presets
     from prowess.search.lint import lint as find
-    from prowess.search.shelf import preset
 
     screen, opened = Screen(json), open_library(library)
     snapshot = opened.snapshot()
-    problems = find(
-        snapshot.skills,
-        queries=_asked(snapshot) if sessions else None,
-        agents=[preset(name) for name in agent] if agent else None,
-        uses={name: use.used for name, use in opened.uses().items()},
+    agents = [preset(name) for name in agent] if agent else list(presets().values())
+    uses = {name: use.loaded for name, use in opened.uses().items()}
+    problems = (
+        *find(snapshot.skills, queries=_asked(snapshot) if sessions else None),
+        *crowded(snapshot, agents, uses),
     )
     if json:
         screen.data([asdict(problem) for problem in problems])

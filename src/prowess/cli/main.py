@@ -14,7 +14,6 @@ from prowess.cli import (
     apply,
     attribute,
     compile_,
-)
     config,
     demo,
     diff,
@@ -23,12 +22,8 @@ from prowess.cli import (
     funnel,
     import_,
     learn,
-    why.why, trace.trace, measure.measure, attribute.attribute, triggers.triggers, funnel.funnel, run_verb.run,
-    shelf.shelf, lint.lint, structure.structure, probe.probe, export.export, doctor.doctor, config.config,
-):  # fmt: skip
-    app.command()(function)
-app.command("compile")(compile_.compile_)
-app.add_typer(lifecycle.app, name="lifecycle")
+    lifecycle,
+    lint,
     log,
     measure,
     model,
@@ -37,12 +32,9 @@ app.add_typer(lifecycle.app, name="lifecycle")
     search,
     shelf,
     show,
-<<<<<<< HEAD
+    structure,
     trace,
     triggers,
-=======
-    structure,
->>>>>>> c5928f6 (Catalogue: structure of skills, category tree, lint, capacity probe, compiled teams, SRA-Bench)
     undo,
     why,
 )
@@ -105,19 +97,12 @@ app.command()(demo.demo)
 app.command("import")(import_.import_)
 for function in (
     learn.learn, review.review, apply.apply, undo.undo, log.log, diff.diff, show.show, search.search,
-<<<<<<< HEAD
     why.why, trace.trace, measure.measure, attribute.attribute, triggers.triggers, funnel.funnel, run_verb.run,
-    export.export, doctor.doctor, config.config,
-):  # fmt: skip
-    app.command()(function)
-app.add_typer(lifecycle.app, name="lifecycle")
-=======
-    shelf.shelf, lint.lint, structure.structure, probe.probe,
-    measure.measure, run_verb.run, export.export, doctor.doctor, config.config,
+    shelf.shelf, lint.lint, structure.structure, probe.probe, export.export, doctor.doctor, config.config,
 ):  # fmt: skip
     app.command()(function)
 app.command("compile")(compile_.compile_)
->>>>>>> c5928f6 (Catalogue: structure of skills, category tree, lint, capacity probe, compiled teams, SRA-Bench)
+app.add_typer(lifecycle.app, name="lifecycle")
 app.add_typer(model.app, name="model")
 
 

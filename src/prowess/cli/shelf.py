@@ -15,16 +15,12 @@ if TYPE_CHECKING:
 def shelf(
     *,
     agent: Annotated[
-        str, typer.Option("--agent", "-a", metavar="AGENT", help="Whose catalogue: claude-code, codex or agents.")
+        str, typer.Option("--agent", "-a", metavar="AGENT", help="Whose list: claude-code, codex or all.")
     ] = "claude-code",
-    context: Annotated[
+    window: Annotated[
         int | None,
-        typer.Option("--context", metavar="TOKENS", min=1, help="Context window of the model.",
-                     show_default="what the agent reckons with"),
-    ] = None,
-    budget: Annotated[
-        int | None,
-        typer.Option("--characters", metavar="N", min=1, help="The catalogue's budget instead of the agent's own."),
+        typer.Option("--window", metavar="TOKENS", min=1, help="Context window of the model.",
+                     show_default="the usual one of the agent"),
     ] = None,
     tree: Annotated[bool, typer.Option("--tree", help="Show the categories of the library instead.")] = False,
     verbs: Annotated[bool, typer.Option("--verbs", help="With --tree: by what skills do, not what about.")] = False,
@@ -36,42 +32,42 @@ def shelf(
 ) -> None:  # fmt: skip
     """Show what an agent sees of the library.
 
-    The catalogue within the agent's budget, what is left out, and why. Exit code 1 when something is left out.
+    Its list within the agent's budget, what is left out, and why. Exit code 1 when something is left out.
     """
     from dataclasses import asdict
 
     from prowess.cli.screen import BAD, SOFT, Screen
     from prowess.library.derived import Derived
-    from prowess.search.shelf import preset, shelve
+    from prowess.measure.shelf import losses, rendered, tokens
+    from prowess.measure.triggers.catalogue import listing, preset
     from prowess.search.tree import by_verb, keep_tree, kept_tree
 
     screen, opened = Screen(json), open_library(library)
-    skills = opened.snapshot().skills
+    snapshot = opened.snapshot()
     if tree:
-        found = by_verb(skills) if verbs else kept_tree(skills, Derived(opened.path))
+        found = by_verb(snapshot.skills) if verbs else kept_tree(snapshot.skills, Derived(opened.path))
         if model is not None and not verbs:
-            found = _named(found, skills, model)
+            found = _named(found, snapshot.skills, model)
             keep_tree(found, Derived(opened.path))
         if json:
             screen.data(found.root)
         else:
             _branch(screen, found.root, 0)
         return
-    chosen = preset(agent)
-    uses = {name: use.used for name, use in opened.uses().items()}
-    made = shelve(skills, chosen, budget=budget or chosen.budget(context), uses=uses)
+    chosen = preset(agent, window)
+    uses = {name: use.loaded for name, use in opened.uses().items()}
+    listed = listing(snapshot, chosen, uses)
+    lost = losses(listed, chosen, uses)
     if json:
-        screen.data(asdict(made) | {"tokens": made.tokens, "over": made.over, "source": chosen.source})
+        screen.data({"listing": listed, "tokens": tokens(listed), "losses": [asdict(x) for x in lost],
+                     "source": chosen.source})  # fmt: skip
     else:
-        if made.text:
-            screen.line(made.text)
-        limit = f" of {made.budget:,}" if made.budget is not None else ""
-        screen.note(f"{chosen.title}: {len(made.text):,}{limit} characters, about {made.tokens:,} tokens")
-        for loss in made.losses:
-            screen.note(("not shown: ", BAD), f"the {loss.lost} of {loss.name}", (f"  ({loss.why})", SOFT))
-        if made.over:
-            screen.note(("the names alone are too long", BAD), f" by {made.over:,} characters")
-    if made.losses or made.over:
+        screen.line(rendered(listed, chosen))
+        limit = f" of {listed.budget:,}" if listed.budget is not None else ""
+        screen.note(f"{chosen.title}: {listed.used:,}{limit} characters, about {tokens(listed):,} tokens")
+        for loss in lost:
+            screen.note((f"{loss.shown}: ", BAD), loss.name, (f"  {loss.lost:,} characters lost: {loss.why}", SOFT))
+    if lost:
         raise typer.Exit(1)
 
 

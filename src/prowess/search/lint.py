@@ -1,7 +1,7 @@
-"""What in a library keeps the right skill from being found: look-alikes, descriptions that never win, full shelves.
+"""What in a library keeps the right skill from being found: look-alikes, and descriptions that never win.
 
-Each skill is judged as an agent sees it before it reads anything: by name and description. Everything here is words, no
-model is asked; advice names the words.
+What agents leave out of their lists is found by `prowess.measure.shelf`. Each skill is judged as an agent sees it
+before it reads anything: by name and description. Everything here is words, no model is asked; advice names the words.
 """
 
 from collections import Counter
@@ -13,11 +13,12 @@ from prowess.core.skill import Skill
 from prowess.library.sections import sections
 from prowess.search.descent import by_description
 from prowess.search.likeness import about, cosines, lexical, words
-from prowess.search.shelf import CHARACTERS_PER_TOKEN, Preset, presets, shelve
 
 ALIKE = 0.6
 """Cosine of two descriptions from which they count as look-alikes; chosen by looking at pairs of real skills."""
 MOST_QUERIES = 6
+_CHARACTERS = 4
+"""Of a token, about."""
 BODY_TOKENS = 5_000
 """The specification's advice for a body."""
 
@@ -39,15 +40,11 @@ def lint(
     skills: Sequence[Skill],
     *,
     queries: Mapping[str, Sequence[str]] | None = None,
-    agents: Sequence[Preset] | None = None,
-    uses: Mapping[str, int] | None = None,
 ) -> tuple[Problem, ...]:
     """Every problem of `skills`, the same for the same input.
 
     Args:
         queries: For each skill requests that it answered in real life; they come before those made from its own text.
-        agents: Whose shelves to check; all that are known where None.
-        uses: How often each skill was used, which decides what gives way on a shelf.
     """
     ordered = sorted(skills, key=lambda s: s.name)
     return (
@@ -55,7 +52,6 @@ def lint(
         *_never_wins(ordered, queries or {}),
         *_says_little(ordered),
         *_long_bodies(ordered),
-        *(p for agent in (presets().values() if agents is None else agents) for p in _shelf(ordered, agent, uses)),
     )
 
 
@@ -149,23 +145,8 @@ def _says_little(skills: Sequence[Skill]) -> list[Problem]:
 def _long_bodies(skills: Sequence[Skill]) -> list[Problem]:
     found: list[Problem] = []
     for skill in skills:
-        tokens = len(skill.body) // CHARACTERS_PER_TOKEN
+        tokens = len(skill.body) // _CHARACTERS
         if tokens > BODY_TOKENS:
             what = f"its body has about {tokens:,} tokens; {BODY_TOKENS:,} are advised"
             found.append(Problem("long-body", (skill.name,), what, "move what is seldom needed into references/"))
     return found
-
-
-def _shelf(skills: Sequence[Skill], agent: Preset, uses: Mapping[str, int] | None) -> list[Problem]:
-    shelf = shelve(skills, agent, uses=uses)
-    if not shelf.losses and not shelf.over:
-        return []
-    longest = sorted(shelf.losses, key=lambda loss: (-loss.characters, loss.name))[:3]
-    lost = Counter(loss.lost for loss in shelf.losses)
-    what = f"{agent.title} does not see " + ", ".join(f"the {kind} of {n} skills" for kind, n in lost.items())
-    if shelf.over:
-        what = f"the names alone are {shelf.over:,} characters too long for {agent.title}"
-    limit = f" (the catalogue may have {shelf.budget:,} characters)" if shelf.budget is not None else ""
-    named = ", ".join(loss.name for loss in longest)
-    advice = f"shorten first {named}; or retire skills that are not used"
-    return [Problem("shelf", tuple(loss.name for loss in shelf.losses), what + limit, advice)]
