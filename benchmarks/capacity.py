@@ -95,7 +95,9 @@ def show(result: dict[str, Any]) -> None:
     for x in lines:
         if x["curve"] is not None:
             a, k, g = (x["curve"][name] for name in ("alpha", "kappa", "gamma"))
-            lost = f"{k['value']:,.0f} [{k['low']:,.0f}, {k['high']:,.0f}]" if x["curve"]["falls"] else "no fall"
+            far = k["high"] > 20 * x["points"][-1]["size"]
+            lost = f"{k['value']:,.0f} [{k['low']:,.0f}, {'no end in sight' if far else format(k['high'], ',.0f')}]"
+            lost = lost if x["curve"]["falls"] else "no fall"
             print(
                 f"| {x['way']} | {a['value']:.2f} [{a['low']:.2f}, {a['high']:.2f}] | {lost} "
                 f"| {g['value']:.1f} [{g['low']:.1f}, {g['high']:.1f}] | {x['curve']['r2']:.2f} |"

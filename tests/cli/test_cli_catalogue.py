@@ -103,7 +103,7 @@ def test_probe_by_words_and_by_a_model(prowess, many, tmp_path: Path) -> None:
     words = done.data["ways"][0]
     assert [p["size"] for p in words["points"]] == [5, 15, 40] and words["points"][0]["accuracy"] == 1.0
     assert words["curve"]["falls"] is False and len(done.data["differences"]) == 2
-    assert chart.read_text().startswith("<svg") and "no fall in this range" in chart.read_text()
+    assert chart.read_text().startswith("<svg") and "no fall within these sizes" in chart.read_text()
     assert "skills" in prowess("probe", "--size", "5", "--libraries", "1", "--look-alikes", "0").out
 
     script = tmp_path / "answers.json"

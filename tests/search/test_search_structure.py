@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from prowess.core.skill import Skill
 from prowess.core.task import File
 from prowess.library.derived import Derived
+from prowess.report.structure import mermaid, svg
 from prowess.search.extract import extract
 from prowess.search.scripts import Touch, facts_of
 from prowess.search.sidecar import keep, structure_of
 from prowess.search.structure import Layers, Rule, Scene, Step, problems
-from prowess.search.views import compare, mermaid, search_text, side_effects, svg
+from prowess.search.views import compare, search_text, side_effects
 
 
 def step(id: str, **more: object) -> Step:

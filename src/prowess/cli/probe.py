@@ -169,6 +169,7 @@ def _plain(line: "Line") -> dict[str, object]:
 
 
 def _table(screen: "Screen", lines: "list[Line]") -> None:
+    from prowess.report.capacity import half_lost
     from prowess.report.text import percent
 
     sizes = sorted({point.size for line in lines for point in line.points})
@@ -181,12 +182,9 @@ def _table(screen: "Screen", lines: "list[Line]") -> None:
     for line in lines:
         if line.curve is None:
             continue
-        k, g = line.curve.kappa, line.curve.gamma
-        said = (
-            f"half of {percent(line.curve.alpha.value)} is lost at {k.value:,.0f} skills [{k.low:,.0f}, {k.high:,.0f}],"
-            f" steepness {g.value:.1f} [{g.low:.1f}, {g.high:.1f}], R² {line.curve.r2:.2f}"
-        )
-        screen.line((line.way, "bold"), "  ", said if line.curve.falls else "no fall within these sizes")
+        g = line.curve.gamma
+        more = f", of {percent(line.curve.alpha.value)}, steepness {g.value:.1f} [{g.low:.1f}, {g.high:.1f}]"
+        screen.line((line.way, "bold"), f"  {half_lost(line)}", more if line.curve.falls else "")
 
 
 def _difference(screen: "Screen", a: str, b: str, found: "list[Difference]") -> None:

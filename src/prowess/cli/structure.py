@@ -40,8 +40,8 @@ def structure(
     from prowess.cli.screen import Screen
     from prowess.core.errors import UserError
     from prowess.library.derived import Derived
+    from prowess.report.structure import mermaid, svg
     from prowess.search.sidecar import structure_of
-    from prowess.search.views import mermaid, svg
 
     screen, opened = Screen(json), open_library(library)
     snapshot = opened.snapshot()

@@ -9,6 +9,8 @@ from prowess.report.text import visible
 
 _WIDTH, _HEIGHT = 760, 420
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 216, 20, 46
+_FAR = 20
+"""Times the largest size beyond which a bound says nothing."""
 Scale = Callable[[float], float]
 _COLOURS = ("#0b6e6e", "#c2410c", "#4f46e5", "#a21caf", "#4d7c0f", "#b45309", "#0369a1", "#be123c")
 
@@ -27,15 +29,10 @@ def chart(lines: Sequence[Line], title: str = "Accuracy of selection") -> str:
     parts = [_frame(sizes, x, y, title)]
     for number, line in enumerate(lines):
         colour = _COLOURS[number % len(_COLOURS)]
-        parts.append(_line(line, colour, x, y, (sizes[0], sizes[-1])))
+        parts.append(_line(line, colour, x, y, (sizes[0], sizes[-1]), aside=3 * number - 1.5 * (len(lines) - 1)))
         top = _TOP + 16 + 34 * number
         name = escape(visible(line.way)[:30])
-        fitted = ""
-        if line.curve is not None and line.curve.falls:
-            kappa = line.curve.kappa
-            fitted = f"half lost at {kappa.value:,.0f} [{kappa.low:,.0f}, {kappa.high:,.0f}]"
-        elif line.curve is not None:
-            fitted = "no fall in this range"
+        fitted = escape(half_lost(line))
         left = _WIDTH - _RIGHT + 14
         parts.append(
             f'<circle cx="{left}" cy="{top - 4}" r="4" fill="{colour}"/><text x="{left + 10}" y="{top}">{name}</text>'
@@ -46,6 +43,17 @@ def chart(lines: Sequence[Line], title: str = "Accuracy of selection") -> str:
         f'height="{_HEIGHT}" font-family="sans-serif" font-size="12" role="img" aria-label="{escape(title)}">'
         f'<rect width="100%" height="100%" fill="#ffffff"/>{"".join(parts)}</svg>\n'
     )
+
+
+def half_lost(line: Line) -> str:
+    """Where half of the accuracy is lost, in a few words; empty without a curve."""
+    if line.curve is None:
+        return ""
+    if not line.curve.falls:
+        return "no fall within these sizes"
+    kappa, largest = line.curve.kappa, line.points[-1].size
+    high = f"{kappa.high:,.0f}" if kappa.high <= _FAR * largest else "no end in sight"
+    return f"half lost at {kappa.value:,.0f} [{kappa.low:,.0f}, {high}]"
 
 
 def _frame(sizes: Sequence[int], x: Scale, y: Scale, title: str) -> str:
@@ -66,14 +74,15 @@ def _frame(sizes: Sequence[int], x: Scale, y: Scale, title: str) -> str:
     return "".join(parts)
 
 
-def _line(line: Line, colour: str, x: Scale, y: Scale, ends: tuple[int, int]) -> str:
+def _line(line: Line, colour: str, x: Scale, y: Scale, ends: tuple[int, int], aside: float) -> str:
+    """Curve and points; points stand a little aside, so that lines do not hide each other's."""
     parts: list[str] = []
     if line.curve is not None:
         steps = [ends[0] * (ends[1] / ends[0]) ** (i / 60) for i in range(61)]
         path = " ".join(f"{'M' if i == 0 else 'L'}{x(n)} {y(line.curve.at(n))}" for i, n in enumerate(steps))
         parts.append(f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="2" opacity="0.75"/>')
     for point in line.points:
-        at = x(point.size)
+        at = round(x(point.size) + aside, 1)
         parts.append(f'<path d="M{at} {y(point.low)}V{y(point.high)}" stroke="{colour}" opacity="0.45"/>')
         parts.append(f'<circle cx="{at}" cy="{y(point.accuracy)}" r="4" fill="{colour}"/>')
     return "".join(parts)

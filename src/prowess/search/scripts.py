@@ -135,7 +135,7 @@ def _touch(node: ast.Call, name: str, argument: str, imports: dict[str, None]) -
     if root in _NETWORK and root in imports:
         return Touch("calls", "NETWORK", argument or f"{root}.{name}")
     if name in _RUNS and root in {"subprocess", "os"}:
-        return Touch("runs", "PROCESS", argument or name)
+        return Touch("runs", "PROCESS", argument or "a program")
     if name in _DELETES and root in {"os", "shutil", "Path", "pathlib"}:
         return Touch("deletes", "LOCAL_FS", argument or "a file")
     if name in _WRITES and isinstance(node.func, ast.Attribute):
