@@ -111,8 +111,10 @@ def test_the_tree_is_kept_beside_the_library_and_survives_damage(tmp_path) -> No
         "tree", "categories", renamed(tree, {next(iter(tree.root.leaves)).name: "mine"}).model_dump_json().encode()
     )
     assert any(leaf.name == "mine" for leaf in kept_tree(skills[:-1], kept).root.leaves)
-    kept.put("tree", "categories", b"\xff")
-    assert kept_tree(skills, kept) == tree
+    twice = tree.model_copy(update={"root": tree.root.model_copy(update={"children": tree.root.children * 2})})
+    for damage in (b"\xff", b"{}", twice.model_dump_json().encode()):
+        kept.put("tree", "categories", damage)
+        assert kept_tree(skills, kept) == tree
 
 
 def test_verbs_make_a_tree_of_what_skills_do() -> None:

@@ -5,7 +5,7 @@ sentence without a known verb. Where a model can be asked, `prowess.evolve.norma
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -44,27 +44,10 @@ _URL: Final = re.compile(r"https?://([\w.-]{3,80})")
 _BRANCH: Final = re.compile(r"\b(?:if|unless|otherwise|depending on|in case)\b", re.I)
 _LOOP: Final = re.compile(r"\b(?:for each|for every|repeat|until|iterate|retry|loop)\b", re.I)
 _ENDINGS: Final = {
-    *(
-        "bam",
-        "bib",
-        "csv",
-        "db",
-        "docx",
-        "fasta",
-        "html",
-        "ipynb",
-        "jpg",
-        "js",
-        "json",
-        "log",
-        "md",
-        "mid",
-        "mp4",
-        "nc",
-    ),
-    *("parquet", "pdf", "png", "pptx", "py", "r", "sh", "sql", "svg", "tex", "tif", "tiff", "toml", "ts", "tsv", "txt"),
-    *("vcf", "wav", "xlsx", "xml", "yaml", "yml", "zip"),
-}
+    "bam", "bib", "csv", "db", "docx", "fasta", "html", "ipynb", "jpg", "js", "json", "log", "md", "mid", "mp4", "nc",
+    "parquet", "pdf", "png", "pptx", "py", "r", "sh", "sql", "svg", "tex", "tif", "tiff", "toml", "ts", "tsv", "txt",
+    "vcf", "wav", "xlsx", "xml", "yaml", "yml", "zip",
+}  # fmt: skip
 """Of file names: `v1.2` and `e.g` are none."""
 _SCOPES: Final[tuple[tuple[Scope, re.Pattern[str]], ...]] = (
     ("CREDENTIALS", re.compile(r"\b(?:api[ _-]?key|password|secret|credential|access token|auth token)s?\b", re.I)),
@@ -100,17 +83,18 @@ class _Draft:
 
 
 def _layers(skill: Skill) -> Layers:
-    drafts = _fitted([draft for draft in _drafts(skill) if draft.steps])
+    read = ((file.path, facts_of(file.path, file.text)) for file in skill.files)
+    scripts = {path: facts for path, facts in read if facts is not None}
+    drafts = _fitted([draft for draft in _drafts(skill, scripts) if draft.steps])
     if not drafts:
         goal = _short(skill.description)
         drafts = [_Draft("ACT", goal, [Step(id="", act=act_of(goal) or "INFER", does=goal)])]
     scenes = _scenes(drafts)
     steps = [step for scene in scenes for step in scene.steps]
-    scripts = [facts for file in skill.files if (facts := facts_of(file.path, file.text)) is not None]
     text = skill.body[:BODY_CAP]
     blocks = [facts for language, code in _pieces(text) if language and (facts := facts_of(language, code)) is not None]
-    branch = bool(_BRANCH.search(text)) or any(f.branches for f in scripts)
-    loop = bool(_LOOP.search(text)) or any(f.loops for f in scripts)
+    branch = bool(_BRANCH.search(text)) or any(f.branches for f in scripts.values())
+    loop = bool(_LOOP.search(text)) or any(f.loops for f in scripts.values())
     pattern: Pattern = "MIXED" if branch and loop else "LOOP" if loop else "BRANCH" if branch else "SEQUENCE"
     sentences = [_short(s) for s in _SENTENCE.split(" ".join(skill.description.split()))]
     return Layers(
@@ -118,16 +102,18 @@ def _layers(skill: Skill) -> Layers:
         intents=tuple(s for s in sentences if _USE.search(s)),
         tags=tuple(dict.fromkeys(word for word in re.split(r"[-_/\s]+", skill.name.casefold()) if word)),
         pattern=pattern,
-        inputs=_named([i for f in scripts for i in f.inputs] + [s.target for s in steps if s.act == "READ"]),
+        inputs=_named([i for f in scripts.values() for i in f.inputs] + [s.target for s in steps if s.act == "READ"]),
         outputs=_named(s.target for s in steps if s.act in {"WRITE", "NOTIFY"}),
-        dependencies=_named([i for f in (*scripts, *blocks) for i in f.imports] + (skill.allowed_tools or "").split()),
+        dependencies=_named(
+            [i for f in (*scripts.values(), *blocks) for i in f.imports] + (skill.allowed_tools or "").split()
+        ),
         control=tuple(_short(line) for line in _conditions(text))[:8],
         first=scenes[0].id,
         scenes=scenes,
     )
 
 
-def _drafts(skill: Skill) -> Iterator[_Draft]:
+def _drafts(skill: Skill, scripts: Mapping[str, Facts]) -> Iterator[_Draft]:
     """One draft for each section in the order of the text, then one for all scripts."""
     body = skill.body[:BODY_CAP]
     found = sections(body)
@@ -136,13 +122,8 @@ def _drafts(skill: Skill) -> Iterator[_Draft]:
         steps = list(_steps(text))
         kind = scene_of(title) or _majority(steps)
         yield _Draft(kind, _short(title) or _short(skill.description), steps)
-    script_steps = [
-        _step_of(touch, file.path)
-        for file in skill.files
-        if (facts := facts_of(file.path, file.text)) is not None
-        for touch in facts.touches
-    ]
-    yield _Draft("ACT", "Run the skill's scripts", script_steps)
+    touches = [_step_of(touch, path) for path, facts in scripts.items() for touch in facts.touches]
+    yield _Draft("ACT", "Run the skill's scripts", touches)
 
 
 def _steps(text: str) -> Iterator[Step]:

@@ -129,10 +129,17 @@ def kept_tree(skills: Sequence[Skill], kept: Derived, embed: Embed = lexical) ->
         old = Tree.model_validate_json(data) if data is not None else None
     except (ValidationError, RecursionError):
         old = None
-    new = grow(skills, embed) if old is None else tend(old, skills, embed)
+    new = tend(old, skills, embed) if old is not None and _is_sound(old) else grow(skills, embed)
     if new != old:
         keep_tree(new, kept)
     return new
+
+
+def _is_sound(tree: Tree) -> bool:
+    """Whether names of categories and of skills are unique, as upkeep needs them; a file may have been edited."""
+    names = [node.name for node in _nodes(tree.root)]
+    skills = tree.root.skills
+    return len(set(names)) == len(names) and len(set(skills)) == len(skills)
 
 
 def keep_tree(tree: Tree, kept: Derived) -> None:

@@ -10,9 +10,9 @@ from prowess.search.structure import Act, SceneType
 
 _WORD: Final = re.compile(r"[^\W\d_][\w-]*")
 _BEFORE_VERB: Final = {
-    *("first", "second", "third", "then", "next", "now", "finally", "lastly", "always", "also", "carefully", "quickly"),
-    *("please", "must", "should", "you", "to", "and"),
-}
+    "first", "second", "third", "then", "next", "now", "finally", "lastly", "always", "also", "carefully", "quickly",
+    "please", "must", "should", "you", "to", "and",
+}  # fmt: skip
 """Words that may stand before the verb of an instruction: `First, carefully read the file`."""
 
 
