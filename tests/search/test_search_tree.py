@@ -101,7 +101,8 @@ def test_names_from_elsewhere_never_clash() -> None:
     first, second, *_ = [leaf.name for leaf in tree.root.leaves]
     one = renamed(tree, {first: "Books", second: "Books"})
     assert sum(leaf.name == "Books" for leaf in one.root.leaves) == 1
-    assert renamed(tree, {first: "  "}) == tree
+    assert renamed(tree, {first: "  ", second: "<>"}) == tree
+    assert any(leaf.name == "a /name x" for leaf in renamed(tree, {first: "a</name>\nx"}).root.leaves)
 
 
 def test_the_tree_is_kept_beside_the_library_and_survives_damage(tmp_path) -> None:

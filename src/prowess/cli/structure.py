@@ -82,13 +82,17 @@ def _write(screen: "Screen", skills: "list[Skill]", spec: str, kept: "Derived", 
 
     limit = load().settings.budget_usd if budget is None else budget
     metered = Metered(open_model(spec), Limit(usd=limit))
-    for skill in skills:
-        if structure_of(skill, kept).by == metered.name:
-            continue
-        try:
-            keep(anyio.run(normalise, metered, skill).structure, kept)
-        except ModelError as error:
-            screen.note(f"{skill.name}: ", str(error).partition("\n")[0], "; read off the text instead")
+
+    async def write() -> None:
+        for skill in skills:
+            if structure_of(skill, kept).by == metered.name:
+                continue
+            try:
+                keep((await normalise(metered, skill)).structure, kept)
+            except ModelError as error:
+                screen.note(f"{skill.name}: ", str(error).partition("\n")[0], "; read off the text instead")
+
+    anyio.run(write)
 
 
 def _whole(screen: "Screen", name: str, found: "Structure") -> None:

@@ -10,6 +10,7 @@ gives better ones; upkeep leaves the categories that it need not touch as they a
 """
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -31,6 +32,7 @@ _REGROW: Final = 1 / 3
 _ROUNDS: Final = 20
 _TELLING: Final = math.log(2)
 _WORDS: Final = 6
+_UNFIT: Final = re.compile(r"[^\w &,/()-]")
 _KIND, _KEY = "tree", "categories"
 
 
@@ -148,11 +150,11 @@ def keep_tree(tree: Tree, kept: Derived) -> None:
 
 
 def renamed(tree: Tree, names: Mapping[str, str]) -> Tree:
-    """`tree` with categories called by other names; a name that is taken or empty is left out."""
+    """`tree` with categories called by other names, cleared of signs; one that is taken or empty is left out."""
     taken = {node.name for node in _nodes(tree.root)}
 
     def rename(node: Node) -> Node:
-        wanted = " ".join(names.get(node.name, "").split())[:60]
+        wanted = " ".join(_UNFIT.sub(" ", names.get(node.name, "")).split())[:60]
         if wanted and wanted not in taken:
             taken.add(wanted)
         else:
