@@ -5,14 +5,13 @@ Nothing here ships with prowess. All text is data that others wrote; it is never
     use-cases         skills that say in a section of their own when to use them. That section is cut out of the skill;
                       each of its lines is a query, the skill its gold.
     skilllearnbench   the tasks of SkillLearnBench; gold are the skills that people wrote for them.
-    sra-*             questions of SRA-Bench. The texts of its skills are not at hand, so each skill is *rebuilt*: its
-                      text is the first `SEEDS` questions that are annotated with it; the rest are queries.
+    sra-*             questions of SRA-Bench. The texts of its skills are not at hand, so the stand-ins of
+                      `prowess.suites.sra` are searched; questions of skills without any evidence question are left out.
 
 Queries are split by subject into a tuning part and a held-out part. Of `sra-*`, where subjects are the skills
-themselves and a learned router must know them, questions are split instead.
+themselves and a learned router must know them, the suite's own splits serve: gate for tuning, test held out.
 """
 
-import json
 import os
 import random
 import re
@@ -24,9 +23,11 @@ from pathlib import Path
 from typing import Literal
 
 from prowess.core.skill import Skill
+from prowess.core.task import Split
 from prowess.library.trees import skill_of
+from prowess.measure.sra import gold, question
+from prowess.suites.sra import DATASETS, SraBench
 
-SEEDS = 3
 _USE = re.compile(r"(?mi)^#+[^\n]*\bwhen to (?:use|apply)\b[^\n]*\n(.*?)(?=^#+ |\Z)", re.S)
 _LINE = re.compile(r"(?m)^\s*(?:[-*]|\d+\.)\s+(.+)$")
 
@@ -130,36 +131,20 @@ def skilllearnbench(entries: Sequence[Entry], data: Path) -> Dataset:
 
 
 def sra(data: Path) -> list[Dataset]:
-    questions: dict[str, list[tuple[str, list[str]]]] = {}
-    for file in sorted((data / "sra").glob("*.json")):
-        rows = json.loads(file.read_text("utf-8"))
-        questions[file.stem] = [(row["question"], row["skill_annotations"]) for row in rows]
-    seeds: defaultdict[str, list[str]] = defaultdict(list)
-    rest: dict[str, list[tuple[str, list[str]]]] = {}
-    for name, rows in questions.items():
-        rest[name] = []
-        for text, gold in sorted(rows, key=lambda row: _hash(row[0])):
-            if any(len(seeds[g]) < SEEDS for g in gold):
-                for g in gold:
-                    seeds[g].append(text)
-            else:
-                rest[name].append((text, gold))
-    # The id names the benchmark that a question is from, so the skill gets another name.
-    names = {id: f"skill-{_hash(id)[:10]}" for id in seeds}
-    skills = tuple(
-        Skill(name=names[id], description=texts[0][:1024], body="\n\n".join(texts)) for id, texts in seeds.items()
-    )
-    return [
-        Dataset(
-            f"sra-{name}",
-            skills,
-            tuple(
-                Query(text, frozenset(names[g] for g in gold), gold[0], "tune" if int(_hash(text), 16) % 2 else "test")
-                for text, gold in rows
-            ),
-        )
-        for name, rows in rest.items()
-    ]
+    suite = SraBench(data)
+    skills = suite.library().skills
+    empty = {skill.name for skill in skills if not skill.body.partition("\n")[2].strip()}
+    parts: tuple[tuple[Part, Split], ...] = (("tune", "gate"), ("test", "test"))
+    found: list[Dataset] = []
+    for name in DATASETS:
+        queries = [
+            Query(question(task), frozenset(gold(task)), task.family, part)
+            for part, split in parts
+            for task in suite.tasks(name, split, 1_000_000)
+            if not empty.issuperset(gold(task))
+        ]
+        found.append(Dataset(f"sra-{name}", skills, tuple(queries)))
+    return found
 
 
 def distractors(entries: Sequence[Entry], count: int, seed: int = 0) -> Iterator[Skill]:

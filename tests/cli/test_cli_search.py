@@ -76,10 +76,16 @@ def test_filters_and_snippets(prowess, library: Library) -> None:
 def test_two_libraries_the_project_counts(prowess, library: Library, home: Path) -> None:
     project = Library.open(Path.cwd() / ".agents" / "skills", create=True)
     add(project, made("ledger-totals", "Sums ledgers of this project."), made("local", "Reads ledgers here."))
-    data = prowess("search", "ledgers", "--everywhere", "--json").data
-    found = {row["name"]: row["library"] for row in data}
-    assert found == {"ledger-totals": "project", "local": "project"}
-    assert "void" not in json.dumps(data)
+
+    def found(word: str, scope: str) -> dict[str, str]:
+        return {row["name"]: row["library"] for row in prowess("search", word, "--scope", scope, "--json").data}
+
+    assert found("ledgers", "all") == {"ledger-totals": "project", "local": "project"}
+    assert found("void", "user") == {"ledger-totals": "user"}
+    assert found("void", "all") == {}, "the project's skill of that name hides it"
+    assert found("ledgers", "project").keys() == {"ledger-totals", "local"}
+    assert prowess("search", "void", "--scope", "moon").code == 2
+    assert prowess("search", "void", "--scope", "user", "--library", library.path).code == 2
 
 
 def test_a_broken_index_is_made_anew(prowess, library: Library) -> None:
@@ -100,6 +106,21 @@ def test_route_names_the_skill_or_says_that_none_is_needed(prowess, library: Lib
     assert none.code == 1 and none.out == "" and "no skill is needed" in none.err
     data = prowess("route", *QUERY, "--json").data
     assert data["needed"] and data["router"] == "lexical" and 0.5 < data["skills"][0]["chance"] <= 1
+
+
+def test_categories_may_route(prowess, library: Library) -> None:
+    kinds = ("invoice", "garden", "protein", "video")
+    add(library, *(made(f"{kind}-{i}", f"Handles {kind} of sort {kind}{i}.") for kind in kinds for i in range(10)))
+    found = prowess("search", "garden", "garden7", "--router", "hierarchical", "--json").data
+    assert found[0]["name"] == "garden-7"
+    assert prowess("search", "zeppelin", "--router", "hierarchical").code == 1
+
+
+def test_a_damaged_router_is_told_and_not_used(prowess, library: Library, vectors: Synonyms) -> None:
+    prowess("index", "--encoder", "folder")
+    (library.own / "router.npz").write_bytes(b"junk")
+    done = prowess("search", "void")
+    assert done.code == 0 and "ledger-totals" in done.out and "without what was learned" in done.err
 
 
 @pytest.mark.parametrize("router", ["dense", "hybrid", "learned", "nonsense"])

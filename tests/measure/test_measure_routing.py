@@ -8,9 +8,9 @@ import pytest
 from prowess.core.errors import UserError
 from prowess.core.skill import Skill, Snapshot
 from prowess.measure.routing import compare_routers, split
+from prowess.search.experience import Experience
 from prowess.search.filters import Filter
 from prowess.search.index import EVERYTHING, Hit, SearchIndex
-from prowess.search.training import Experience
 
 INDEX = SearchIndex.of(Snapshot.of([Skill(name=n, description="x", body="") for n in ("a", "b")]))
 LOG = [Experience(f"query {i}", "a", True) for i in range(40)]

@@ -19,7 +19,7 @@ from prowess.core.skill import Skill, Snapshot
 from prowess.search import index as index_module
 from prowess.search import scoring, segments, vectors
 from prowess.search.filters import Filter
-from prowess.search.index import SearchIndex
+from prowess.search.index import EVERYTHING, SearchIndex
 from prowess.search.scoring import Postings, best
 
 SHELF = Snapshot.of(
@@ -159,6 +159,17 @@ def test_filters() -> None:
 
 
 # Changes
+
+
+def test_some_skills_only() -> None:
+    def found(*some: str) -> list[str]:
+        return [hit.name for hit in INDEX.search("ledger", 10, EVERYTHING.among(some))]
+
+    whole = names("ledger")
+    assert len(whole) > 1 and found() == []
+    assert found(whole[1], "absent") == [whole[1]] and found(*SHELF.names) == whole
+    both = Filter(names=frozenset({"a", "b"})).among(["b", "c"])
+    assert both.names == {"b"}
 
 
 def test_replacing_and_removing() -> None:

@@ -9,9 +9,10 @@ from search_parts import Synonyms, skill
 
 from prowess.core.errors import UserError
 from prowess.core.skill import Snapshot
+from prowess.search.experience import Experience
 from prowess.search.index import Hit, SearchIndex
 from prowess.search.routers import Dense, Hybrid, Learned, Lexical, Router, fused, load, save
-from prowess.search.training import Examples, Experience, gradients, loss, train
+from prowess.search.training import Examples, gradients, loss, train
 
 SHELF = Snapshot.of(
     [

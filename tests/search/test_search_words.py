@@ -26,6 +26,12 @@ def test_chinese_and_japanese_in_pairs() -> None:
     assert set(terms("写律诗 poem")) >= {"律诗", "poem"}
 
 
+def test_terms_have_words_for_people() -> None:
+    assert words().spelt("Invoices, an invoice; Merging 数据处理") == {
+        "invoic": "invoice", "an": "an", "merg": "merging", "数据": "数据", "据处": "据处", "处理": "处理",
+    }  # fmt: skip
+
+
 def test_nothing_in_nothing() -> None:
     for text in ("", "   ", "—“”…", "__ - '", "\0", "\ud800"):
         assert terms(text) == []

@@ -1,7 +1,6 @@
 """What `search` and `route` share: the libraries they look in, the index kept current, and the router."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,20 +30,28 @@ class Answer:
     router: str
 
 
-def libraries(given: Path | None, everywhere: bool) -> Iterator[tuple[str, Path]]:
-    """The libraries to look in, each with the word for it: the project's first, since its names count."""
-    from prowess.cli.options import chosen_library
-    from prowess.library.scopes import library_path
-    from prowess.settings import load
+def libraries(given: Path | None, scope: str) -> list[tuple[str, Path]]:
+    """The libraries to look in, each with the word for it: the project's first, since its names count.
 
-    if not everywhere or given is not None:
-        yield "", chosen_library(given)
-        return
-    project, own = library_path("project", Path.cwd()), load().settings.data / "library"
-    if project is not None and (project / ".prowess").is_dir():
-        yield "project", project
-    if (own / ".prowess").is_dir() or project is None:
-        yield "user", own
+    Raises:
+        UserError: there is no such scope, or no library in it.
+    """
+    from prowess.cli.options import chosen_library
+    from prowess.core.errors import UserError
+    from prowess.library.scopes import library_path, user_library
+
+    if not scope:
+        return [("", chosen_library(given))]
+    if given is not None:
+        raise UserError("--scope and --library both say where to look", "leave out one of them")
+    places = {"project": library_path("project", Path.cwd()), "user": user_library()}
+    if scope not in (*places, "all"):
+        raise UserError(f"there is no scope {scope!r}", "choose project, user or all")
+    wanted = [(word, path) for word, path in places.items() if scope in (word, "all") and path is not None]
+    if not (found := [(word, path) for word, path in wanted if (path / ".prowess").is_dir()]):
+        where = "either scope" if scope == "all" else f"the scope {scope!r}"
+        raise UserError(f"there is no library in {where} here", "`prowess learn` makes one, or give --library FOLDER")
+    return found
 
 
 def open_current(screen: "Screen", library: "Library") -> "SearchIndex":
@@ -71,7 +78,7 @@ def rank(screen: "Screen", path: Path, query: str, limit: int, router: str, only
 
     library = Library.open(path)
     index = open_current(screen, library)
-    chosen = _router(router, library, index, model)
+    chosen = _router(screen, router, library, index, model)
     hits = anyio.run(chosen.rank, query, index, limit, only)
     skills = {skill.name: skill for skill in library.skills([hit.name for hit in hits])}
     found = tuple(Found(hit.name, hit.score, skills[hit.name]) for hit in hits if hit.name in skills)
@@ -82,12 +89,12 @@ def router_path(library: "Library") -> Path:
     return library.own / "router.npz"
 
 
-def _router(name: str, library: "Library", index: "SearchIndex", model: str) -> "Router":
+def _router(screen: "Screen", name: str, library: "Library", index: "SearchIndex", model: str) -> "Router":
     from prowess.core.errors import UserError
     from prowess.search.routers import Dense, Hybrid, Lexical, load
 
     if not name:
-        return best_ready(library, index)
+        return best_ready(screen, library, index)
     if name == "model":
         from prowess.agents.models import open_model
         from prowess.agents.rerank import Reranked
@@ -95,21 +102,44 @@ def _router(name: str, library: "Library", index: "SearchIndex", model: str) -> 
         from prowess.settings import load as settings
 
         chosen = open_model(model or settings().settings.model)
-        return Reranked(best_ready(library, index), chosen, lambda names: descriptions(library, names))
-    known = {"lexical": Lexical, "dense": Dense, "hybrid": Hybrid}
+        return Reranked(best_ready(screen, library, index), chosen, lambda names: descriptions(library, names))
+    if name == "hierarchical":
+        return _hierarchical(screen, library, index)
     if name == "learned":
         return load(router_path(library))
+    known = {"lexical": Lexical, "dense": Dense, "hybrid": Hybrid}
     if name not in known:
-        raise UserError(f"there is no router {name!r}", f"choose {', '.join([*known, 'learned', 'model'])}")
+        names = ", ".join([*known, "hierarchical", "learned", "model"])
+        raise UserError(f"there is no router {name!r}", f"choose {names}")
     return known[name]()
 
 
-def best_ready(library: "Library", index: "SearchIndex") -> "Router":
-    """The learned router where one fits the index, else words and vectors, else words."""
+def _hierarchical(screen: "Screen", library: "Library", index: "SearchIndex") -> "Router":
+    from prowess.library.derived import Derived
+    from prowess.search.hierarchy import Hierarchical
+    from prowess.search.tree import kept_tree
+
+    skills = library.snapshot().skills
+    tree = kept_tree(skills, Derived(library.path))
+    return Hierarchical.of(tree, {s.name: s for s in skills}, best_ready(screen, library, index), index.encoder)
+
+
+def best_ready(screen: "Screen", library: "Library", index: "SearchIndex") -> "Router":
+    """The learned router where one fits the index, else words and vectors, else words.
+
+    A damaged router is told, and not used.
+    """
+    from prowess.core.errors import UserError
     from prowess.search.routers import Hybrid, Lexical, load
 
     if index.encoder is None:
         return Lexical()
-    if os.path.exists(router_path(library)) and (learned := load(router_path(library))).encoder == index.encoder.name:
-        return learned
+    if os.path.exists(router_path(library)):
+        try:
+            learned = load(router_path(library))
+        except UserError as error:
+            screen.note(f"search without what was learned: {error.message}")
+        else:
+            if learned.encoder == index.encoder.name:
+                return learned
     return Hybrid()

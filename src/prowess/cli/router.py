@@ -8,7 +8,7 @@ import typer
 from prowess.cli.options import Json, LibraryPath, open_library
 
 if TYPE_CHECKING:
-    from prowess.search.training import Experience
+    from prowess.search.experience import Experience
 
 app = typer.Typer(no_args_is_help=True, help="Learn from what has worked which skill fits.", rich_markup_mode=None)
 
@@ -39,15 +39,16 @@ def train(
     from prowess.cli.screen import Screen
     from prowess.cli.views import evidence as shown
     from prowess.measure.routing import compare_routers, split
+    from prowess.search.experience import read_experience
     from prowess.search.routers import save
     from prowess.search.training import train as learn
 
     screen, opened = Screen(json), open_library(library)
-    entries = _read(log) if log is not None else _from_store()
+    entries = read_experience(log) if log is not None else _from_store()
     index = open_current(screen, opened)
     to_train, held_out = split(entries)
     new = learn(index, to_train, seed)
-    old = best_ready(opened, index)
+    old = best_ready(screen, opened, index)
     found = anyio.run(compare_routers, old, new, index, held_out)
     used = found.outcome == "better"
     if used:
@@ -61,41 +62,9 @@ def train(
         raise typer.Exit(1)
 
 
-def _read(path: Path) -> "list[Experience]":
-    """Raises UserError with the line that is wrong."""
-    from pydantic import TypeAdapter, ValidationError
-
-    from prowess.core.errors import UserError
-    from prowess.search.training import Experience
-
-    kind = TypeAdapter(Experience)
-    found: list[Experience] = []
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read: {error}", "name a file of JSON lines") from error
-    for number, line in enumerate(lines, 1):
-        try:
-            found += [kind.validate_json(line)] if line.strip() else []
-        except ValidationError as error:
-            raise UserError(
-                f"line {number} of {path} is no experience: {error.errors()[0]['msg']}",
-                'each line is an object like {"query": "…", "skill": "…", "helped": true}',
-            ) from error
-    return found
-
-
 def _from_store() -> "list[Experience]":
-    """What skills did in stored trajectories with a trusted score: those used helped if it passed."""
     from prowess.cli.places import trajectories
-    from prowess.search.training import Experience
+    from prowess.search.experience import stored_experience
 
-    found: list[Experience] = []
     with trajectories() as store:
-        for row in store.find():
-            if row.passed is None or not row.used:
-                continue
-            steps = store.get(row.id).steps
-            query = next((step.message for step in steps if step.source == "user" and step.message.strip()), "")
-            found += [Experience(query, name, row.passed) for name in row.used if query]
-    return found
+        return list(stored_experience(store))

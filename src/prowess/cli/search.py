@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prowess.cli.options import Json, LibraryPath
+from prowess.cli.options import Json, LibraryPath, ModelSpec
 
 if TYPE_CHECKING:
     from prowess.search.filters import Filter
@@ -14,7 +14,8 @@ RouterName = Annotated[
     str,
     typer.Option(
         "--router", "-r", metavar="ROUTER",
-        help="lexical, dense, hybrid, learned or model; by default the best that is ready.", show_default=False,
+        help="lexical, dense, hybrid, hierarchical, learned or model; by default the best that is ready.",
+        show_default=False,
     ),
 ]  # fmt: skip
 Kind = Annotated[
@@ -44,10 +45,16 @@ def search(
     tier: Tier = None,
     tag: Tags = None,
     tool: Tools = None,
-    everywhere: Annotated[
-        bool,
-        typer.Option("--everywhere", "-e", help="In the project's library and your own; the project's names count."),
-    ] = False,
+    scope: Annotated[
+        str,
+        typer.Option(
+            "--scope",
+            metavar="project|user|all",
+            show_default=False,
+            help="Whose library; in all, a project's skill hides your own of its name.",
+        ),
+    ] = "",
+    model: ModelSpec = None,
     library: LibraryPath = None,
     json: Json = False,
 ) -> None:
@@ -60,21 +67,22 @@ def search(
     from prowess.search.snippets import snippet
 
     screen, text = Screen(json), " ".join(query)
-    found: dict[str, tuple[Found, str]] = {}
-    for scope, path in libraries(library, everywhere):
-        answer = rank(screen, path, text, limit, router, filter_of(kind, tier, tag, tool))
-        for one in answer.found:
-            found.setdefault(one.name, (one, scope))
-    shown = sorted(found.values(), key=lambda pair: -pair[0].score)[:limit]
+    found: list[tuple[Found, str]] = []
+    hidden: set[str] = set()
+    for word, path in libraries(library, scope):
+        answer = rank(screen, path, text, limit, router, filter_of(kind, tier, tag, tool), model or "")
+        found += [(one, word) for one in answer.found if one.name not in hidden]
+        hidden |= answer.index.stamps().keys() if scope == "all" else set()
+    shown = sorted(found, key=lambda pair: -pair[0].score)[:limit]
     if json:
         screen.data(
             [
-                {"name": one.name, "score": one.score, "library": scope, "snippet": snippet(one.skill, text)}
-                for one, scope in shown
+                {"name": one.name, "score": one.score, "library": word, "snippet": snippet(one.skill, text)}
+                for one, word in shown
             ]
         )
-    for one, scope in () if json else shown:
-        screen.line((one.name, BOLD), (f"  {scope}" if everywhere else "", SOFT))
+    for one, word in () if json else shown:
+        screen.line((one.name, BOLD), (f"  {word}", SOFT))
         screen.line("  ", (snippet(one.skill, text), SOFT))
     if not shown:
         screen.note("no skill was found")

@@ -11,9 +11,9 @@ from hashlib import sha256
 from prowess.core.errors import UserError
 from prowess.core.evidence import Evidence, Trial
 from prowess.measure.compare import compare
+from prowess.search.experience import Experience
 from prowess.search.index import SearchIndex
 from prowess.search.routers import Router
-from prowess.search.training import Experience
 
 HELD_OUT = 0.3
 """Share of queries kept for the comparison."""

@@ -6,6 +6,7 @@ counts for as much as `WEIGHT` skills of the library. `background.tsv` is made b
 """
 
 import math
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from typing import Final
@@ -31,3 +32,8 @@ def rarity(term: str, found: int, skills: int) -> float:
     """
     seen = found + WEIGHT * shares().get(term, _RARE)
     return math.log1p((skills + WEIGHT - seen + 0.5) / (seen + 0.5))
+
+
+def tells(terms: Iterable[str]) -> float:
+    """What a text of these terms tells, in nats, by the background alone; one that stands there twice counts once."""
+    return sum(rarity(term, 0, 0) for term in set(terms))

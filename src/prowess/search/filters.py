@@ -1,7 +1,8 @@
 """What a skill is apart from its text, and which skills a search may answer with."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import TypedDict
 
 from prowess.core.skill import Skill
@@ -38,8 +39,15 @@ class Filter:
     """A skill must have them all."""
     tools: frozenset[str] | None = None
     """The tools that are available: a skill that expects others is left out. None: whatever it expects."""
+    names: frozenset[str] | None = None
+    """Only these skills; None for all."""
+
+    def among(self, names: Iterable[str]) -> "Filter":
+        """The same conditions, for some skills only."""
+        return replace(self, names=frozenset(names) if self.names is None else self.names & frozenset(names))
 
     def admits(self, facets: Facets) -> bool:
+        """Whether a skill with these facets may be answered, whatever it is called."""
         return (
             self.kind in (None, facets["kind"])
             and self.tier in (None, facets["tier"])

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from threading import RLock
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,8 @@ PRAGMA user_version = {VERSION};
 """
 _REPEATED: Final = 0.5
 """Weight of the logarithm of how often a word stands in a query (chosen by `benchmarks/tuning.py`)."""
+_MASKS: Final = 64
+"""Filters whose skills are remembered."""
 _BRIEF: Final = 500
 """Characters of a body that an encoder sees: what a skill is for stands at its beginning."""
 
@@ -200,7 +202,7 @@ class SearchIndex:
     def vectors(self, names: Sequence[str]) -> NDArray[np.float32]:
         """The vectors of skills, a row each; zeros for those that have none."""
         with self._reading():
-            ids = dict(self._select("name", names))
+            ids = dict(self._select("name", names, "name, id"))
             return self._vectors[[ids.get(name, -1) for name in names]]
 
     # Inside; the lock is held
@@ -296,7 +298,7 @@ class SearchIndex:
                 raise
 
     def _remove(self, names: Sequence[str]) -> None:
-        ids = [id for _, id in self._select("name", names)]
+        ids = [id for (id,) in self._select("name", names, "id")]
         self._db.executemany("DELETE FROM skills WHERE id = ?", [(id,) for id in ids])
         self._db.executemany("INSERT INTO dead VALUES (?)", [(id,) for id in ids])
         self._segments.remove(ids)
@@ -309,27 +311,40 @@ class SearchIndex:
         if only not in self._masks:
             mask: NDArray[np.bool_] | None = None
             if only != EVERYTHING:
-                rows = self._db.execute("SELECT id, facets FROM skills")
                 mask = np.zeros(self._size, np.bool_)
-                mask[[id for id, stored in rows if admits(only, stored)]] = True
+                mask[self._admitted(only)] = True
             elif len(self._dead):
                 mask = np.ones(self._size, np.bool_)
                 mask[self._dead] = False
+            if len(self._masks) >= _MASKS:
+                self._masks.clear()
             self._masks[only] = mask
         return self._masks[only]
 
+    def _admitted(self, only: Filter) -> list[int]:
+        if only.names is None:
+            rows = self._db.execute("SELECT id, facets FROM skills")
+            return [id for id, stored in rows if admits(only, stored)]
+        named = self._select("name", sorted(only.names), "id, facets")
+        return [id for id, stored in named if admits(only, stored)]
+
     def _hits(self, found: Sequence[tuple[int, float]]) -> list[Hit]:
-        names = {id: name for name, id in self._select("id", [id for id, _ in found])}
+        names = dict(self._select("id", [id for id, _ in found], "id, name"))
         return [Hit(names[id], score) for id, score in found if id in names]
 
-    def _select(self, column: str, values: Sequence[str] | Sequence[int]) -> list[tuple[str, int]]:
-        """Name and id of the skills whose `column` is among `values`, however many these are."""
-        found: list[tuple[str, int]] = []
+    def _select(self, column: str, values: Sequence[str] | Sequence[int], wanted: str) -> list[Any]:
+        """The columns `wanted` of the skills whose `column` is among `values`, however many these are."""
+        found: list[Any] = []
         for start in range(0, len(values), 500):
             some = values[start : start + 500]
             marks = ", ".join("?" * len(some))
-            found += self._db.execute(f"SELECT name, id FROM skills WHERE {column} IN ({marks})", some).fetchall()
+            found += self._db.execute(f"SELECT {wanted} FROM skills WHERE {column} IN ({marks})", some).fetchall()
         return found
+
+
+def listed(skills: Iterable[Skill]) -> Snapshot:
+    """Skills as an agent sees them before it reads one: by name and description."""
+    return Snapshot.of([Skill(name=skill.name, description=skill.description, body="") for skill in skills])
 
 
 def gist(skill: Skill) -> str:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prowess.core.errors import UserError
+from prowess.search.experience import Experience
 from prowess.search.index import SearchIndex
 from prowess.search.routers import Learned
 
@@ -39,15 +40,6 @@ _KEPT_BACK: Final = 0.15
 _FEWEST: Final = 10
 
 Rows = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Experience:
-    """How one skill did on one query."""
-
-    query: str
-    skill: str
-    helped: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +101,7 @@ def examples_of(skills: SearchIndex, log: Iterable[Experience]) -> Examples:
     failed: defaultdict[str, set[str]] = defaultdict(set)
     known = skills.stamps()
     for entry in log:
-        if entry.skill in known:
+        if entry.helped is not None and entry.skill in known:
             (helped if entry.helped else failed)[entry.query].add(entry.skill)
     assert skills.encoder is not None
     queries = sorted(helped)

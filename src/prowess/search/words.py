@@ -56,6 +56,17 @@ class Words:
         pairs = [(t, n) for f, n in zip(found, raw.values(), strict=True) for t in ((f,) if isinstance(f, str) else f)]
         return [t for t, _ in pairs], [n for _, n in pairs]
 
+    def spelt(self, text: str) -> dict[str, str]:
+        """The shortest word of `text` for each of its terms: terms are stems, and no words for people."""
+        found: dict[str, str] = {}
+        for word in set(_PIECES.findall(text.lower())):
+            terms = self.terms(word)[0]
+            for term in terms:
+                shown = word if len(terms) == 1 else term
+                if term not in found or (len(shown), shown) < (len(found[term]), found[term]):
+                    found[term] = shown
+        return found
+
     def _learn(self, words: Iterable[bytes]) -> dict[bytes, str | tuple[str, ...]]:
         with self._lock:
             if len(self._known) > _KNOWN_CAP:
