@@ -73,11 +73,12 @@ def test_help_lines_are_not_cut(prowess) -> None:
 
 def verbs() -> list[list[str]]:
     plain = ["demo", "import", "learn", "review", "apply", "undo", "log", "diff", "show", "search", "measure", "run"]
-    plain += ["power", "export", "doctor", "config", "why", "trace", "attribute", "lifecycle"]
+    plain += ["power", "export", "doctor", "config", "why", "trace", "attribute", "lifecycle", "route", "index"]
     return (
         [[verb] for verb in plain]
         + [["model", verb] for verb in ("pull", "list", "use")]
         + [["lifecycle", verb] for verb in ("restore", "archive")]
+        + [["router", "train"]]
     )
 
 

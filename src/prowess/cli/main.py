@@ -13,6 +13,7 @@ from prowess import __version__
 from prowess.cli import (
     apply,
     attribute,
+    compile_,
     config,
     demo,
     diff,
@@ -20,15 +21,22 @@ from prowess.cli import (
     export,
     funnel,
     import_,
+    index,
     learn,
     lifecycle,
+    lint,
     log,
     measure,
     model,
     power,
+    probe,
     review,
+    route,
+    router,
     search,
+    shelf,
     show,
+    structure,
     trace,
     triggers,
     undo,
@@ -92,13 +100,16 @@ def prowess(
 app.command()(demo.demo)
 app.command("import")(import_.import_)
 for function in (
-    learn.learn, review.review, apply.apply, undo.undo, log.log, diff.diff, show.show, search.search,
-    why.why, trace.trace, measure.measure, power.power, attribute.attribute, triggers.triggers, funnel.funnel,
-    run_verb.run, export.export, doctor.doctor, config.config,
+    learn.learn, review.review, apply.apply, undo.undo, log.log, diff.diff, show.show, search.search, route.route,
+    index.index, shelf.shelf, lint.lint, structure.structure, why.why, trace.trace, measure.measure, power.power,
+    probe.probe, attribute.attribute, triggers.triggers, funnel.funnel, run_verb.run, export.export, doctor.doctor,
+    config.config,
 ):  # fmt: skip
     app.command()(function)
+app.command("compile")(compile_.compile_)
 app.add_typer(lifecycle.app, name="lifecycle")
 app.add_typer(model.app, name="model")
+app.add_typer(router.app, name="router")
 
 
 def run() -> None:

@@ -7,6 +7,7 @@ flushes the folder, in that order. What the bytes mean is not known here.
 import ctypes
 import errno
 import fcntl
+import hashlib
 import os
 import secrets
 import stat
@@ -108,6 +109,21 @@ def _read_at(name: str, folder: int, cap: int) -> bytes | None:
             raise OSError(errno.EINVAL, "not a regular file")
         data = file.read(cap + 1)
     return data if len(data) <= cap else None
+
+
+def stamp_folder(folder: Path) -> str:
+    """A value that changes when anything is written below `folder`, from sizes, times and numbers of files alone."""
+    seen = hashlib.sha256()
+    waiting = [(folder, 0)]
+    while waiting and len(waiting) <= COUNT_CAP:
+        here, depth = waiting.pop()
+        for entry in sorted(os.scandir(here), key=lambda e: e.name):
+            found = entry.stat(follow_symlinks=False)
+            facts = (found.st_mode, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+            seen.update(f"{depth} {entry.name!r} {facts}\n".encode("utf-8", "replace"))
+            if stat.S_ISDIR(found.st_mode) and depth < _DEPTH_CAP and entry.name not in _JUNK:
+                waiting.append((here / entry.name, depth + 1))
+    return seen.hexdigest()[:32]
 
 
 def write_file(path: Path, data: bytes, scratch: Path) -> None:

@@ -20,7 +20,7 @@ from prowess.core.errors import UserError
 from prowess.core.evidence import Verdict
 from prowess.core.lesson import Lesson
 from prowess.core.patch import Patch
-from prowess.core.skill import Snapshot
+from prowess.core.skill import Skill, Snapshot
 from prowess.core.trajectory import Trajectory
 from prowess.core.upkeep import KeptTask
 from prowess.library import patching
@@ -30,7 +30,7 @@ from prowess.library.index import Index
 from prowess.library.proposals import Queue
 from prowess.library.records import Change, Proposal, Use, Version
 from prowess.library.store import Store
-from prowess.library.trees import Tree, tree_digest, tree_of
+from prowess.library.trees import Tree, skill_of, tree_digest, tree_of
 from prowess.library.undoing import to_undo, undone
 from prowess.library.upkeep import Upkeep
 
@@ -90,6 +90,23 @@ class Library:
         """All readable skills as they lie on disk now, edits by hand included."""
         with self._store.reading():
             return self._contents.present(self._contents.on_disk())
+
+    def stamps(self) -> dict[str, str]:
+        """Every folder, with a value that changes when anything in it is written. Nothing is read, so it is quick."""
+        with self._store.reading():
+            return self._store.stamps()
+
+    def skills(self, names: Iterable[str]) -> list[Skill]:
+        """The readable ones among the skills of those names, as they lie on disk now; no other folder is read."""
+        with self._store.reading():
+            folders = [(name, self._store.folder(name)) for name in names]
+        parsed = [skill_of(name, folder.files) for name, folder in folders if folder is not None]
+        return [p.skill for p in parsed if p.skill is not None]
+
+    @property
+    def own(self) -> Path:
+        """The folder of what prowess keeps beside the skills."""
+        return self._store.own
 
     def problems(self) -> dict[str, list[str]]:
         """For each folder with something wrong, what; folders that `snapshot` leaves out say so first."""
