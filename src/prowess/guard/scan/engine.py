@@ -1,0 +1,258 @@
+"""The first look at a skill before it is accepted: fixed rules over its text, no model and no execution.
+
+A finding blocks, or asks for a person's review; the two are never added up to a score. The opposite does not hold: a
+skill without findings has not been shown to be safe, and nothing may trust it more for that. Static rules miss packed,
+split and paraphrased attacks.
+
+Work is bounded: by characters read, by patterns whose time grows with the text and not faster, and by a clock. What was
+not read is a finding.
+"""
+
+import re
+import time
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Final
+
+from prowess.core.skill import Skill
+from prowess.guard.redact import RULES as SECRETS
+from prowess.guard.redact import entropy
+from prowess.guard.redact import found as secrets_in
+from prowess.guard.scan import packages, pycode, script
+from prowess.guard.scan.flow import Labels
+from prowess.guard.scan.hidden import hidden, plain
+from prowess.guard.scan.rules import Finding, Hit, finding, rules, search
+from prowess.guard.scan.segments import PYTHON, SCRIPT, SHELL, Segment, describes, segments
+from prowess.guard.scan.shellflow import ShellPass
+from prowess.library.skillmd import render
+
+TEXT_CAP: Final = 100_000
+"""Characters of one file that are read; a longer file is a finding of its own."""
+TOTAL_CAP: Final = 300_000
+"""Characters of all files together that are read."""
+SKILL_CAP: Final = 5_000_000
+"""Bytes of all files of a skill together."""
+FILES_CAP: Final = 200
+SECONDS: Final = 2.0
+"""Time after which the rest is left unread, which is a finding."""
+_HARVEST: Final = 3
+"""Kinds of stores of credentials that no honest skill reads together."""
+
+_BITS: Final = 2.9
+"""Bits per character below which what has the form of a key is a placeholder."""
+_SAMPLE = re.compile(r"(?i)example|sample|dummy|fake|test|your|placeholder|x{4}|0{6}|1234|abcd|redacted|\.\.\.|…")
+_GUESSED = frozenset(["assigned", "url-password", "authorization", "bearer-token", "cookie", "jwt", "twilio-key", "openai-key", "slack-webhook"])
+"""Kinds that are told by the words around them, or by a form that other texts have too."""
+_TEXT = (".md", ".txt", ".py", ".sh", ".js", ".ts", ".json", ".toml", ".yaml", ".yml", ".cfg", ".ini", ".html", ".css", ".csv")
+_PROGRAMS = (b"\x7fELF", b"MZ\x90\x00", b"\xca\xfe\xba\xbe", b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xfe\xed\xfa\xcf", b"\x00asm", b"dex\n")
+_SEALED = (b"PK\x03\x04", b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"\x80\x04\x95", b"\x80\x05\x95")
+_OFFICE = (".xlsx", ".docx", ".pptx", ".xlsm", ".odt", ".ods", ".epub", ".jar", ".npz", ".whl")
+_BUNDLED = re.compile(r"\b(?:bundled|companion|included|accompanying|ships?\s+(?:alongside|with)|provided|alongside\s+this\s+skill|setup\s+script)\b", re.IGNORECASE)
+_STARTED = re.compile(r"(?:^|[\s;&|`])(?:(?:bash|sh|zsh|source|\.)\s+(?:-\w{1,4}\s+)?)?(\.{0,2}/?(?:[\w.-]{1,40}/){0,4}[\w.-]{1,60}\.sh)\b", re.MULTILINE)
+
+
+def scan(skill: Skill) -> list[Finding]:
+    """Everything the rules find in SKILL.md and the other files, blocks first, then by file and line."""
+    files = {"SKILL.md": render(skill).encode("utf-8", "replace"), **{file.path: file.data for file in skill.files}}
+    return scan_files(files, skill.name)
+
+
+def scan_files(files: Mapping[str, bytes], name: str = "", seconds: float = SECONDS) -> list[Finding]:
+    """`scan` for the files of a folder as they lie there, whether or not they make a valid skill.
+
+    Args:
+        files: Path to content.
+        name: The skill's name, which may imitate another one.
+        seconds: Time after which the rest is left unread.
+    """
+    return _Scan(files, name, time.monotonic() + seconds).run()
+
+
+class _Scan:
+    def __init__(self, files: Mapping[str, bytes], name: str, deadline: float) -> None:
+        self._files, self._name, self._deadline = files, name, deadline
+        self._found: set[Finding] = set()
+        self._touched: dict[str, tuple[str, int]] = {}
+        """Stores of credentials that programs read, and where."""
+
+    def run(self) -> list[Finding]:
+        self._sizes()
+        left = TOTAL_CAP
+        # SKILL.md is what an agent reads first, scripts are what runs: both are read before anything else is.
+        for path in sorted(self._files, key=lambda p: (p.lower() != "skill.md", not p.endswith((".md", ".py", ".sh", ".js")), p)):
+            text = self._text(path, self._files[path])
+            if text is None:
+                continue
+            read = text[: max(0, min(TEXT_CAP, left))]
+            left -= len(read)
+            if len(read) < len(text):
+                self._add("unread", path, 0, f"{len(text) - len(read)} characters are not read")
+            if time.monotonic() > self._deadline:
+                self._add("unread", path, 0, "time was up before this file")
+                continue
+            self._file(path, read)
+        self._whole()
+        order = sorted(self._found, key=lambda f: (f.severity != "block", f.file != "SKILL.md", f.file, f.line, f.rule, f.excerpt))
+        return order
+
+    def _file(self, path: str, text: str) -> None:
+        for hit in hidden(text):
+            self._add(hit.rule, path, hit.line, hit.text)
+        clear = plain(text)
+        for kind, start, secret in secrets_in(clear, SECRETS):
+            if _SAMPLE.search(secret) is None and entropy(secret) >= _BITS:
+                rule = "secret-like" if kind in _GUESSED else "secret"
+                self._add(rule, path, clear.count("\n", 0, start) + 1, f"{kind}: {secret[:6]}…")
+        if path.rsplit("/", 1)[-1].lower().startswith("requirements"):
+            for hit in packages.requirements(clear):
+                self._add(hit.rule, path, hit.line, hit.text)
+        for segment in segments(path, clear):
+            if time.monotonic() > self._deadline:
+                self._add("unread", path, segment.line, "time was up before this line")
+                return
+            self._segment(path, segment)
+
+    def _segment(self, path: str, segment: Segment) -> None:
+        # Shells join lines that end in a backslash, so the rules must see them joined; lengths stay the same.
+        joined = segment.text.replace("\\\n", "  ")
+        for rule, start, text in search(joined, segment.scopes):
+            line = segment.line + segment.text.count("\n", 0, start)
+            said = segment.described or (segment.kind != "code" and describes(joined, start))
+            self._add(rule, path, line, text, said)
+        if segment.kind in ("code", "inline", "data", "prose"):
+            for hit in packages.packages(segment.text, segment.kind != "prose"):
+                self._add(hit.rule, path, segment.line + hit.line - 1, hit.text, segment.described)
+        if segment.kind == "code":
+            self._program(path, segment)
+        elif segment.kind == "inline":
+            self._passed(path, segment, _shell(segment.text, segment.line))
+        elif segment.kind == "comment":
+            for rule, start, text in search(joined, frozenset(["prose"])):
+                self._add(rule, path, segment.line + segment.text.count("\n", 0, start), text)
+        elif segment.kind == "data":
+            self._data(path, segment)
+
+    def _program(self, path: str, segment: Segment) -> None:
+        """A code block or script, by the passes that understand its language; text in the wrong fence as shell too."""
+        text, line = segment.text, segment.line
+        if segment.lang in PYTHON or (segment.lang == "" and re.search(r"^\s*(?:import|from)\s+\w", text, re.MULTILINE)):
+            for hit in packages.imports(text):
+                self._add(hit.rule, path, line + hit.line - 1, hit.text, segment.described)
+            read = pycode.read(text, line)
+            if read is not None:
+                self._passed(path, segment, read)
+                return
+            if segment.lang in PYTHON:
+                for start, piece in _pieces(text):
+                    if (read := pycode.read(piece, line + start)) is not None:
+                        self._passed(path, segment, read)
+        if segment.lang in SCRIPT:
+            self._passed(path, segment, script.ScriptPass(text, line))
+            return
+        if segment.lang in SHELL or segment.lang in PYTHON or segment.lang in ("", "text", "txt", "cmd", "applescript", "makefile"):
+            self._passed(path, segment, _shell(text, line))
+
+    def _data(self, path: str, segment: Segment) -> None:
+        """Commands in configurations: every string that holds a space is read as one, and lists of strings as well."""
+        for match in re.finditer(r'"((?:[^"\\\n]|\\.){4,2000})"', segment.text):
+            if " " in match[1]:
+                line = segment.line + segment.text.count("\n", 0, match.start())
+                self._passed(path, segment, _shell(match[1].replace('\\"', '"').replace("\\n", "\n"), line))
+        for match in re.finditer(r'"command"\s*:\s*"([^"\n]{1,200})"\s*,\s*"args"\s*:\s*\[([^\]]{0,2000})\]', segment.text):
+            line = segment.line + segment.text.count("\n", 0, match.start())
+            words = [w.replace('\\"', '"') for w in re.findall(r'"((?:[^"\\\n]|\\.){0,1000})"', match[2])]
+            command = " ".join([match[1], *(f"'{w}'" if "$" not in w and "'" not in w else f'"{w}"' for w in words)])
+            self._passed(path, segment, _shell(command, line))
+            for hit in packages.packages(" ".join([match[1], *words]), True):
+                self._add(hit.rule, path, line, hit.text)
+
+    def _passed(self, path: str, segment: Segment, read: "ShellPass | pycode.PythonPass | script.ScriptPass") -> None:
+        for hit in read.hits:
+            self._add(hit.rule, path, hit.line, hit.text, segment.described)
+        if not segment.described:
+            for store in read.touched:
+                self._touched.setdefault(store, (path, segment.line))
+
+    def _whole(self) -> None:
+        """What only shows when the whole skill is seen."""
+        if len(self._touched) >= _HARVEST:
+            path, line = min(self._touched.values())
+            self._add("harvest", path, line, f"reads {', '.join(sorted(self._touched))}")
+        for rule in rules().values():
+            if not rule.together:
+                continue
+            config = [f for f in self._found if f.rule == "agent-config"]
+            with_it = [f for f in self._found if f.rule in rule.together]
+            if config and with_it:
+                first = min(with_it, key=lambda f: (f.file, f.line))
+                self._add(rule.id, first.file, first.line, f"{config[0].excerpt} — and: {first.excerpt}")
+        body = self._files.get("SKILL.md", b"")[:TEXT_CAP].decode("utf-8", "replace")
+        if _BUNDLED.search(body):
+            names = {PurePosixPath(p).name for p in self._files}
+            for match in _STARTED.finditer(body):
+                if PurePosixPath(match[1]).name not in names and not match[1].startswith("/"):
+                    self._add("missing-script", "SKILL.md", body.count("\n", 0, match.start(1)) + 1, match[1])
+                    break
+        if self._name:
+            if (near := packages.imitated(self._name)) is not None:
+                self._add("typosquat", "SKILL.md", 0, f"{self._name} looks like {near}")
+            if self._name != plain(self._name) or not self._name.isascii():
+                self._add("name", "SKILL.md", 0, self._name)
+
+    def _sizes(self) -> None:
+        size = sum(map(len, self._files.values()))
+        if size > SKILL_CAP:
+            self._add("too-large", "", 0, f"{size} bytes in all; {SKILL_CAP} are allowed")
+        if len(self._files) > FILES_CAP:
+            self._add("too-large", "", 0, f"{len(self._files)} files; {FILES_CAP} are allowed")
+
+    def _text(self, path: str, data: bytes) -> str | None:
+        """The text of a file; None where it is none, which may be a finding."""
+        if data.startswith(_PROGRAMS) or (data[:2] == b"MZ" and b"\0" in data[:100]):
+            self._add("binary", path, 0, "")
+            return None
+        if b"\0" not in data[:4096]:
+            try:
+                return data.decode()
+            except UnicodeDecodeError:
+                pass
+        if path.endswith(_TEXT):
+            self._add("unreadable", path, 0, "")
+            return data.decode("utf-8", "replace")
+        if data.startswith(_SEALED) and not path.endswith(_OFFICE):
+            self._add("sealed", path, 0, "")
+        return None
+
+    def _add(self, rule: str, path: str, line: int, text: str, described: bool = False) -> None:
+        if (made := finding(rule, path, line, text, described)) is not None:
+            self._found.add(made)
+
+
+def _shell(text: str, line: int) -> ShellPass:
+    read = ShellPass(_nested)
+    read.read(text, line)
+    return read
+
+
+def _nested(language: str, text: str, line: int, given: dict[str, Labels]) -> ShellPass | None:
+    """A program inside a shell script, as a pass whose hits the shell pass takes over."""
+    read = pycode.read(text, line, given) if language == "python" else script.ScriptPass(text, line, given)
+    if read is None:
+        return None
+    shell = ShellPass()
+    shell.hits, shell.touched = list(read.hits), set(read.touched)
+    return shell
+
+
+def _pieces(text: str) -> list[tuple[int, str]]:
+    """Paragraphs of a program that does not parse as a whole: examples often mix commands and code."""
+    found: list[tuple[int, str]] = []
+    start = 0
+    for n, part in enumerate(re.split(r"(\n\s*\n)", text)):
+        if n % 2 == 0 and part.strip():
+            found.append((start, part))
+        start += part.count("\n")
+    return found[:200]
+
+
+__all__ = ["FILES_CAP", "SECONDS", "SKILL_CAP", "TEXT_CAP", "TOTAL_CAP", "Finding", "Hit", "scan", "scan_files"]
