@@ -10,7 +10,7 @@ not read is a finding.
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -19,9 +19,9 @@ from prowess.guard.redact import RULES as SECRETS
 from prowess.guard.redact import entropy
 from prowess.guard.redact import found as secrets_in
 from prowess.guard.scan import packages, pycode, script
-from prowess.guard.scan.flow import Labels
+from prowess.guard.scan.flow import Labels, stores
 from prowess.guard.scan.hidden import hidden, plain
-from prowess.guard.scan.rules import Finding, Hit, finding, rules, search
+from prowess.guard.scan.rules import Finding, Hit, Told, finding, rules, search
 from prowess.guard.scan.segments import PYTHON, SCRIPT, SHELL, Segment, describes, segments
 from prowess.guard.scan.shellflow import ShellPass
 from prowess.library.skillmd import render
@@ -47,6 +47,7 @@ _TEXT = (".md", ".txt", ".py", ".sh", ".js", ".ts", ".json", ".toml", ".yaml", "
 _PROGRAMS = (b"\x7fELF", b"MZ\x90\x00", b"\xca\xfe\xba\xbe", b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xfe\xed\xfa\xcf", b"\x00asm", b"dex\n")
 _SEALED = (b"PK\x03\x04", b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"\x80\x04\x95", b"\x80\x05\x95")
 _OFFICE = (".xlsx", ".docx", ".pptx", ".xlsm", ".odt", ".ods", ".epub", ".jar", ".npz", ".whl")
+_READ = re.compile(r"\b(?:read|cat|copy|collect|gather|extract|dump|load|fetch|harvest|include|print|display|output|retrieve|upload|send)s?\b[^\n]{0,200}", re.IGNORECASE)
 _BUNDLED = re.compile(r"\b(?:bundled|companion|included|accompanying|ships?\s+(?:alongside|with)|provided|alongside\s+this\s+skill|setup\s+script)\b", re.IGNORECASE)
 _STARTED = re.compile(r"(?:^|[\s;&|`])(?:(?:bash|sh|zsh|source|\.)\s+(?:-\w{1,4}\s+)?)?(\.{0,2}/?(?:[\w.-]{1,40}/){0,4}[\w.-]{1,60}\.sh)\b", re.MULTILINE)
 
@@ -74,6 +75,8 @@ class _Scan:
         self._found: set[Finding] = set()
         self._touched: dict[str, tuple[str, int]] = {}
         """Stores of credentials that programs read, and where."""
+        self._session = ShellPass(_nested)
+        self._names: dict[str, Labels] = {}
 
     def run(self) -> list[Finding]:
         self._sizes()
@@ -96,6 +99,8 @@ class _Scan:
         return order
 
     def _file(self, path: str, text: str) -> None:
+        # The blocks of one file are run one after the other: what the first reads, the second may send.
+        self._session, self._names = ShellPass(_nested), {}
         for hit in hidden(text):
             self._add(hit.rule, path, hit.line, hit.text)
         clear = plain(text)
@@ -117,15 +122,17 @@ class _Scan:
         joined = segment.text.replace("\\\n", "  ")
         for rule, start, text in search(joined, segment.scopes):
             line = segment.line + segment.text.count("\n", 0, start)
-            said = segment.described or (segment.kind != "code" and describes(joined, start))
-            self._add(rule, path, line, text, said)
+            reported = segment.kind not in ("code", "comment") and describes(joined, start)
+            self._add(rule, path, line, text, "reported" if reported else segment.told)
         if segment.kind in ("code", "inline", "data", "prose"):
             for hit in packages.packages(segment.text, segment.kind != "prose"):
-                self._add(hit.rule, path, segment.line + hit.line - 1, hit.text, segment.described)
+                self._add(hit.rule, path, segment.line + hit.line - 1, hit.text, segment.told)
         if segment.kind == "code":
             self._program(path, segment)
         elif segment.kind == "inline":
-            self._passed(path, segment, _shell(segment.text, segment.line))
+            self._shell(path, segment, segment.text, segment.line, ShellPass(_nested))
+        elif segment.kind == "prose":
+            self._told(path, segment)
         elif segment.kind == "comment":
             for rule, start, text in search(joined, frozenset(["prose"])):
                 self._add(rule, path, segment.line + segment.text.count("\n", 0, start), text)
@@ -137,45 +144,70 @@ class _Scan:
         text, line = segment.text, segment.line
         if segment.lang in PYTHON or (segment.lang == "" and re.search(r"^\s*(?:import|from)\s+\w", text, re.MULTILINE)):
             for hit in packages.imports(text):
-                self._add(hit.rule, path, line + hit.line - 1, hit.text, segment.described)
-            read = pycode.read(text, line)
-            if read is not None:
-                self._passed(path, segment, read)
+                self._add(hit.rule, path, line + hit.line - 1, hit.text, segment.told)
+            if self._python(path, segment, text, line):
                 return
             if segment.lang in PYTHON:
                 for start, piece in _pieces(text):
-                    if (read := pycode.read(piece, line + start)) is not None:
-                        self._passed(path, segment, read)
+                    self._python(path, segment, piece, line + start)
         if segment.lang in SCRIPT:
-            self._passed(path, segment, script.ScriptPass(text, line))
+            read = script.ScriptPass(text, line)
+            self._passed(path, segment, read.hits, read.touched)
             return
         if segment.lang in SHELL or segment.lang in PYTHON or segment.lang in ("", "text", "txt", "cmd", "applescript", "makefile"):
-            self._passed(path, segment, _shell(text, line))
+            self._shell(path, segment, text, line, self._session if segment.told == "ordered" else ShellPass(_nested))
+
+    def _python(self, path: str, segment: Segment, text: str, line: int) -> bool:
+        read = pycode.read(text, line, self._names)
+        if read is None:
+            return False
+        if segment.told == "ordered":
+            self._names = read.names
+        self._passed(path, segment, read.hits, read.touched)
+        return True
+
+    def _shell(self, path: str, segment: Segment, text: str, line: int, session: ShellPass) -> None:
+        before = len(session.hits)
+        touched, session.touched = session.touched, set()
+        session.read(text, line)
+        self._passed(path, segment, session.hits[before:], session.touched)
+        session.touched |= touched
+
+    def _told(self, path: str, segment: Segment) -> None:
+        """Credentials that the agent is told to read."""
+        for match in _READ.finditer(segment.text):
+            if segment.told != "ordered" or describes(segment.text, match.start()):
+                continue
+            line = segment.line + segment.text.count("\n", 0, match.start())
+            for store in stores(match.group()):
+                self._touched.setdefault(store.removeprefix("store:"), (path, line))
 
     def _data(self, path: str, segment: Segment) -> None:
         """Commands in configurations: every string that holds a space is read as one, and lists of strings as well."""
         for match in re.finditer(r'"((?:[^"\\\n]|\\.){4,2000})"', segment.text):
             if " " in match[1]:
                 line = segment.line + segment.text.count("\n", 0, match.start())
-                self._passed(path, segment, _shell(match[1].replace('\\"', '"').replace("\\n", "\n"), line))
+                text = match[1].replace('\\"', '"').replace("\\n", "\n")
+                self._shell(path, segment, text, line, ShellPass(_nested))
         for match in re.finditer(r'"command"\s*:\s*"([^"\n]{1,200})"\s*,\s*"args"\s*:\s*\[([^\]]{0,2000})\]', segment.text):
             line = segment.line + segment.text.count("\n", 0, match.start())
             words = [w.replace('\\"', '"') for w in re.findall(r'"((?:[^"\\\n]|\\.){0,1000})"', match[2])]
             command = " ".join([match[1], *(f"'{w}'" if "$" not in w and "'" not in w else f'"{w}"' for w in words)])
-            self._passed(path, segment, _shell(command, line))
+            self._shell(path, segment, command, line, ShellPass(_nested))
             for hit in packages.packages(" ".join([match[1], *words]), True):
                 self._add(hit.rule, path, line, hit.text)
 
-    def _passed(self, path: str, segment: Segment, read: "ShellPass | pycode.PythonPass | script.ScriptPass") -> None:
-        for hit in read.hits:
-            self._add(hit.rule, path, hit.line, hit.text, segment.described)
-        if not segment.described:
-            for store in read.touched:
+    def _passed(self, path: str, segment: Segment, hits: Iterable[Hit], touched: set[str]) -> None:
+        for hit in hits:
+            self._add(hit.rule, path, hit.line, hit.text, segment.told)
+        if segment.told == "ordered":
+            for store in touched:
                 self._touched.setdefault(store, (path, segment.line))
 
     def _whole(self) -> None:
         """What only shows when the whole skill is seen."""
-        if len(self._touched) >= _HARVEST:
+        keys = "ssh" in self._touched and self._touched.keys() & {"cloud", "keys", "browser", "packages"}
+        if len(self._touched) >= _HARVEST or keys:
             path, line = min(self._touched.values())
             self._add("harvest", path, line, f"reads {', '.join(sorted(self._touched))}")
         for rule in rules().values():
@@ -223,15 +255,9 @@ class _Scan:
             self._add("sealed", path, 0, "")
         return None
 
-    def _add(self, rule: str, path: str, line: int, text: str, described: bool = False) -> None:
-        if (made := finding(rule, path, line, text, described)) is not None:
+    def _add(self, rule: str, path: str, line: int, text: str, told: Told = "ordered") -> None:
+        if (made := finding(rule, path, line, text, told)) is not None:
             self._found.add(made)
-
-
-def _shell(text: str, line: int) -> ShellPass:
-    read = ShellPass(_nested)
-    read.read(text, line)
-    return read
 
 
 def _nested(language: str, text: str, line: int, given: dict[str, Labels]) -> ShellPass | None:

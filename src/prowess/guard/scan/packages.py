@@ -26,6 +26,8 @@ _INTERNAL = re.compile(
 )
 _IMPORT = re.compile(r"^\s*(?:from|import)\s+([A-Za-z_]\w{2,60})", re.MULTILINE)
 _REQUIREMENT = re.compile(r"^\s*([A-Za-z][\w.-]{2,60})\s*(?:\[[\w,]{1,60}\])?\s*(?:[=<>~!]=|$|;|@)", re.MULTILINE)
+_WORDS: Final = "manages builders reader leader header docket slacks loaded parsed marked urllib notion stripes scanned"
+"""Proper words and packages that lie one slip beside a well-known name."""
 _PACKAGE: Final = re.compile(r"(?:@[\w-]{1,40}/)?[A-Za-z][\w.-]{2,60}")
 
 
@@ -91,11 +93,11 @@ def imitated(name: str) -> str | None:
     if not _PACKAGE.fullmatch(name):
         return None
     for part in {bare, scope, *bare.replace("_", "-").replace(".", "-").split("-")}:
-        if len(part) >= 6 and part not in _known_names() and (near := _slips().get(part)) is not None:
+        if len(part) >= 5 and part not in _known_names() and (near := _slips().get(part)) is not None:
             return near
         if len(part) >= 6 and part not in _known_names():
             for i in range(len(part)):  # a letter too many
-                if part[:i] + part[i + 1 :] in _known_names() and not part.endswith(("s", "r", "d")):
+                if part[:i] + part[i + 1 :] in _known_names() and 0 < i < len(part) - 1:
                     return part[:i] + part[i + 1 :]
     return None
 
@@ -116,14 +118,14 @@ def _slips() -> dict[str, str]:
         for i in range(len(name)):
             if i + 1 < len(name):
                 found.setdefault(name[:i] + name[i + 1] + name[i] + name[i + 2 :], name)
-            if i:
+            if 0 < i < len(name) - 1:  # other ends are other words: analyze, analyzed
                 found.setdefault(name[:i] + name[i + 1 :], name)
                 for letter in letters:
                     found.setdefault(name[:i] + letter + name[i + 1 :], name)
     for name in _known_names():
         found.pop(name, None)
     # Proper words that happen to lie beside a name.
-    for word in ("request", "requested", "manages", "managed", "builders", "scanned", "loaders", "reader", "leader", "header", "docket", "pillow", "parsed", "parses", "panda", "marked", "loaded", "slacks", "notions", "stripes", "celeri", "react", "chalks", "logged"):
+    for word in _WORDS.split():
         found.pop(word, None)
     return found
 

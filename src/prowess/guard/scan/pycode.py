@@ -6,6 +6,7 @@ Attributes of objects, containers and imports from other files are followed only
 """
 
 import ast
+import re
 import textwrap
 import warnings
 from typing import Final
@@ -29,6 +30,8 @@ _DECODERS: Final = frozenset(["b64decode", "urlsafe_b64decode", "b32decode", "b8
 _RUNNERS: Final = frozenset(["exec", "eval", "compile", "builtins.exec", "builtins.eval", "runpy.run_path", "code.interact"])
 _LOADERS: Final = frozenset(["pickle.loads", "pickle.load", "marshal.loads", "dill.loads", "cloudpickle.loads", "joblib.load", "yaml.load", "yaml.unsafe_load", "torch.load", "jsonpickle.decode"])
 _DUMPS: Final = frozenset(["dumps", "b64encode", "urlencode", "encode", "hexlify"])
+_HIDEOUT = re.compile(r"^(?:/tmp|/var/tmp|/dev/shm)/|/\.[\w-]+$", re.MULTILINE)
+"""Files that no skill ships: temporary and hidden ones."""
 
 
 def read(text: str, line: int = 1, given: dict[str, Labels] | None = None) -> "PythonPass | None":
@@ -76,12 +79,14 @@ class PythonPass:
         self.touched: set[str] = set()
         self.modules: set[str] = set()
         self._offset = line - 1
-        self._names: dict[str, Labels] = dict(given)
+        self.names: dict[str, Labels] = dict(given)
         self._strings: dict[str, str] = {}
         self._alias: dict[str, str] = {}
         self._nodes = [node for node, _ in zip(ast.walk(tree), range(_NODES), strict=False)]
         self._functions = {n.name: n for n in self._nodes if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
         self._seen: set[tuple[str, int]] = set()
+        self._files: dict[str, Labels] = {}
+        """Labels of files that commands wrote."""
         self._dumps: list[ast.Call] = []
         self._memo: dict[int, Labels] = {}
 
@@ -96,11 +101,11 @@ class PythonPass:
                 for each in node.names:
                     self._alias[each.asname or each.name] = f"{node.module}.{each.name}"
         for _ in range(_ROUNDS):
-            before = dict(self._names)
+            before = dict(self.names)
             self._memo.clear()
             for node in self._nodes:
                 self._flow(node)
-            if before == self._names:
+            if before == self.names:
                 break
         self._memo.clear()
         calls = [n for n in self._nodes if isinstance(n, ast.Call)]
@@ -160,7 +165,7 @@ class PythonPass:
 
     def _add(self, name: str, labels: Labels) -> None:
         if labels:
-            self._names[name] = self._names.get(name, NONE) | labels
+            self.names[name] = self.names.get(name, NONE) | labels
 
     def _labels(self, node: ast.AST) -> Labels:
         """What the value of an expression holds."""
@@ -172,14 +177,13 @@ class PythonPass:
 
     def _look(self, node: ast.AST) -> Labels:
         if isinstance(node, ast.Name):
-            return self._names.get(node.id, NONE)
+            return self.names.get(node.id, NONE) | (frozenset(["env"]) if self._full(node) == "os.environ" else NONE)
         if isinstance(node, ast.Constant):
             return NONE
-        dotted = self._full(node)
-        if dotted in ("os.environ", "environ"):
-            return frozenset(["env"])
         if isinstance(node, ast.Subscript) and self._full(node.value) in ("os.environ", "environ"):
             return key(self._text(node.slice)) if self._text(node.slice) else frozenset(["in"])
+        if isinstance(node, ast.Attribute) and self._full(node) == "os.environ":
+            return frozenset(["env"])
         if isinstance(node, ast.Call):
             return self._result(node)
         found = NONE
@@ -212,8 +216,8 @@ class PythonPass:
             return frozenset(f"net:{'!' if known else ''}{w}" for w in where) or frozenset(["net:$"])
         if name == "input" or name.startswith("sys.argv"):
             return frozenset(["in"])
-        if f"{last}()" in self._names:
-            given |= self._names[f"{last}()"]
+        if f"{last}()" in self.names:
+            given |= self.names[f"{last}()"]
         if last in ("json", "status_code"):
             own = frozenset(label for label in own if not label.startswith("net:"))
         return given | own
@@ -232,7 +236,9 @@ class PythonPass:
                 self._hit("remote-code", node)
             elif "decoded" in given:
                 self._hit("decoded-code", node)
-            elif node.args and not isinstance(node.args[0], ast.Constant) and name != "compile" and name != "eval":
+            elif node.args and _HIDEOUT.search(self._written(node.args[0])):
+                self._hit("temporary-code", node)
+            elif node.args and not isinstance(node.args[0], ast.Constant) and name not in ("compile", "eval"):
                 self._hit("dynamic-code", node)
             text = self._decoded_text(node.args[0]) if node.args else ""
             if text and (inner := read(text, node.lineno + self._offset)) is not None:
@@ -280,7 +286,7 @@ class PythonPass:
         owners = {label for label in keys if label.startswith("key:")}
         if len(owners) < 2:
             return
-        names = {n for n, labels in self._names.items() if owners <= labels}
+        names = {n for n, labels in self.names.items() if owners <= labels}
         for call in self._dumps:
             if call.args:
                 arg = call.args[0]
@@ -290,6 +296,7 @@ class PythonPass:
     def _shell(self, node: ast.Call, name: str) -> "_Shell":
         """The command line that a call starts, read by the shell pass."""
         shell = _Shell()
+        shell.written = self._files
         if not node.args:
             return shell
         first = node.args[0]

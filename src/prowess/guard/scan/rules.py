@@ -16,6 +16,9 @@ from prowess.core.base import Frozen
 Severity = Literal["block", "review"]
 Scope = Literal["prose", "code", "shell", "python", "script", "comment", "head", "data", "any"]
 
+Told = Literal["ordered", "announced", "reported"]
+"""How the text around puts it: as something to do, below a heading for bad examples, in a sentence that warns of it."""
+
 EXCERPT: Final = 160
 """Characters of evidence that a finding shows."""
 PIECE: Final = 2_000
@@ -105,16 +108,15 @@ def rules() -> dict[str, Rule]:
     return _by_id()
 
 
-def finding(rule: str, file: str, line: int, text: str, described: bool = False) -> Finding | None:
-    """The finding that `rule` makes of `text`; None where the text only describes what the rule looks for.
+def finding(rule: str, file: str, line: int, text: str, told: Told = "ordered") -> Finding | None:
+    """The finding that `rule` makes of `text`; None where the sentence only speaks of what the rule looks for.
 
-    Args:
-        described: The text around speaks of an attack instead of ordering it.
+    A skill may teach how attacks look: then a block becomes a review. A sentence that forbids the thing says nothing bad.
     """
     r = _by_id()[rule]
     severity = r.severity
-    if described and r.described:
-        if severity == "review":
+    if told != "ordered" and r.described:
+        if severity == "review" and told == "reported":
             return None
         severity = "review"
     return Finding(rule, severity, r.threat, r.why, r.fix, file, line, shown(text))

@@ -154,7 +154,7 @@ def _statements(text: str, line: int) -> list[tuple[int, str]]:
             continue
         if char == "\n":
             number += 1
-        if (char == ";" or (char in "\n{}" and depth == 0) or at - start > _LENGTH) and at > start:
+        if (char == ";" or (char in "\n{}" and depth == 0 and not _continues(text, start, at)) or at - start > _LENGTH) and at > start:
             # An object literal belongs to its statement; a block does not.
             if char == "{" and not re.search(r"(?:\)|=>|else|try|do|finally)\s*$", text[max(start, at - 20) : at]):
                 end = _closing(text, at)
@@ -171,6 +171,14 @@ def _statements(text: str, line: int) -> list[tuple[int, str]]:
     if text[start:].strip():
         found.append((begin, text[start:][:_LENGTH]))
     return found
+
+
+def _continues(text: str, start: int, at: int) -> bool:
+    """Whether the statement goes on after the line end at `at`."""
+    if text[at] != "\n":
+        return False
+    after = text[at + 1 : at + 60].lstrip()
+    return after[:1] in "?:.+&|" if after else text[start:at].rstrip()[-1:] in "=+?:,&|"
 
 
 def _closing(text: str, at: int) -> int:

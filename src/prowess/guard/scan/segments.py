@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from prowess.guard.scan.rules import Told
+
 Kind = Literal["prose", "code", "inline", "comment", "head", "data"]
 
 SHELL: Final = frozenset(["bash", "sh", "shell", "zsh", "console", "shell-session", "terminal", "fish", "ksh", "dockerfile"])
@@ -31,9 +33,8 @@ _HEADING = re.compile(r"^(#{1,6})\s+(.*)")
 _INLINE = re.compile(r"(?<!`)(`{1,2})(?!`)([^`\n]{3,400})\1(?!`)")
 _DESCRIBES = re.compile(
     r"anti-?patterns?|red\s+flags?|\bbad\b|\bavoid|\bdo\s?n[o'’]t\b|\bdo\s+not\b|\bnever\b|vulnerab|malicious|\battack"
-    r"|\bexploit|\binject(?:ion|ed)|dangerous|\bunsafe|insecure|\bwrong\b|❌|✗|🚫|⛔|\bthreat|suspicious|\bdetect|warning\s+signs"
-    r"|\bblock(?:ed|list)|\bforbidden|\bprohibited|\bmust\s+not\b|\bpayloads?\s+(?:examples?|samples?)|\bindicators?\b"
-    r"|\bscans?\s+for\b|\bchecks?\s+for\b|\blook(?:s|ing)?\s+for\b|\bphishing|\bjailbreak|\bred[- ]team|\bpen(?:etration)?[- ]?test|\bcve-",
+    r"|\bexploit|\binject(?:ion|ed)|\bunsafe|insecure|\bwrong\b|❌|✗|🚫|⛔|suspicious|warning\s+signs|\bforbidden|\bprohibited"
+    r"|\bmust\s+not\b|\bphishing|\bjailbreak|\bred[- ]team|\bpen(?:etration)?[- ]?test|\bcve-",
     re.IGNORECASE,
 )
 _TURNS = re.compile(r"[.!?;](?=\s)|\n\s*\n|\n\s*(?:[-*+]|\d{1,3}[.)])\s")
@@ -56,8 +57,8 @@ class Segment:
     """Line of the file at which it begins, from 1."""
     lang: str = ""
     """Of code: as the fence or the file name says, in lower case."""
-    described: bool = False
-    """The heading or the line before it announces a bad example."""
+    told: Told = "ordered"
+    """`announced` where the heading or the line before speaks of bad examples."""
 
     @property
     def scopes(self) -> frozenset[str]:
@@ -125,8 +126,8 @@ def _markdown(text: str, line: int, depth: int) -> Iterator[Segment]:
             yield from _paragraphs(prose, line + began, any(heads))
             end = next((i for i in range(n + 1, len(lines)) if _closes(lines[i], fence[1])), len(lines))
             body = "\n".join(lines[n + 1 : end])
-            described = any(heads) or bool(_DESCRIBES.search(lead)) or bool(_DESCRIBES.search(_lead_comment(body)))
-            yield from _fenced(fence[2].lower(), body, line + n + 1, described, depth)
+            announced = any(heads) or bool(_DESCRIBES.search(lead)) or bool(_DESCRIBES.search(_lead_comment(body)))
+            yield from _fenced(fence[2].lower(), body, line + n + 1, announced, depth)
             n = end + 1
         else:
             end = next((i for i in range(n, len(lines)) if "-->" in lines[i][comment + 4 if i == n else 0 :]), len(lines) - 1)
@@ -144,15 +145,19 @@ def _markdown(text: str, line: int, depth: int) -> Iterator[Segment]:
     yield from _paragraphs(prose, line + began, any(heads))
 
 
-def _fenced(lang: str, body: str, line: int, described: bool, depth: int) -> Iterator[Segment]:
+def _fenced(lang: str, body: str, line: int, announced: bool, depth: int) -> Iterator[Segment]:
     if lang in _MARKDOWN and depth < 3:
         yield from _markdown(body, line, depth + 1)
     elif lang in DATA:
-        yield Segment("data", body, line, lang, described)
+        yield Segment("data", body, line, lang, _told(announced))
     else:
-        yield Segment("code", body, line, lang, described)
+        yield Segment("code", body, line, lang, _told(announced))
         if lang in _PLAIN or lang in _MARKDOWN:
-            yield Segment("prose", body, line, lang, described)
+            yield Segment("prose", body, line, lang, _told(announced))
+
+
+def _told(announced: bool) -> Told:
+    return "announced" if announced else "ordered"
 
 
 def _closes(line: str, fence: str) -> bool:
@@ -165,19 +170,19 @@ def _lead_comment(body: str) -> str:
     return first if first.startswith(("#", "//", "--", "/*")) else ""
 
 
-def _paragraphs(lines: list[str], line: int, described: bool) -> Iterator[Segment]:
+def _paragraphs(lines: list[str], line: int, announced: bool) -> Iterator[Segment]:
     """The prose of these lines as one segment, and each of its code spans that could be a command."""
     text = "\n".join(lines)
     if text.strip():
-        yield Segment("prose", text, line, described=described)
-        yield from _inline(text, line, described)
+        yield Segment("prose", text, line, told=_told(announced))
+        yield from _inline(text, line, announced)
 
 
-def _inline(text: str, line: int, described: bool) -> Iterator[Segment]:
+def _inline(text: str, line: int, announced: bool) -> Iterator[Segment]:
     at, number = 0, line
     for match in _INLINE.finditer(text):
         if " " not in match[2].strip():
             continue
         number += text.count("\n", at, match.start())
         at = match.start()
-        yield Segment("inline", match[2], number, described=described or describes(text, match.start()))
+        yield Segment("inline", match[2], number, told="reported" if describes(text, match.start()) else _told(announced))

@@ -40,7 +40,10 @@ _GONE: Final = re.compile(
     r"|/var/log(?:/.*)?|/etc/.+|/usr/(?:bin|lib|sbin|share)/?\*?|/boot/.*|~/\.(?:ssh|gnupg|aws|config)/?\*?|/Users/?\*?|[A-Z]:[\\/]\*?)$"
 )
 _UNSET: Final = re.compile(r"^\$([A-Za-z_]\w*)(/\*|/?)$")
-_BASE64: Final = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}")
+_HIDEOUT: Final = re.compile(r"^(?:/tmp|/var/tmp|/dev/shm|~/\.cache|\$TMPDIR)/\.[\w-]")
+"""Hidden files among the temporary ones."""
+_NAMED_SECRET: Final = re.compile(r"(?:secret|password|passwd|credential|token|api_?key)s?[\"']?\s{0,2}[=:]\s{0,2}[\"'\\]{0,3}\$", re.IGNORECASE)
+_PROGRAM: Final = re.compile(r"\.(?:sh|ps1|bat|exe|bin|pkg|dmg|appimage|run|pex|msi)$", re.IGNORECASE)
 
 
 class ShellPass:
@@ -90,6 +93,8 @@ class ShellPass:
         for name, word in command.assigns:
             self.variables[name] = self._word(word)
             self.literals[name] = self._literal(word)
+            if any(l.startswith("store:") for l in self.variables[name]):
+                self._hit("credentials", command)
         if command.body is not None:
             out, text = self._script(command.body, stdin), ""
         elif not command.words:
@@ -149,7 +154,8 @@ class ShellPass:
                 self._send(command, data, [a.text.lower() for a in args if "." in a.text and "/" not in a.text], False)
             return NONE, ""
         if name in _RESOLVERS:
-            self._send(command, given | self._expansions(args), [], False)
+            if any(l.startswith(("key:", "store:", "env")) for l in given | self._expansions(args)):
+                self._hit("leak", command)
             return NONE, ""
         if name in ("chmod",):
             return NONE, ""
@@ -183,6 +189,8 @@ class ShellPass:
             if "-C" in [a.text for a in args] or name in ("tar", "zip"):
                 self._archive(args, out)
         text = self._printed(name, args, literal)
+        if name in ("base64", "gbase64", "base32") and not _decodes(name, args):
+            out |= {"encoded"}
         if _decodes(name, args) or (name == "printf" and re.search(r"(?:\\x[0-9a-fA-F]{2}){4}", " ".join(a.raw for a in args))):
             out |= {"decoded"}
         if _blinds(name, args):
@@ -205,6 +213,7 @@ class ShellPass:
             text = " ".join(self._literal(a) for a in args)
             return self._inside("shell", text, command.line) if text else NONE
         if inline is not None and inline + 1 < len(args):
+            stdin -= {l for l in stdin if l.startswith("net:")} if name not in _SHELLS else NONE
             code = args[inline + 1]
             direct = NONE
             for script in code.nested:
@@ -220,7 +229,7 @@ class ShellPass:
                     self._adopt(inner, inner._script(parse(code.text, command.line), stdin))
                 return NONE
             language = "shell" if name in _SHELLS else "python" if name.startswith("python") else "script"
-            return self._inside(language, self._literal(code), command.line)
+            return self._inside(language, self._literal(code), command.line) | stdin
         self._run_of(command, fed, "remote-code")
         plain = [w for w in words if not w.startswith("-") or w == "-"]
         script_file = next((w for w in plain if w not in ("-", "/dev/stdin")), None)
@@ -233,6 +242,8 @@ class ShellPass:
                 if literal and not fed:
                     language = "shell" if name in _SHELLS else "python" if name.startswith("python") else "script"
                     return self._inside(language, literal, command.line)
+        if script_file is not None and _HIDEOUT.match(script_file):
+            self._hit("temporary-code", command)
         if script_file is not None and "-m" not in words:
             self._run_of(command, self._ran(script_file), "download-run")
         return NONE
@@ -277,6 +288,8 @@ class ShellPass:
             to = hosts(command.raw)
         self._send(command, body, to, False)
         self._send(command, head, to, True)
+        if any(_PROGRAM.search(w.split("?")[0]) and not known_publisher(w) for w in where):
+            self._hit("fetch-program", command)
         got: Labels = frozenset(f"net:{w}" for w in where) or frozenset(["net:$"])
         if all(known_publisher(w) for w in where) and where:
             got = frozenset(f"net:!{w}" for w in where)
@@ -292,6 +305,8 @@ class ShellPass:
 
     def _payload(self, word: Word, text: str, stdin: Labels) -> Labels:
         found = self._word(word) | self._expansions([word])
+        if _NAMED_SECRET.search(text):
+            found |= {"key:token"}
         for path in re.findall(r"(?:^|=)[@<]([^;\s]{1,200})", text):
             found |= stdin if path in ("-", "/dev/stdin") else self._named(path)
         if "--post-file" in word.text or "--body-file" in word.text or not text.startswith(("{", "@")):
@@ -302,6 +317,8 @@ class ShellPass:
 
     def _send(self, command: Command, data: Labels, to: list[str], header: bool) -> None:
         rule = leak(data, to, header)
+        if rule is None and data & {"encoded", "decoded"} and not header:
+            rule = "encoded-send"
         if rule is not None:
             self._hit(rule, command)
 
@@ -326,6 +343,8 @@ class ShellPass:
 
     def _write(self, command: Command, path: str, labels: Labels, text: str) -> None:
         self.written[_path(path)] = labels | (self.written.get(_path(path), NONE))
+        if any(l.startswith("store:") and l != "store:system" for l in labels):
+            self._hit("credentials", command)
         text = text or command.raw
         remote = bool(hosts(text)) or any(l.startswith("net:") for l in labels)
         if _RC.search(path):
@@ -373,7 +392,7 @@ class ShellPass:
             if not literal:
                 found |= self._named(word.text)
             else:
-                found |= self._expansions([word])
+                found |= self._expansions([word]) | ({"key:token"} if _NAMED_SECRET.search(word.text) else NONE)
         return found
 
     def _named(self, path: str) -> Labels:
