@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from prowess import __version__
 from prowess.cli import (
+    add,
     apply,
     attribute,
     config,
@@ -27,6 +28,7 @@ from prowess.cli import (
     model,
     power,
     review,
+    scan,
     search,
     show,
     trace,
@@ -93,6 +95,7 @@ app.command()(demo.demo)
 app.command("import")(import_.import_)
 for function in (
     learn.learn, review.review, apply.apply, undo.undo, log.log, diff.diff, show.show, search.search,
+    add.add, scan.scan,
     why.why, trace.trace, measure.measure, power.power, attribute.attribute, triggers.triggers, funnel.funnel,
     run_verb.run, export.export, doctor.doctor, config.config,
 ):  # fmt: skip

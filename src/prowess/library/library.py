@@ -30,9 +30,13 @@ from prowess.library.index import Index
 from prowess.library.proposals import Queue
 from prowess.library.records import Change, Proposal, Use, Version
 from prowess.library.store import Store
+<<<<<<< HEAD
 from prowess.library.trees import Tree, tree_digest, tree_of
 from prowess.library.undoing import to_undo, undone
 from prowess.library.upkeep import Upkeep
+=======
+from prowess.library.trees import Tree, is_component, skill_of, tree_digest, tree_of, unknown_keys
+>>>>>>> e029241 (prowess scan and add; archives, git and folders come in whole or not at all; SARIF; other scanners as second opinion)
 
 Clock = Callable[[], datetime]
 
@@ -227,6 +231,22 @@ class Library:
                 kept=self.upkeep.keep(kept),
             )  # fmt: skip
 
+    def bring(self, trees: Mapping[str, Tree], *, by: str = "") -> Change:
+        """Puts skills from elsewhere into the library as they are; they count as foreign, read-only to patches.
+
+        Raises:
+            Refused: a skill or another file of that name is there already.
+            UserError: the disk is full, or another process kept the library too long.
+        """
+        with self._store.writing():
+            state = self._record_edits()
+            for name in trees:
+                if not is_component(name) or name.startswith("."):
+                    raise Refused(f"{name!r} cannot be the name of a skill", "rename its folder")
+                if (self.path / name).exists():
+                    raise Refused(f"{name!r} lies in the library already", "move it away first")
+            return self._commit(state, dict(trees), kind="external", by=by)
+
     def undo(self, change_id: str | None = None, *, by: str = "") -> Change:
         """Reverts one change: the newest applied one that is in force, or the one named.
 
@@ -349,7 +369,7 @@ class Library:
         disk: OnDisk,
         new: dict[str, Tree | None],
         *,
-        kind: Literal["apply", "undo"],
+        kind: Literal["apply", "undo", "external"],
         patch: Patch | None = None,
         patch_id: str | None = None,
         rebased: Literal["same base", "operations fit", "merged"] = "same base",

@@ -9,6 +9,7 @@ not read is a finding.
 """
 
 import re
+import shlex
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
@@ -19,8 +20,9 @@ from prowess.guard.redact import RULES as SECRETS
 from prowess.guard.redact import entropy
 from prowess.guard.redact import found as secrets_in
 from prowess.guard.scan import packages, pycode, script
-from prowess.guard.scan.flow import Labels, stores
-from prowess.guard.scan.hidden import hidden, plain
+from prowess.guard.scan.configs import tool_servers
+from prowess.guard.scan.flow import Labels, key, stores
+from prowess.guard.scan.hidden import encoded, hidden, plain
 from prowess.guard.scan.rules import Finding, Hit, Told, finding, rules, search
 from prowess.guard.scan.segments import PYTHON, SCRIPT, SHELL, Segment, describes, segments
 from prowess.guard.scan.shellflow import ShellPass
@@ -104,6 +106,8 @@ class _Scan:
         for hit in hidden(text):
             self._add(hit.rule, path, hit.line, hit.text)
         clear = plain(text)
+        for hit in encoded(clear):
+            self._add(hit.rule, path, hit.line, hit.text)
         for kind, start, secret in secrets_in(clear, SECRETS):
             if _SAMPLE.search(secret) is None and entropy(secret) >= _BITS:
                 rule = "secret-like" if kind in _GUESSED else "secret"
@@ -183,19 +187,24 @@ class _Scan:
                 self._touched.setdefault(store.removeprefix("store:"), (path, line))
 
     def _data(self, path: str, segment: Segment) -> None:
-        """Commands in configurations: every string that holds a space is read as one, and lists of strings as well."""
+        """Commands in configurations: every string that holds a space is read as one, and servers of tools are."""
         for match in re.finditer(r'"((?:[^"\\\n]|\\.){4,2000})"', segment.text):
             if " " in match[1]:
                 line = segment.line + segment.text.count("\n", 0, match.start())
                 text = match[1].replace('\\"', '"').replace("\\n", "\n")
                 self._shell(path, segment, text, line, ShellPass(_nested))
-        for match in re.finditer(r'"command"\s*:\s*"([^"\n]{1,200})"\s*,\s*"args"\s*:\s*\[([^\]]{0,2000})\]', segment.text):
-            line = segment.line + segment.text.count("\n", 0, match.start())
-            words = [w.replace('\\"', '"') for w in re.findall(r'"((?:[^"\\\n]|\\.){0,1000})"', match[2])]
-            command = " ".join([match[1], *(f"'{w}'" if "$" not in w and "'" not in w else f'"{w}"' for w in words)])
-            self._shell(path, segment, command, line, ShellPass(_nested))
-            for hit in packages.packages(" ".join([match[1], *words]), True):
+        for server in tool_servers(segment.text):
+            line = segment.line + segment.text.count("\n", 0, max(0, segment.text.find(f'"{server.command}"')))
+            text = " ".join([shlex.quote(server.command), *(w if w.startswith("$(") else shlex.quote(w) for w in server.args)])
+            session = ShellPass(_nested)
+            self._shell(path, segment, text, line, session)
+            for hit in packages.packages(" ".join([server.command, *server.args]), True):
                 self._add(hit.rule, path, line, hit.text)
+            shown = " ".join([server.command, *server.args])
+            if session.sends and any(key(name) for name in server.env):
+                self._add("leak", path, line, f"{shown}, with {', '.join(server.env)}")
+            if session.sends or server.inline:
+                self._add("inline-server", path, line, shown)
 
     def _passed(self, path: str, segment: Segment, hits: Iterable[Hit], touched: set[str]) -> None:
         for hit in hits:

@@ -1,5 +1,7 @@
 """What a reader does not see: invisible characters, look-alike letters, text pushed out of sight by white space."""
 
+import base64
+import binascii
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -26,6 +28,11 @@ _ALIKE = re.compile(
     "\u03bf\u03b1\u03bd\u03b9\u03c1\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7\u0585\u0578\u057d\u0581\u0131]"
 )
 _PUSHED = re.compile(r"\S[ \t\u00a0\u2000-\u200a\u3000]{120,}\S")
+_ENCODED = re.compile(r"[A-Za-z0-9+/]{16,8000}={0,2}|(?:\\x[0-9a-fA-F]{2}){8,2000}|(?:[0-9a-fA-F]{2}[ :]){10,2000}[0-9a-fA-F]{2}")
+_COMMAND = re.compile(r"\b(?:curl|wget|nc|ncat)\s+\S|/bin/(?:ba)?sh\b|\b(?:ba)?sh\s+-[ci]\b|\bpowershell\b|\bexec\(|\bimport\s+(?:socket|os|subprocess|urllib)\b|\bos\.system|\beval\(|\brm\s+-rf\b|\bchild_process\b")
+_ADDRESS = re.compile(r"^\s*(?:https?|wss?|ftp|tcp)://\S+\s*$|https?://\S+\.(?:sh|py|exe|ps1)\b")
+_DECODINGS: Final = 200
+"""Texts of one file that are decoded."""
 _DEEP: Final = 60
 """Blank lines in a row after which nobody scrolls on."""
 
@@ -55,6 +62,29 @@ def hidden(text: str) -> Iterator[Hit]:
             if _LATIN.search(word) and _ALIKE.search(word):
                 yield Hit("lookalike", number, ascii(word)[1:-1])
                 break
+
+
+def encoded(text: str) -> Iterator[Hit]:
+    """Hits for base64 and hex that say a command or an address once they are decoded."""
+    for match, _ in zip(_ENCODED.finditer(text), range(_DECODINGS), strict=False):
+        bare = re.sub(r"\\x|[\s:]", "", match.group())
+        said = decoded(bare)
+        rule = "encoded-program" if _COMMAND.search(said) else "encoded-address" if _ADDRESS.search(said) else None
+        if rule is not None:
+            yield Hit(rule, text.count("\n", 0, match.start()) + 1, f"{match.group()[:24]}… says: {said}")
+
+
+def decoded(text: str) -> str:
+    """Base64 or hex in clear, as far as it is readable; empty where it is neither."""
+    bare = re.sub(r"\s+", "", text)[:20_000]
+    for decode in (bytes.fromhex, lambda t: base64.b64decode(t + "=" * (-len(t) % 4), validate=True)):
+        try:
+            plain = decode(bare).decode()
+        except (ValueError, binascii.Error):
+            continue
+        if all(char.isprintable() or char in "\n\t\r" for char in plain):
+            return plain
+    return ""
 
 
 def plain(text: str) -> str:

@@ -12,6 +12,7 @@ import warnings
 from typing import Final
 
 from prowess.guard.scan.flow import NONE, Labels, addresses, hosts, key, known_publisher, leak, stores
+from prowess.guard.scan.hidden import decoded
 from prowess.guard.scan.rules import Hit
 from prowess.guard.scan.shellflow import ShellPass
 
@@ -259,6 +260,9 @@ class PythonPass:
             inner = self._shell(node, name)
             self.hits += [Hit(h.rule, node.lineno + self._offset, h.text) for h in inner.hits]
             self.touched |= inner.touched
+        elif name in ("print", "sys.stdout.write", "logging.info", "logging.debug", "logger.info", "logger.debug"):
+            if any(label.startswith(("key:", "store:", "env")) for label in given):
+                self._hit("print-secret", node)
         elif name in ("shutil.rmtree", "os.removedirs") and node.args:
             path = self._text(node.args[0])
             if path and (inner := _deleting(path)):
@@ -389,8 +393,6 @@ class PythonPass:
 
     def _decoded_text(self, node: ast.AST) -> str:
         """What an encoded literal inside the expression says."""
-        from prowess.guard.scan.shellflow import decoded
-
         for each in ast.walk(node):
             if isinstance(each, ast.Constant) and isinstance(each.value, str | bytes) and len(each.value) > 15:
                 text = each.value.decode("ascii", "ignore") if isinstance(each.value, bytes) else each.value

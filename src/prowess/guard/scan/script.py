@@ -8,8 +8,9 @@ import re
 from typing import Final
 
 from prowess.guard.scan.flow import NONE, Labels, addresses, hosts, key, known_publisher, leak, stores
+from prowess.guard.scan.hidden import decoded
 from prowess.guard.scan.rules import Hit
-from prowess.guard.scan.shellflow import ShellPass, decoded
+from prowess.guard.scan.shellflow import ShellPass
 
 _STATEMENTS: Final = 3_000
 _LENGTH: Final = 4_000
@@ -83,6 +84,10 @@ class ScriptPass:
                 self.hits.append(Hit("remote-code", line, statement))
             elif "decoded" in labels:
                 self.hits.append(Hit("decoded-code", line, statement))
+        if re.search(r"\bconsole\.(?:log|info|debug|error)\s*\(|\bprocess\.stdout\.write\s*\(", statement):
+            printed = self._labels(statement)
+            if any(label.startswith(("key:", "store:", "env")) for label in printed):
+                self.hits.append(Hit("print-secret", line, statement))
         if _SEND.search(statement):
             labels = self._labels(statement) if labels is None else labels
             header = re.sub(r"headers\s*:\s*\{[^{}]{0,600}\}|[Aa]uthorization['\"]?\s*:\s*[^,}\n]{1,200}", "", statement)

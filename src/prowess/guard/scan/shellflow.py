@@ -4,13 +4,12 @@ Commands are not run; each is looked up in a few tables of what such programs do
 decoded literals is read in its turn, to a fixed depth.
 """
 
-import base64
-import binascii
 import re
 from collections.abc import Callable
 from typing import Final
 
 from prowess.guard.scan.flow import NONE, Labels, addresses, hosts, key, known_publisher, leak, stores
+from prowess.guard.scan.hidden import decoded
 from prowess.guard.scan.rules import Hit
 from prowess.guard.scan.shell import Command, Script, Word, parse, unescaped
 
@@ -62,7 +61,8 @@ class ShellPass:
         """Reads a program in another language: language, text, line, labels of its variables."""
         self._depth = depth
         self._left = _ROUNDS
-        self._line = 1
+        self._sends = False
+        self._evidence = ""
 
     def read(self, text: str, line: int = 1) -> Labels:
         """Looks through `text`; the labels of what it prints."""
@@ -72,17 +72,18 @@ class ShellPass:
         out = NONE
         for pipeline in script.pipelines:
             flowing, literal = stdin, ""
+            outer, self._evidence = self._evidence, " ".join(command.raw.strip() for command in pipeline)
             for command in pipeline:
                 self._left -= 1
                 if self._left < 0:
                     return out
                 flowing, literal = self._command(command, flowing, literal, out, bool(pipeline[-1] is not command))
             out |= flowing
+            self._evidence = outer
         return out
 
     def _command(self, command: Command, stdin: Labels, literal: str, before: Labels, piped: bool) -> tuple[Labels, str]:  # noqa: PLR0915
         """Labels and, where it is known, text that the command prints."""
-        self._line = command.line
         for operator, target in command.redirects:
             if operator == "<<":
                 stdin, literal = stdin | self._word(target), target.text
@@ -145,6 +146,7 @@ class ShellPass:
             return self._simple(Command(command.line, [a for a in args if not _plain_option(a.text)], raw=command.raw), stdin, literal, before) if args else (stdin, "")
         if name in ("python3", "python", "node", *_INTERPRETERS):
             return self._interpret(command, name, args, stdin, literal), ""
+        self._sends |= name in _FETCHERS or name in _SENDERS or name in _RESOLVERS
         if name in _FETCHERS:
             return self._fetch(command, args, stdin), ""
         if name in _SENDERS or (name == "aws" and any(a.text in ("cp", "sync", "put-object") for a in args)) or (name == "gh" and args and args[0].text == "gist"):
@@ -294,7 +296,7 @@ class ShellPass:
         if all(known_publisher(w) for w in where) and where:
             got = frozenset(f"net:!{w}" for w in where)
         name = command.name
-        if target is None and name.endswith("wget") and not any("-O" in a.text for a in args) and where:
+        if target is None and name.endswith("wget") and not any(re.match(r"-\w*O", a.text) for a in args) and where:
             target = where[0].rsplit("/", 1)[-1]
         if target == "" and where:
             target = where[0].rsplit("/", 1)[-1]
@@ -330,6 +332,11 @@ class ShellPass:
         if "decoded" in labels:
             self._hit("decoded-code", command)
 
+    @property
+    def sends(self) -> bool:
+        """Whether a command was seen that talks to the network."""
+        return self._sends
+
     def _delete(self, command: Command, name: str, args: list[Word]) -> None:
         options = "".join(a.text for a in args if a.text.startswith("-"))
         if name == "rm" and not re.search(r"[rRf]", options):
@@ -338,6 +345,8 @@ class ShellPass:
             path = word.text.rstrip("/") or word.text
             if _GONE.match(word.text) or _GONE.match(path):
                 self._hit("destroy-path", command)
+            elif re.match(r"(?:~|\$HOME)/\S", word.text) and not re.match(r"(?:~|\$HOME)/\.cache/", word.text):
+                self._hit("delete-home", command)
             elif (unset := _UNSET.match(word.text)) and ("/*" in word.text or word.text.endswith("/")) and not self.literals.get(unset[1]):
                 self._hit("delete-variable", command)
 
@@ -450,25 +459,13 @@ class ShellPass:
         return NONE
 
     def _adopt(self, inner: "ShellPass", out: Labels) -> Labels:
+        self._sends |= inner.sends
         self.hits += inner.hits
         self.touched |= inner.touched
         return out
 
     def _hit(self, rule: str, command: Command) -> None:
-        self.hits.append(Hit(rule, command.line, command.raw))
-
-
-def decoded(text: str) -> str:
-    """Base64 or hex text in clear, as far as it is readable; empty where it is neither."""
-    bare = re.sub(r"\s+", "", text)[:20_000]
-    for decode in (lambda t: bytes.fromhex(t), lambda t: base64.b64decode(t + "=" * (-len(t) % 4), validate=True)):
-        try:
-            plain = decode(bare).decode()
-        except (ValueError, binascii.Error):
-            continue
-        if plain.isprintable() or "\n" in plain:
-            return plain
-    return ""
+        self.hits.append(Hit(rule, command.line, self._evidence or command.raw))
 
 
 def _unwrapped(words: list[Word]) -> list[Word]:

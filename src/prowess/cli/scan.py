@@ -1,0 +1,136 @@
+"""`prowess scan`: look through skills for what may harm, without running any of it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from prowess.cli.options import Json, LibraryPath, open_library
+
+if TYPE_CHECKING:
+    from prowess.cli.screen import Screen
+    from prowess.guard.scan import Finding
+    from prowess.guard.scan.others import Opinion
+
+
+def scan(
+    *,
+    what: Annotated[
+        str | None,
+        typer.Argument(metavar="WHAT", help="A skill folder, a folder of them, an archive, or a git address; by default the library."),
+    ] = None,
+    ref: Annotated[str | None, typer.Option("--ref", metavar="REF", help="Of a repository: branch, tag or commit.")] = None,
+    sarif: Annotated[Path | None, typer.Option("--sarif", metavar="FILE", help="Also write SARIF 2.1.0; - for stdout.")] = None,
+    ask: Annotated[
+        list[str] | None,
+        typer.Option("--with", metavar="SCANNER", help="Also ask bandit, detect-secrets or cisco; may stand more than once."),
+    ] = None,
+    library: LibraryPath = None,
+    json: Json = False,
+) -> None:
+    """Look through skills for what may harm.
+
+    Nothing is run. A block should keep a skill out, a review is for a person to decide; nothing found does not mean
+    safe. Exit code 1 when something blocks.
+    """
+    from prowess.cli.screen import Screen
+    from prowess.guard.scan import scan_files
+    from prowess.guard.scan.sarif import sarif as as_sarif
+    from prowess.library.bundles import read_bundle
+    from prowess.library.trees import tree_digest
+
+    screen = Screen(json)
+    skills: Mapping[str, Mapping[str, bytes]]
+    if what is None:
+        opened = open_library(library)
+        source, skills = str(opened.path), opened.trees()
+    else:
+        bundle = read_bundle(what, ref)
+        source, skills = bundle.source, bundle.skills
+    found = {name: scan_files(files, name) for name, files in skills.items()}
+    blocked = sorted(name for name, findings in found.items() if any(f.severity == "block" for f in findings))
+    opinions = {name: _opinions(ask, skills[name], tree_digest(skills[name])) for name in skills} if ask else {}
+    if sarif is not None:
+        write_sarif(screen, sarif, as_sarif(found))
+    if json:
+        screen.data(
+            {
+                "source": source,
+                "blocked": blocked,
+                "skills": {name: {"findings": plain(f), "opinions": opinions.get(name, [])} for name, f in found.items()},
+            }
+        )
+    elif str(sarif) != "-":
+        for name, findings in found.items():
+            show(screen, name, findings)
+            for each in opinions.get(name, []):
+                _show_opinion(screen, each)
+        clean = sum(not findings for findings in found.values())
+        screen.line(f"{len(found)} skills: {len(blocked)} blocked, {len(found) - len(blocked) - clean} to review, {clean} without findings")
+    if blocked:
+        raise typer.Exit(1)
+
+
+def show(screen: "Screen", name: str, findings: "list[Finding]") -> None:
+    """The findings of one skill, each with its evidence."""
+    if not findings:
+        return
+    screen.line((name, "bold"))
+    for finding in findings:
+        place = f"{finding.file}:{finding.line}" if finding.line else finding.file or "the whole skill"
+        style = "red" if finding.severity == "block" else "bold"
+        screen.line("  ", (f"{finding.severity:<6}", style), f" {place}  {finding.why} ", (f"[{finding.rule}, {finding.threat}]", "dim"))
+        if finding.excerpt:
+            screen.line("         “", finding.excerpt, "”")
+
+
+def plain(findings: "list[Finding]") -> list[dict[str, Any]]:
+    """Findings for JSON."""
+    from dataclasses import asdict
+
+    return [asdict(finding) for finding in findings]
+
+
+def write_sarif(screen: "Screen", place: Path, data: dict[str, Any]) -> None:
+    """SARIF into a file, or to stdout for `-`."""
+    import json
+
+    from prowess.core.errors import UserError
+
+    if str(place) == "-":
+        screen.data(data)
+        return
+    try:
+        place.write_text(json.dumps(data, indent=1) + "\n", "utf-8")
+    except OSError as error:
+        raise UserError(f"{place} cannot be written: {error.strerror}", "name another file") from error
+    screen.note(f"wrote {place}")
+
+
+def _opinions(names: list[str], files: Mapping[str, bytes], digest: str) -> "list[Opinion]":
+    """What other scanners say. They run in the sandbox: a skill may be made to attack the one who reads it."""
+    import anyio
+
+    from prowess.agents.sandbox import Limits, find_sandbox
+    from prowess.guard.scan.others import opinion
+    from prowess.settings import load
+
+    sandbox = find_sandbox()
+    limits = Limits(seconds=120, memory_mb=4096, output_bytes=4 << 20)
+
+    async def ask() -> "list[Opinion]":
+        folder = load().settings.data / "opinions"
+        return [await opinion(name, files, digest, lambda argv, given: sandbox.run(argv, given, limits), folder) for name in names]
+
+    return anyio.run(ask)
+
+
+def _show_opinion(screen: "Screen", opinion: "Opinion") -> None:
+    head = f"  {opinion.scanner} {opinion.version}: "
+    if opinion.failure:
+        screen.line(head, ("no result: ", "red"), opinion.failure)
+        return
+    screen.line(head, f"{len(opinion.remarks)} remarks")
+    for remark in opinion.remarks[:20]:
+        screen.line(f"    {remark.level:<8} {remark.file}:{remark.line}  {remark.text} ", (f"[{remark.rule}]", "dim"))
