@@ -43,6 +43,8 @@ _INDEX: Final = 600 * 1024
 _BLOCK: Final = 512
 _HEADER: Final = 8 * 1024
 """Bytes of one extended header of a tar archive."""
+_PADDING: Final = 64 * 1024
+"""Bytes of zeros behind the last file of a tar archive."""
 _CLONE: Final = 256 * 1024 * 1024
 """Bytes of one file that git may write while it fetches."""
 _JUNK: Final = re.compile(r"(?:^|/)(?:__MACOSX|__pycache__|\.DS_Store|Thumbs\.db)(?:/|$)|(?:^|/)\._|\.pyc$")
@@ -177,6 +179,10 @@ def _from_tar(stream: IO[bytes], where: str) -> dict[str, bytes]:
     while True:
         head = stream.read(_BLOCK)
         if len(head) < _BLOCK or not head.strip(b"\0"):
+            # Reading to the end also checks the sum of a gzip stream.
+            rest = head + stream.read(_PADDING)
+            if rest.strip(b"\0") or stream.read(1):
+                raise Refused(f"{where} holds something behind its end", "pack it anew")
             break
         size, mode, kind = _octal(head[124:136]), _octal(head[100:108]), head[156:157]
         if sum(head[:148]) + 8 * 32 + sum(head[156:]) != _octal(head[148:156]):

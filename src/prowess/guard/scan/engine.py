@@ -36,7 +36,7 @@ SKILL_CAP: Final = 5_000_000
 """Bytes of all files of a skill together."""
 FILES_CAP: Final = 200
 SECONDS: Final = 2.0
-"""Time after which the rest is left unread, which is a finding."""
+"""Processor time after which the rest is left unread, which is a finding; a busy machine changes no result."""
 _HARVEST: Final = 3
 """Kinds of stores of credentials that no honest skill reads together."""
 
@@ -66,9 +66,9 @@ def scan_files(files: Mapping[str, bytes], name: str = "", seconds: float = SECO
     Args:
         files: Path to content.
         name: The skill's name, which may imitate another one.
-        seconds: Time after which the rest is left unread.
+        seconds: Processor time after which the rest is left unread.
     """
-    return _Scan(files, name, time.monotonic() + seconds).run()
+    return _Scan(files, name, time.thread_time() + seconds).run()
 
 
 class _Scan:
@@ -92,7 +92,7 @@ class _Scan:
             left -= len(read)
             if len(read) < len(text):
                 self._add("unread", path, 0, f"{len(text) - len(read)} characters are not read")
-            if time.monotonic() > self._deadline:
+            if time.thread_time() > self._deadline:
                 self._add("unread", path, 0, "time was up before this file")
                 continue
             self._file(path, read)
@@ -116,15 +116,15 @@ class _Scan:
             for hit in packages.requirements(clear):
                 self._add(hit.rule, path, hit.line, hit.text)
         for segment in segments(path, clear):
-            if time.monotonic() > self._deadline:
-                self._add("unread", path, segment.line, "time was up before this line")
-                return
             self._segment(path, segment)
+            if time.thread_time() > self._deadline:
+                self._add("unread", path, segment.line, "time was up at this part")
+                return
 
     def _segment(self, path: str, segment: Segment) -> None:
         # Shells join lines that end in a backslash, so the rules must see them joined; lengths stay the same.
         joined = segment.text.replace("\\\n", "  ")
-        for rule, start, text in search(joined, segment.scopes):
+        for rule, start, text in search(joined, segment.scopes, self._deadline):
             line = segment.line + segment.text.count("\n", 0, start)
             reported = segment.kind not in ("code", "comment") and describes(joined, start)
             self._add(rule, path, line, text, "reported" if reported else segment.told)
@@ -138,7 +138,7 @@ class _Scan:
         elif segment.kind == "prose":
             self._told(path, segment)
         elif segment.kind == "comment":
-            for rule, start, text in search(joined, frozenset(["prose"])):
+            for rule, start, text in search(joined, frozenset(["prose"]), self._deadline):
                 self._add(rule, path, segment.line + segment.text.count("\n", 0, start), text)
         elif segment.kind == "data":
             self._data(path, segment)
@@ -146,7 +146,7 @@ class _Scan:
     def _program(self, path: str, segment: Segment) -> None:
         """A code block or script, by the passes that understand its language; text in the wrong fence as shell too."""
         text, line = segment.text, segment.line
-        if segment.lang in PYTHON or (segment.lang == "" and re.search(r"^\s*(?:import|from)\s+\w", text, re.MULTILINE)):
+        if segment.lang in PYTHON or (segment.lang == "" and re.search(r"^[ \t]*(?:import|from)\s+\w", text, re.MULTILINE)):
             for hit in packages.imports(text):
                 self._add(hit.rule, path, line + hit.line - 1, hit.text, segment.told)
             if self._python(path, segment, text, line):

@@ -30,7 +30,7 @@ _ALIKE = re.compile(
 _PUSHED = re.compile(r"\S[ \t\u00a0\u2000-\u200a\u3000]{120,}\S")
 _ENCODED = re.compile(r"[A-Za-z0-9+/]{16,8000}={0,2}|(?:\\x[0-9a-fA-F]{2}){8,2000}|(?:[0-9a-fA-F]{2}[ :]){10,2000}[0-9a-fA-F]{2}")
 _COMMAND = re.compile(r"\b(?:curl|wget|nc|ncat)\s+\S|/bin/(?:ba)?sh\b|\b(?:ba)?sh\s+-[ci]\b|\bpowershell\b|\bexec\(|\bimport\s+(?:socket|os|subprocess|urllib)\b|\bos\.system|\beval\(|\brm\s+-rf\b|\bchild_process\b")
-_ADDRESS = re.compile(r"^\s*(?:https?|wss?|ftp|tcp)://\S+\s*$|https?://\S+\.(?:sh|py|exe|ps1)\b")
+_ADDRESS = re.compile(r"^\s*(?:https?|wss?|ftp|tcp)://\S{1,500}\s*$|https?://\S{1,300}\.(?:sh|py|exe|ps1)\b")
 _DECODINGS: Final = 200
 """Texts of one file that are decoded."""
 _DEEP: Final = 60

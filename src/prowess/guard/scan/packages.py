@@ -10,7 +10,7 @@ from prowess.guard.scan.rules import Hit, tables
 
 _INSTALL = re.compile(
     r"\b(?:pip[0-9.]{0,4}|pipx|uv(?:\s+pip|\s+tool)?|poetry|conda|mamba|npm|pnpm|yarn|bun|npx|bunx|uvx|gem|cargo|go|brew|python[0-9.]{0,4}\s+-m\s+pip)\s+"
-    r"(?:-\S{1,30}\s+){0,3}(?:install|i|add|get|tap|exec|dlx|download|\S{0,80}://|-y|--yes)(?:[^\n|;&]|\\\n){0,400}",
+    r"(?:-\S{1,30}\s+){0,3}(?:install|i|add|get|tap|exec|dlx|download|\S{0,80}://|-y|--yes)(?:\\\n|[^\n|;&]){0,400}",
     re.IGNORECASE,
 )
 _DIRECT = re.compile(r"(?<![\w+])https?://[^\s'\"`]{4,300}\.(?:whl|tar\.gz|tgz|zip|tar\.bz2|gem|crate)\b", re.IGNORECASE)
@@ -18,14 +18,14 @@ _VCS = re.compile(r"\b(?:git|hg|svn|bzr)\+(?:https?|ssh|file)://\S{3,200}|(?<=\s
 _INDEX = re.compile(r"--(?:extra-)?index-url[=\s]+\S{3,200}|--registry[=\s]+\S{3,200}|(?<=\s)-i\s+https?://\S{3,200}|--find-links[=\s]+https?://\S{3,200}|--source\s+https?://\S{3,200}", re.IGNORECASE)
 _SILENT = re.compile(r"\bnpx\s{1,5}(?:-y|--yes)\b|\b(?:bunx|uvx|pipx\s+run)\s+\S")
 _PINNED = re.compile(r"@[0-9a-f]{7,40}\b|@v?\d+\.\d+|#[0-9a-f]{7,40}")
-_CONFIG = re.compile(r"^\s*(?:index-url|extra-index-url|registry)\s*=\s*(https?://\S{3,200})", re.IGNORECASE | re.MULTILINE)
+_CONFIG = re.compile(r"^[ \t]*(?:index-url|extra-index-url|registry)\s*=\s*(https?://\S{3,200})", re.IGNORECASE | re.MULTILINE)
 _INTERNAL = re.compile(
     r"@[\w-]{0,30}(?:internal|corp|private|intranet)[\w-]{0,20}/[\w.-]{1,60}"
     r"|(?<![\w/.-])(?:internal|my-?corp|my-?company|acme|corp|private|company|intranet)[-_][a-z0-9]+(?:[-_][a-z0-9]+){0,4}\b",
     re.IGNORECASE,
 )
-_IMPORT = re.compile(r"^\s*(?:from|import)\s+([A-Za-z_]\w{2,60})", re.MULTILINE)
-_REQUIREMENT = re.compile(r"^\s*([A-Za-z][\w.-]{2,60})\s*(?:\[[\w,]{1,60}\])?\s*(?:[=<>~!]=|$|;|@)", re.MULTILINE)
+_IMPORT = re.compile(r"^[ \t]*(?:from|import)\s+([A-Za-z_]\w{2,60})", re.MULTILINE)
+_REQUIREMENT = re.compile(r"^[ \t]*([A-Za-z][\w.-]{2,60})\s*(?:\[[\w,]{1,60}\])?\s*(?:[=<>~!]=|$|;|@)", re.MULTILINE)
 _WORDS: Final = "manages builders reader leader header docket slacks loaded parsed marked urllib notion stripes scanned"
 """Proper words and packages that lie one slip beside a well-known name."""
 _PACKAGE: Final = re.compile(r"(?:@[\w-]{1,40}/)?[A-Za-z][\w.-]{2,60}")

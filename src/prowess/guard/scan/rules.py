@@ -4,7 +4,9 @@ Every word that a finding says stands in the table; passes only name a rule and 
 places and names that the passes need stand there too.
 """
 
+import math
 import re
+import time
 import tomllib
 from dataclasses import dataclass
 from functools import cache
@@ -128,14 +130,20 @@ def shown(text: str) -> str:
     return "".join(char if char.isprintable() else f"\\u{{{ord(char):x}}}" for char in folded)[:EXCERPT]
 
 
-def search(text: str, scopes: frozenset[str]) -> list[tuple[str, int, str]]:
-    """The first match of every rule of these scopes in each piece of `text`: rule, offset, matched text."""
+def search(text: str, scopes: frozenset[str], deadline: float = math.inf) -> list[tuple[str, int, str]]:
+    """The first matches of every rule of these scopes in `text`: rule, offset, matched text.
+
+    Args:
+        deadline: Of `time.thread_time`; what is found until then is returned.
+    """
     found: list[tuple[str, int, str]] = []
     lower = text.lower()
     for rule, pattern in _compiled(scopes):
         if rule.hints and not any(hint in lower for hint in rule.hints):
             continue
         for start in range(0, max(len(text), 1), PIECE - _OVERLAP):
+            if start and time.thread_time() > deadline:
+                return found
             if (match := pattern.search(text, start, min(len(text), start + PIECE))) is not None:
                 found.append((rule.id, match.start(), match.group()))
                 # One match of a rule shows the reader where to look; a long text full of them shows no more.

@@ -139,6 +139,7 @@ class ScriptPass:
 def _statements(text: str, line: int) -> list[tuple[int, str]]:
     """Statements with their lines: cut at `;` and at line ends outside of brackets and strings."""
     found: list[tuple[int, str]] = []
+    closes = _braces(text)
     start, depth, number, begin = 0, 0, line, line
     at = 0
     while at < len(text) and len(found) < _STATEMENTS:
@@ -162,7 +163,7 @@ def _statements(text: str, line: int) -> list[tuple[int, str]]:
         if (char == ";" or (char in "\n{}" and depth == 0 and not _continues(text, start, at)) or at - start > _LENGTH) and at > start:
             # An object literal belongs to its statement; a block does not.
             if char == "{" and not re.search(r"(?:\)|=>|else|try|do|finally)\s*$", text[max(start, at - 20) : at]):
-                end = _closing(text, at)
+                end = closes.get(at, at + 1)
                 number += text.count("\n", at, end)
                 at = end
                 continue
@@ -186,11 +187,13 @@ def _continues(text: str, start: int, at: int) -> bool:
     return after[:1] in "?:.+&|" if after else text[start:at].rstrip()[-1:] in "=+?:,&|"
 
 
-def _closing(text: str, at: int) -> int:
-    """Just after the brace that closes the one at `at`, not further than a statement may reach."""
-    depth = 0
-    for i in range(at, min(len(text), at + _LENGTH)):
-        depth += (text[i] == "{") - (text[i] == "}")
-        if depth == 0:
-            return i + 1
-    return at + 1
+def _braces(text: str) -> dict[int, int]:
+    """For each opening brace the place just after the one that closes it, where that is not too far."""
+    found: dict[int, int] = {}
+    waiting: list[int] = []
+    for match in re.finditer(r"[{}]", text):
+        if match.group() == "{":
+            waiting.append(match.start())
+        elif waiting and match.start() - (begin := waiting.pop()) < _LENGTH:
+            found[begin] = match.end()
+    return found

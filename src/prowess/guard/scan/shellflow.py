@@ -32,7 +32,7 @@ _DATA: Final = re.compile(r"^(?:-\w{0,4}[dFT]$|--data|--json|--form|--upload-fil
 _HEADER: Final = re.compile(r"^(?:-\w{0,4}[HAbeu]$|--header|--user(?:-agent)?|--cookie|--oauth2-bearer|--referer)")
 _OUTPUT: Final = re.compile(r"^(?:-\w{0,6}[oO]|--output(?:-document)?|--remote-name)$")
 _RC: Final = re.compile(r"\.(?:bashrc|zshrc|profile|bash_profile|zprofile|zshenv|bash_login|kshrc)\b|config\.fish|/etc/(?:profile|bash\.bashrc|environment)")
-_START: Final = re.compile(r"/etc/(?:cron|rc\.local|init\.d|systemd)|\.config/autostart|LaunchAgents|LaunchDaemons|\.git/hooks/|authorized_keys|systemd/user")
+_START: Final = re.compile(r"/etc/(?:cron|rc\.local|init\.d|systemd)|\.config/autostart|LaunchAgents|LaunchDaemons|\.git/hooks/|systemd/user")
 _MILD_RC: Final = re.compile(r"^\s*(?:export\s+\w+=|alias\s|\[|source\s|\.\s|eval\s+\"?\$\(\w|PATH=|fpath|autoload|set\s|#|$)")
 _GONE: Final = re.compile(
     r"^(?:/|/\*|~/?|~/\*|\$HOME/?|\$HOME/\*|/home/?\*?|/root/?\*?|/(?:etc|usr|bin|sbin|boot|lib|opt|var|dev|sys|proc)/?\*?"
@@ -62,7 +62,8 @@ class ShellPass:
         self._depth = depth
         self._left = _ROUNDS
         self._sends = False
-        self._evidence = ""
+        self._evidence = (1, "")
+        """Line and text of the pipeline that is looked at."""
 
     def read(self, text: str, line: int = 1) -> Labels:
         """Looks through `text`; the labels of what it prints."""
@@ -72,7 +73,7 @@ class ShellPass:
         out = NONE
         for pipeline in script.pipelines:
             flowing, literal = stdin, ""
-            outer, self._evidence = self._evidence, " ".join(command.raw.strip() for command in pipeline)
+            outer, self._evidence = self._evidence, (pipeline[0].line, " ".join(command.raw.strip() for command in pipeline))
             for command in pipeline:
                 self._left -= 1
                 if self._left < 0:
@@ -95,7 +96,7 @@ class ShellPass:
             self.variables[name] = self._word(word)
             self.literals[name] = self._literal(word)
             if any(l.startswith("store:") for l in self.variables[name]):
-                self._hit("credentials", command)
+                self._hit("credentials")
         if command.body is not None:
             out, text = self._script(command.body, stdin), ""
         elif not command.words:
@@ -106,7 +107,7 @@ class ShellPass:
             if operator in (">", ">>", "&>", "&>>", ">|") and target.text not in ("/dev/null", "1", "2"):
                 self._write(command, target.text, out, text)
                 if target.text.startswith(("/dev/tcp/", "/dev/udp/")):
-                    self._send(command, out, [target.text.split("/")[3]], False)
+                    self._send(out, [target.text.split("/")[3]], False)
                 for feed in target.feeds:
                     self._script(feed, out)
                 out = NONE if not piped else out
@@ -153,19 +154,19 @@ class ShellPass:
             data = given | stdin | self._paths([a for a in args if not _identity(args, a)])
             remote = name not in ("scp", "rsync", "sftp") or any(":" in a.text and not a.text.startswith("/") for a in args)
             if remote:
-                self._send(command, data, [a.text.lower() for a in args if "." in a.text and "/" not in a.text], False)
+                self._send(data, [a.text.lower() for a in args if "." in a.text and "/" not in a.text], False)
             return NONE, ""
         if name in _RESOLVERS:
             if any(l.startswith(("key:", "store:", "env")) for l in given | self._expansions(args)):
-                self._hit("leak", command)
+                self._hit("leak")
             return NONE, ""
         if name in ("chmod",):
             return NONE, ""
         if name == "rm" or (name == "find" and any(a.text == "-delete" for a in args)):
-            self._delete(command, name, args)
+            self._delete(name, args)
             return NONE, ""
         if name == "crontab" and stdin & {l for l in stdin if l.startswith("net:")}:
-            self._hit("persistence-remote", command)
+            self._hit("persistence-remote")
         if name in ("tee",):
             for word in args:
                 if not word.text.startswith("-"):
@@ -180,7 +181,7 @@ class ShellPass:
             self._write(command, args[-1].text, moved, "")
             return NONE, ""
         if (ran := self._ran(words[0].text)) & {l for l in ran if l.startswith("net:")} or "decoded" in ran:
-            self._run_of(command, ran, "download-run")
+            self._run_of(ran, "download-run")
             return NONE, ""
         if name == "security" and any("dump-keychain" in a.text for a in args):
             return given | {"store:keys"}, ""
@@ -211,7 +212,7 @@ class ShellPass:
         inline = next((i for i, w in enumerate(words) if re.fullmatch(r"-\w{0,3}[ce]|-e|-r|--eval|-command|-c", w, re.IGNORECASE)), None)
         if name in ("eval", "iex"):
             ran = frozenset().union(*(self._word(a) for a in args)) if args else stdin
-            self._run_of(command, ran, "remote-code")
+            self._run_of(ran, "remote-code")
             text = " ".join(self._literal(a) for a in args)
             return self._inside("shell", text, command.line) if text else NONE
         if inline is not None and inline + 1 < len(args):
@@ -223,7 +224,7 @@ class ShellPass:
             if code.text.strip() in ("$()", *(f"${n}" for n in code.names)):
                 for n in code.names:
                     direct |= self.variables.get(n, NONE)
-                self._run_of(command, direct, "remote-code")
+                self._run_of(direct, "remote-code")
             if stdin and name in _SHELLS:  # the inner script may itself read the pipe
                 inner = ShellPass(self._nested, self._depth + 1)
                 if self._depth < _DEPTH:
@@ -232,7 +233,7 @@ class ShellPass:
                 return NONE
             language = "shell" if name in _SHELLS else "python" if name.startswith("python") else "script"
             return self._inside(language, self._literal(code), command.line) | stdin
-        self._run_of(command, fed, "remote-code")
+        self._run_of(fed, "remote-code")
         plain = [w for w in words if not w.startswith("-") or w == "-"]
         script_file = next((w for w in plain if w not in ("-", "/dev/stdin")), None)
         reads_pipe = script_file is None or "-s" in words or "-" in plain or "/dev/stdin" in plain
@@ -240,14 +241,14 @@ class ShellPass:
             reads_pipe = "/dev/stdin" in plain
         if reads_pipe and (stdin or literal):
             if not any(w in ("-m",) for w in words):
-                self._run_of(command, stdin, "remote-code")
+                self._run_of(stdin, "remote-code")
                 if literal and not fed:
                     language = "shell" if name in _SHELLS else "python" if name.startswith("python") else "script"
                     return self._inside(language, literal, command.line)
         if script_file is not None and _HIDEOUT.match(script_file):
-            self._hit("temporary-code", command)
+            self._hit("temporary-code")
         if script_file is not None and "-m" not in words:
-            self._run_of(command, self._ran(script_file), "download-run")
+            self._run_of(self._ran(script_file), "download-run")
         return NONE
 
     def _fetch(self, command: Command, args: list[Word], stdin: Labels) -> Labels:
@@ -288,10 +289,10 @@ class ShellPass:
                 i += 1
         if not to:
             to = hosts(command.raw)
-        self._send(command, body, to, False)
-        self._send(command, head, to, True)
+        self._send(body, to, False)
+        self._send(head, to, True)
         if any(_PROGRAM.search(w.split("?")[0]) and not known_publisher(w) for w in where):
-            self._hit("fetch-program", command)
+            self._hit("fetch-program")
         got: Labels = frozenset(f"net:{w}" for w in where) or frozenset(["net:$"])
         if all(known_publisher(w) for w in where) and where:
             got = frozenset(f"net:!{w}" for w in where)
@@ -307,7 +308,7 @@ class ShellPass:
 
     def _payload(self, word: Word, text: str, stdin: Labels) -> Labels:
         found = self._word(word) | self._expansions([word])
-        if _NAMED_SECRET.search(text):
+        if not found and _NAMED_SECRET.search(text):
             found |= {"key:token"}
         for path in re.findall(r"(?:^|=)[@<]([^;\s]{1,200})", text):
             found |= stdin if path in ("-", "/dev/stdin") else self._named(path)
@@ -317,52 +318,54 @@ class ShellPass:
             found |= stdin
         return found
 
-    def _send(self, command: Command, data: Labels, to: list[str], header: bool) -> None:
+    def _send(self, data: Labels, to: list[str], header: bool) -> None:
         rule = leak(data, to, header)
         if rule is None and data & {"encoded", "decoded"} and not header:
             rule = "encoded-send"
         if rule is not None:
-            self._hit(rule, command)
+            self._hit(rule)
 
-    def _run_of(self, command: Command, labels: Labels, rule: str) -> None:
+    def _run_of(self, labels: Labels, rule: str) -> None:
         """Text or a file with these labels is run."""
         net = [l for l in labels if l.startswith("net:")]
         if net:
-            self._hit("remote-installer" if all(l.startswith("net:!") for l in net) else rule, command)
+            self._hit("remote-installer" if all(l.startswith("net:!") for l in net) else rule)
         if "decoded" in labels:
-            self._hit("decoded-code", command)
+            self._hit("decoded-code")
 
     @property
     def sends(self) -> bool:
         """Whether a command was seen that talks to the network."""
         return self._sends
 
-    def _delete(self, command: Command, name: str, args: list[Word]) -> None:
+    def _delete(self, name: str, args: list[Word]) -> None:
         options = "".join(a.text for a in args if a.text.startswith("-"))
         if name == "rm" and not re.search(r"[rRf]", options):
             return
         for word in args:
             path = word.text.rstrip("/") or word.text
             if _GONE.match(word.text) or _GONE.match(path):
-                self._hit("destroy-path", command)
+                self._hit("destroy-path")
             elif re.match(r"(?:~|\$HOME)/\S", word.text) and not re.match(r"(?:~|\$HOME)/\.cache/", word.text):
-                self._hit("delete-home", command)
+                self._hit("delete-home")
             elif (unset := _UNSET.match(word.text)) and ("/*" in word.text or word.text.endswith("/")) and not self.literals.get(unset[1]):
-                self._hit("delete-variable", command)
+                self._hit("delete-variable")
 
     def _write(self, command: Command, path: str, labels: Labels, text: str) -> None:
         self.written[_path(path)] = labels | (self.written.get(_path(path), NONE))
         if any(l.startswith("store:") and l != "store:system" for l in labels):
-            self._hit("credentials", command)
+            self._hit("credentials")
         text = text or command.raw
         remote = bool(hosts(text)) or any(l.startswith("net:") for l in labels)
-        if _RC.search(path):
-            if "authorized_keys" in path or remote or any(not _MILD_RC.match(line) for line in self._lines(command)):
-                self._hit("start-up-file", command)
+        if "authorized_keys" in path:
+            self._hit("start-up-file")
+        elif _RC.search(path):
+            if remote or any(not _MILD_RC.match(line) for line in self._lines(command)):
+                self._hit("start-up-file")
         elif _START.search(path) and remote and "hooks/" not in path:
-            self._hit("persistence-remote" if "authorized_keys" not in path else "start-up-file", command)
+            self._hit("persistence-remote")
         elif ".git/hooks/" in path and remote:
-            self._hit("persistence-remote", command)
+            self._hit("persistence-remote")
 
     def _lines(self, command: Command) -> list[str]:
         """What the command writes, as far as it stands there."""
@@ -401,7 +404,8 @@ class ShellPass:
             if not literal:
                 found |= self._named(word.text)
             else:
-                found |= self._expansions([word]) | ({"key:token"} if _NAMED_SECRET.search(word.text) else NONE)
+                keys = self._expansions([word])
+                found |= keys or (frozenset(["key:token"]) if _NAMED_SECRET.search(word.text) else NONE)
         return found
 
     def _named(self, path: str) -> Labels:
@@ -464,8 +468,8 @@ class ShellPass:
         self.touched |= inner.touched
         return out
 
-    def _hit(self, rule: str, command: Command) -> None:
-        self.hits.append(Hit(rule, command.line, self._evidence or command.raw))
+    def _hit(self, rule: str) -> None:
+        self.hits.append(Hit(rule, *self._evidence))
 
 
 def _unwrapped(words: list[Word]) -> list[Word]:
