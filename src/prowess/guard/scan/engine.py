@@ -222,11 +222,12 @@ class _Scan:
         for rule in rules().values():
             if not rule.together:
                 continue
-            config = [f for f in self._found if f.rule == "agent-config"]
-            with_it = [f for f in self._found if f.rule in rule.together]
-            if config and with_it:
-                first = min(with_it, key=lambda f: (f.file, f.line))
-                self._add(rule.id, first.file, first.line, f"{config[0].excerpt} — and: {first.excerpt}")
+            first, *others = rule.together
+            one = [f for f in self._found if f.rule == first]
+            other = [f for f in self._found if f.rule in others]
+            if one and other:
+                left, right = (min(found, key=lambda f: (f.file, f.line, f.rule)) for found in (one, other))
+                self._add(rule.id, right.file, right.line, f"{left.excerpt} — and: {right.excerpt}")
         body = self._files.get("SKILL.md", b"")[:TEXT_CAP].decode("utf-8", "replace")
         if _BUNDLED.search(body):
             names = {PurePosixPath(p).name for p in self._files}
@@ -235,8 +236,8 @@ class _Scan:
                     self._add("missing-script", "SKILL.md", body.count("\n", 0, match.start(1)) + 1, match[1])
                     break
         if self._name:
-            if (near := packages.imitated(self._name)) is not None:
-                self._add("typosquat", "SKILL.md", 0, f"{self._name} looks like {near}")
+            for hit in packages.imitation(self._name, 0):
+                self._add(hit.rule, "SKILL.md", hit.line, hit.text)
             if self._name != plain(self._name) or not self._name.isascii():
                 self._add("name", "SKILL.md", 0, self._name)
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
@@ -26,7 +27,8 @@ _INTERNAL = re.compile(
 )
 _IMPORT = re.compile(r"^[ \t]*(?:from|import)\s+([A-Za-z_]\w{2,60})", re.MULTILINE)
 _REQUIREMENT = re.compile(r"^[ \t]*([A-Za-z][\w.-]{2,60})\s*(?:\[[\w,]{1,60}\])?\s*(?:[=<>~!]=|$|;|@)", re.MULTILINE)
-_WORDS: Final = "manages builders reader leader header docket slacks loaded parsed marked urllib notion stripes scanned"
+_DIGITS: Final = {"o": "0", "l": "1", "i": "1", "e": "3", "a": "4", "s": "5"}
+_WORDS: Final = "clause clauses openapi axis discard manages builders reader leader header docket slacks loaded parsed marked urllib notion stripes scanned"
 """Proper words and packages that lie one slip beside a well-known name."""
 _PACKAGE: Final = re.compile(r"(?:@[\w-]{1,40}/)?[A-Za-z][\w.-]{2,60}")
 
@@ -61,8 +63,7 @@ def _command(text: str, line: int) -> Iterator[Hit]:
     if (match := _SILENT.search(text)) is not None and not _PINNED.search(text):
         yield Hit("supply", line, text)
     for word in text.split()[1:]:
-        if (near := imitated(word.strip("'\"`,").split("==")[0])) is not None:
-            yield Hit("typosquat", line, f"{word} looks like {near}")
+        yield from imitation(re.split(r"[=<>~!\[@]", word.strip("'\"`,").lstrip("@"))[0] if "/" not in word else word.strip("'\"`,"), line)
     if (match := _INTERNAL.search(text)) is not None:
         yield Hit("internal-package", line, match.group())
 
@@ -71,61 +72,63 @@ def imports(text: str) -> Iterator[Hit]:
     """Imports of modules that imitate others or are named as private ones."""
     for match in _IMPORT.finditer(text):
         line = text.count("\n", 0, match.start()) + 1
-        if (near := imitated(match[1])) is not None:
-            yield Hit("typosquat", line, f"{match[1]} looks like {near}")
-        elif _INTERNAL.fullmatch(match[1].replace("_", "-")):
+        yield from imitation(match[1], line)
+        if _INTERNAL.fullmatch(match[1].replace("_", "-")):
             yield Hit("internal-package", line, match.group())
 
 
 def requirements(text: str) -> Iterator[Hit]:
     """Hits in a requirements file."""
     for match in _REQUIREMENT.finditer(text):
-        if (near := imitated(match[1])) is not None:
-            yield Hit("typosquat", text.count("\n", 0, match.start()) + 1, f"{match[1]} looks like {near}")
+        yield from imitation(match[1], text.count("\n", 0, match.start()) + 1)
     for n, line in enumerate(text.split("\n"), 1):
         yield from _command(f"pip install {line}", n) if "://" in line or line.startswith("-") else ()
 
 
-def imitated(name: str) -> str | None:
-    """The well-known name from which `name`, or one of its parts, is a single slip away: a letter more, less, other, or two swapped."""
-    bare = name.lower().rsplit("/", 1)[-1]
-    scope = name.lower().split("/")[0].lstrip("@") if name.startswith("@") else ""
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A well-known name that another one is a single slip away from."""
+
+    name: str
+    told: bool
+    """The slip hardly makes a word of its own: two letters swapped, one doubled, a digit for a letter."""
+
+
+def imitated(name: str) -> Near | None:
+    """The well-known name that `name`, or one of its parts, is a slip away from."""
     if not _PACKAGE.fullmatch(name):
         return None
-    for part in {bare, scope, *bare.replace("_", "-").replace(".", "-").split("-")}:
-        if len(part) >= 5 and part not in _known_names() and (near := _slips().get(part)) is not None:
+    bare = name.lower().removeprefix("@")
+    for part in dict.fromkeys([*bare.split("/"), *re.split(r"[-_./]", bare)]):
+        if len(part) >= 5 and part not in tables().names and (near := _slips().get(part)) is not None:
             return near
-        if len(part) >= 6 and part not in _known_names():
-            for i in range(len(part)):  # a letter too many
-                if part[:i] + part[i + 1 :] in _known_names() and 0 < i < len(part) - 1:
-                    return part[:i] + part[i + 1 :]
     return None
 
 
-@cache
-def _known_names() -> frozenset[str]:
-    return frozenset(tables().names)
+def imitation(name: str, line: int) -> Iterator[Hit]:
+    """The hit for a name that imitates another one."""
+    if (near := imitated(name)) is not None:
+        yield Hit("typosquat" if near.told else "near-name", line, f"{name} looks like {near.name}")
 
 
 @cache
-def _slips() -> dict[str, str]:
-    """Every misspelling by one swap, one missing or one other letter, of the names that are long enough to tell."""
-    found: dict[str, str] = {}
-    letters = "abcdefghijklmnopqrstuvwxyz0123456789"
-    for name in _known_names():
-        if len(name) < 6:
-            continue
-        for i in range(len(name)):
-            if i + 1 < len(name):
-                found.setdefault(name[:i] + name[i + 1] + name[i] + name[i + 2 :], name)
-            if 0 < i < len(name) - 1:  # other ends are other words: analyze, analyzed
-                found.setdefault(name[:i] + name[i + 1 :], name)
-                for letter in letters:
-                    found.setdefault(name[:i] + letter + name[i + 1 :], name)
-    for name in _known_names():
-        found.pop(name, None)
-    # Proper words that happen to lie beside a name.
-    for word in _WORDS.split():
+def _slips() -> dict[str, Near]:
+    """Every misspelling by one slip of the names that are long enough to tell."""
+    found: dict[str, Near] = {}
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    for name in (n for n in tables().names if len(n) >= 6):
+        for i, letter in enumerate(name):
+            before, after = name[:i], name[i + 1 :]
+            if after and after[0] != letter:
+                found[before + after[0] + letter + after[1:]] = Near(name, True)
+            found[before + letter + letter + after] = Near(name, True)
+            if letter in _DIGITS:
+                found[before + _DIGITS[letter] + after] = Near(name, True)
+            if before and after:  # other ends are other words: analyze, analyzed
+                found.setdefault(before + after, Near(name, False))
+                for other in letters:
+                    found.setdefault(before + other + after, Near(name, False))
+    for word in (*tables().names, *_WORDS.split()):
         found.pop(word, None)
     return found
 

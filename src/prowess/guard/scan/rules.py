@@ -42,6 +42,7 @@ class Rule(Frozen):
     patterns: tuple[str, ...] = ()
     source: str = ""
     together: tuple[str, ...] = ()
+    """Raised where the first of these rules and any of the others have fired."""
     described: bool = False
 
 

@@ -193,7 +193,8 @@ class ShellPass:
                 self._archive(args, out)
         text = self._printed(name, args, literal)
         if name in ("base64", "gbase64", "base32") and not _decodes(name, args):
-            out |= {"encoded"}
+            # An image that is sent as base64 comes from a file; a bare value has no other reason than to be unreadable.
+            out |= {"encoded:value" if "$" in literal else "encoded:file"}
         if _decodes(name, args) or (name == "printf" and re.search(r"(?:\\x[0-9a-fA-F]{2}){4}", " ".join(a.raw for a in args))):
             out |= {"decoded"}
         if _blinds(name, args):
@@ -320,8 +321,11 @@ class ShellPass:
 
     def _send(self, data: Labels, to: list[str], header: bool) -> None:
         rule = leak(data, to, header)
-        if rule is None and data & {"encoded", "decoded"} and not header:
-            rule = "encoded-send"
+        if not header and rule != "leak":
+            if "encoded:value" in data and any(h != "$" for h in to):
+                rule = "encoded-value"
+            elif rule is None and data & {"encoded:file", "encoded:value", "decoded"}:
+                rule = "encoded-send"
         if rule is not None:
             self._hit(rule)
 
