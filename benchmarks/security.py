@@ -81,7 +81,9 @@ def items(data: Path) -> list[Item]:
         text = MARKS.sub("", path.read_text("utf-8"))
         # The specimens have no frontmatter, without which other scanners read nothing.
         head = f"---\nname: {path.stem.replace('_', '-')}\ndescription: {path.stem.replace('_', ' ')}\n---\n\n"
-        found.append(Item("progent", path.parent.name, f"progent/{path.stem}", True, {"SKILL.md": (head + text).encode()}))
+        found.append(
+            Item("progent", path.parent.name, f"progent/{path.stem}", True, {"SKILL.md": (head + text).encode()})
+        )
     for path in sorted((data / "skills").rglob("SKILL.md")):
         parts = path.relative_to(data / "skills").parts
         group = f"{parts[0]}/{parts[2] if parts[0] == 'skilllearnbench' else parts[-2]}"
@@ -94,7 +96,9 @@ def chosen(found: list[Item], part: str, benign: int) -> list[Item]:
     half = [i for i in found if part == "all" or i.tuned == (part == "tuned")]
     kept = [i for i in half if i.source.startswith(("skillfortify", "progent"))]
     for source in sorted({i.source for i in half} - {i.source for i in kept}):
-        order = sorted((i for i in half if i.source == source), key=lambda i: hashlib.sha256(b"2" + i.files["SKILL.md"]).digest())
+        order = sorted(
+            (i for i in half if i.source == source), key=lambda i: hashlib.sha256(b"2" + i.files["SKILL.md"]).digest()
+        )
         kept += order[: benign or None]
     return kept
 
@@ -167,11 +171,16 @@ def peer(name: str, python: str, some: list[Item]) -> tuple[Marks, list[float], 
                 target = Path(place, f"{number:05d}", ".claude/skills/skill" if path == "SKILL.md" else "", path)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(data)
-        done = subprocess.run([python, "-c", PEERS[name], place], capture_output=True, text=True, check=False, cwd=place)
+        done = subprocess.run(
+            [python, "-c", PEERS[name], place], capture_output=True, text=True, check=False, cwd=place
+        )
     if done.returncode:
         sys.exit(f"{name} failed: {done.stderr[-800:]}")
     version = subprocess.run(
-        [python, "-c", f"import importlib.metadata as m; print(m.version({package!r}))"], capture_output=True, text=True, check=True
+        [python, "-c", f"import importlib.metadata as m; print(m.version({package!r}))"],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.strip()
     rows = json.loads(done.stdout.strip().splitlines()[-1])
     said = [rows.get(f"{number:05d}", [[], None]) for number in range(len(some))]
@@ -186,7 +195,13 @@ def rate(flags: Iterable[bool]) -> dict[str, Any]:
     """Share with its interval."""
     flags = list(flags)
     low, high = clopper_pearson(sum(flags), len(flags))
-    return {"k": sum(flags), "n": len(flags), "share": sum(flags) / len(flags) if flags else None, "low": low, "high": high}
+    return {
+        "k": sum(flags),
+        "n": len(flags),
+        "share": sum(flags) / len(flags) if flags else None,
+        "low": low,
+        "high": high,
+    }
 
 
 def table(some: list[Item], marks: Marks) -> dict[str, Any]:
@@ -207,7 +222,8 @@ def table(some: list[Item], marks: Marks) -> dict[str, Any]:
             "recall_macro_by_class": sum(by_kind) / len(by_kind),
             "false_alarms": alarms,
             "false_alarms_skills": rate(f for i, f in pairs if not i.bad and i.source != "skillfortify-mcp"),
-            "false_alarms_macro_by_source": sum(a["share"] for s, a in alarms.items() if s != "skillfortify-mcp") / sum(s != "skillfortify-mcp" for s in alarms),
+            "false_alarms_macro_by_source": sum(a["share"] for s, a in alarms.items() if s != "skillfortify-mcp")
+            / sum(s != "skillfortify-mcp" for s in alarms),
         }
     return out
 
@@ -254,7 +270,9 @@ def hostile() -> dict[str, Any]:
         "zip that leaves the folder": zipped(("../x", b"x")),
         "zip of 1,900 small bombs": zipped(*[(f"s/{n}", b"\0" * 90_000) for n in range(1900)]),
         "gzip bomb, 100 MB": gzip.compress(b"a" * 100_000_000),
-        "YAML bomb": zipped(("t/SKILL.md", b"---\nname: &a [x]\n" + b"".join(b"k%d: [*a, *a]\n" % n for n in range(900)) + b"---\n")),
+        "YAML bomb": zipped(
+            ("t/SKILL.md", b"---\nname: &a [x]\n" + b"".join(b"k%d: [*a, *a]\n" % n for n in range(900)) + b"---\n")
+        ),
         "YAML nested": zipped(("t/SKILL.md", b"---\nname: " + b"[" * 15_000 + b"\n---\n")),
     }
     made: dict[str, Any] = {}
@@ -281,7 +299,9 @@ def machine() -> dict[str, Any]:
     return {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         "load": os.getloadavg()[0],
-        "rules": hashlib.sha256((Path(sys.modules["prowess.guard.scan"].__file__ or "").parent / "rules.toml").read_bytes()).hexdigest()[:12],
+        "rules": hashlib.sha256(
+            (Path(sys.modules["prowess.guard.scan"].__file__ or "").parent / "rules.toml").read_bytes()
+        ).hexdigest()[:12],
     }
 
 
@@ -290,8 +310,12 @@ def show(name: str, row: dict[str, Any]) -> str:
         return f"{r['k']}/{r['n']} = {r['share']:.3f} [{r['low']:.3f}, {r['high']:.3f}]"
 
     parts = [f"{s}: {cell(r)}" for s, r in row["recall"].items()]
-    parts += [f"macro recall by source {row['recall_macro_by_source']:.3f}, by class {row['recall_macro_by_class']:.3f}"]
-    parts += [f"false alarms, skills: {cell(row['false_alarms_skills'])}, macro {row['false_alarms_macro_by_source']:.3f}"]
+    parts += [
+        f"macro recall by source {row['recall_macro_by_source']:.3f}, by class {row['recall_macro_by_class']:.3f}"
+    ]
+    parts += [
+        f"false alarms, skills: {cell(row['false_alarms_skills'])}, macro {row['false_alarms_macro_by_source']:.3f}"
+    ]
     return f"{name}\n    " + "\n    ".join(parts)
 
 

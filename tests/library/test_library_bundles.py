@@ -24,7 +24,10 @@ from prowess.library import Library
 from prowess.library.bundles import FILE, MEMBERS, read_archive, read_bundle, write_archive
 
 SKILL = b"---\nname: one\ndescription: d\n---\n\nBody.\n"
-TREES = {"one": {"SKILL.md": SKILL, "scripts/a.py": b"#!/usr/bin/env python\n"}, "two": {"SKILL.md": SKILL, "a.bin": b"\0\1"}}
+TREES = {
+    "one": {"SKILL.md": SKILL, "scripts/a.py": b"#!/usr/bin/env python\n"},
+    "two": {"SKILL.md": SKILL, "a.bin": b"\0\1"},
+}
 
 
 def zipped(*members: tuple[str, bytes], mode: int = 0, method: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -38,7 +41,13 @@ def zipped(*members: tuple[str, bytes], mode: int = 0, method: int = zipfile.ZIP
     return buffer.getvalue()
 
 
-def tarred(*members: tuple[str, bytes], kind: bytes = tarfile.REGTYPE, target: str = "", mode: int = 0o644, format: int = tarfile.PAX_FORMAT) -> bytes:
+def tarred(
+    *members: tuple[str, bytes],
+    kind: bytes = tarfile.REGTYPE,
+    target: str = "",
+    mode: int = 0o644,
+    format: int = tarfile.PAX_FORMAT,
+) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=format) as archive:
         for name, data in members:
@@ -154,7 +163,14 @@ def test_a_hostile_archive_is_refused_whole_quickly_and_in_little_memory(name: s
     assert sorted(tmp_path.rglob("*")) == before and library.snapshot().names == ()
 
 
-@pytest.mark.parametrize("pack", [lambda: zipped(GOOD, ("s/a", b"x")), lambda: tarred(GOOD, ("s/a", b"x")), lambda: gzip.compress(tarred(GOOD, ("./s/a", b"x"), format=tarfile.GNU_FORMAT))])
+@pytest.mark.parametrize(
+    "pack",
+    [
+        lambda: zipped(GOOD, ("s/a", b"x")),
+        lambda: tarred(GOOD, ("s/a", b"x")),
+        lambda: gzip.compress(tarred(GOOD, ("./s/a", b"x"), format=tarfile.GNU_FORMAT)),
+    ],
+)
 def test_honest_archives_are_read(pack: Callable[[], bytes], tmp_path: Path) -> None:
     path = tmp_path / "x.skill"
     path.write_bytes(pack())
@@ -217,7 +233,9 @@ def test_a_repository_is_read_without_a_checkout(tmp_path: Path) -> None:
     hook.write_text("* filter=evil\n")
 
     def git(*arguments: str) -> None:
-        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments], cwd=place, check=True, capture_output=True)
+        subprocess.run(
+            ["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments], cwd=place, check=True, capture_output=True
+        )
 
     git("init", "-q", "-b", "main")
     git("add", ".")
@@ -254,7 +272,11 @@ def test_brought_skills_are_foreign_and_never_replace(tmp_path: Path) -> None:
 
 
 @settings(deadline=None, max_examples=150)
-@given(st.sampled_from(["zip", "tar", "gz"]), st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 255)), max_size=6), st.integers(0, 400))
+@given(
+    st.sampled_from(["zip", "tar", "gz"]),
+    st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 255)), max_size=6),
+    st.integers(0, 400),
+)
 def test_a_damaged_archive_is_read_or_refused(kind: str, flips: list[tuple[int, int]], cut: int) -> None:
     data = bytearray(zipped(GOOD, ("s/a/b", b"x" * 50)) if kind == "zip" else tarred(GOOD, ("s/a/b", b"x" * 50)))
     for place, value in flips:

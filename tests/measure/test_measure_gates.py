@@ -42,7 +42,7 @@ def judge(gates: list[Gate], new: Skill, ctx: GateContext | None = None, base: S
 
 
 def found(severity: Any) -> Finding:
-    return Finding(rule="r", severity=severity, why="looks odd", file="SKILL.md", line=3, excerpt="")
+    return Finding("r", severity, "X1", "looks odd", "mend it", "SKILL.md", 3, "")
 
 
 def test_a_helping_skill_passes_with_evidence() -> None:

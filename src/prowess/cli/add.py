@@ -12,8 +12,12 @@ if TYPE_CHECKING:
 
 def add(
     *,
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A skill folder, a folder of them, an archive, or a git address.")],
-    ref: Annotated[str | None, typer.Option("--ref", metavar="REF", help="Of a repository: branch, tag or commit.")] = None,
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="A skill folder, a folder of them, an archive, or a git address.")
+    ],
+    ref: Annotated[
+        str | None, typer.Option("--ref", metavar="REF", help="Of a repository: branch, tag or commit.")
+    ] = None,
     skill: Annotated[
         list[str] | None, typer.Option("--skill", metavar="SKILL", help="Only this skill; may stand more than once.")
     ] = None,

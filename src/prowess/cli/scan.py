@@ -9,7 +9,9 @@ import typer
 from prowess.cli.options import Json, LibraryPath, open_library
 
 if TYPE_CHECKING:
+    from prowess.agents.sandbox import Result
     from prowess.cli.screen import Screen
+    from prowess.core.task import File
     from prowess.guard.scan import Finding
     from prowess.guard.scan.others import Opinion
 
@@ -18,13 +20,22 @@ def scan(
     *,
     what: Annotated[
         str | None,
-        typer.Argument(metavar="WHAT", help="A skill folder, a folder of them, an archive, or a git address; by default the library."),
+        typer.Argument(
+            metavar="WHAT",
+            help="A skill folder, a folder of them, an archive, or a git address; by default the library.",
+        ),
     ] = None,
-    ref: Annotated[str | None, typer.Option("--ref", metavar="REF", help="Of a repository: branch, tag or commit.")] = None,
-    sarif: Annotated[Path | None, typer.Option("--sarif", metavar="FILE", help="Also write SARIF 2.1.0; - for stdout.")] = None,
+    ref: Annotated[
+        str | None, typer.Option("--ref", metavar="REF", help="Of a repository: branch, tag or commit.")
+    ] = None,
+    sarif: Annotated[
+        Path | None, typer.Option("--sarif", metavar="FILE", help="Also write SARIF 2.1.0; - for stdout.")
+    ] = None,
     ask: Annotated[
         list[str] | None,
-        typer.Option("--with", metavar="SCANNER", help="Also ask bandit, detect-secrets or cisco; may stand more than once."),
+        typer.Option(
+            "--with", metavar="SCANNER", help="Also ask bandit, detect-secrets or cisco; may stand more than once."
+        ),
     ] = None,
     library: LibraryPath = None,
     json: Json = False,
@@ -58,7 +69,9 @@ def scan(
             {
                 "source": source,
                 "blocked": blocked,
-                "skills": {name: {"findings": plain(f), "opinions": opinions.get(name, [])} for name, f in found.items()},
+                "skills": {
+                    name: {"findings": plain(f), "opinions": opinions.get(name, [])} for name, f in found.items()
+                },
             }
         )
     elif str(sarif) != "-":
@@ -67,7 +80,8 @@ def scan(
             for each in opinions.get(name, []):
                 _show_opinion(screen, each)
         clean = sum(not findings for findings in found.values())
-        screen.line(f"{len(found)} skills: {len(blocked)} blocked, {len(found) - len(blocked) - clean} to review, {clean} without findings")
+        review = len(found) - len(blocked) - clean
+        screen.line(f"{len(found)} skills: {len(blocked)} blocked, {review} to review, {clean} without findings")
     if blocked:
         raise typer.Exit(1)
 
@@ -80,7 +94,12 @@ def show(screen: "Screen", name: str, findings: "list[Finding]") -> None:
     for finding in findings:
         place = f"{finding.file}:{finding.line}" if finding.line else finding.file or "the whole skill"
         style = "red" if finding.severity == "block" else "bold"
-        screen.line("  ", (f"{finding.severity:<6}", style), f" {place}  {finding.why} ", (f"[{finding.rule}, {finding.threat}]", "dim"))
+        screen.line(
+            "  ",
+            (f"{finding.severity:<6}", style),
+            f" {place}  {finding.why} ",
+            (f"[{finding.rule}, {finding.threat}]", "dim"),
+        )
         if finding.excerpt:
             screen.line("         “", finding.excerpt, "”")
 
@@ -119,9 +138,12 @@ def _opinions(names: list[str], files: Mapping[str, bytes], digest: str) -> "lis
     sandbox = find_sandbox()
     limits = Limits(seconds=120, memory_mb=4096, output_bytes=4 << 20)
 
+    async def run(argv: list[str], given: "tuple[File, ...]") -> "Result":
+        return await sandbox.run(argv, given, limits)
+
     async def ask() -> "list[Opinion]":
         folder = load().settings.data / "opinions"
-        return [await opinion(name, files, digest, lambda argv, given: sandbox.run(argv, given, limits), folder) for name in names]
+        return [await opinion(name, files, digest, run, folder) for name in names]
 
     return anyio.run(ask)
 

@@ -89,8 +89,12 @@ def read_bundle(source: str, ref: str | None = None) -> Bundle:
     if path.is_dir() and not path.is_symlink():
         return _bundle(source, _from_folder(path), path.resolve().name)
     if not path.is_file():
-        raise UserError(f"there is nothing at {source}", "name a folder, an archive, or the address of a git repository")
-    return _bundle(source, read_archive(path), re.sub(r"\.(?:zip|skill|tar|tar\.gz|tgz)$", "", path.name, flags=re.IGNORECASE))
+        raise UserError(
+            f"there is nothing at {source}", "name a folder, an archive, or the address of a git repository"
+        )
+    return _bundle(
+        source, read_archive(path), re.sub(r"\.(?:zip|skill|tar|tar\.gz|tgz)$", "", path.name, flags=re.IGNORECASE)
+    )
 
 
 def read_archive(path: Path) -> dict[str, bytes]:
@@ -111,7 +115,16 @@ def read_archive(path: Path) -> dict[str, bytes]:
             return _from_tar(cast(IO[bytes], gzip.GzipFile(fileobj=io.BytesIO(data))), str(path))
         if data[257:262] == b"ustar":
             return _from_tar(io.BytesIO(data), str(path))
-    except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, OSError, ValueError, NotImplementedError, RuntimeError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        struct.error,
+        OSError,
+        ValueError,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:
         raise UserError(f"{path} is damaged: {error}", "get the archive again") from error
     raise UserError(f"{path} is no archive that is read here", "give a zip, tar or tar.gz")
 
@@ -141,7 +154,9 @@ def _from_zip(data: bytes, where: str) -> dict[str, bytes]:
     _check_directory(data, where)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         entries = archive.infolist()
-        members = [_Member(e.orig_filename, e.external_attr >> 16, e.file_size, e.compress_size, e.is_dir()) for e in entries]
+        members = [
+            _Member(e.orig_filename, e.external_attr >> 16, e.file_size, e.compress_size, e.is_dir()) for e in entries
+        ]
         for entry in entries:
             if entry.flag_bits & 0x1:
                 raise _refused(where, entry.orig_filename, "is encrypted")
@@ -198,7 +213,9 @@ def _from_tar(stream: IO[bytes], where: str) -> dict[str, bytes]:
             total += _BLOCK
         else:
             prefix = head[345:500] if head[257:263] == b"ustar\0" else b""
-            name = long_name or "/".join(part.split(b"\0")[0].decode() for part in (prefix, head[:100]) if part.strip(b"\0"))
+            name = long_name or "/".join(
+                part.split(b"\0")[0].decode() for part in (prefix, head[:100]) if part.strip(b"\0")
+            )
             folder, plain = kind == b"5", kind in (b"0", b"\0", b"7")
             file_type = stat.S_IFDIR if folder else stat.S_IFREG if plain else stat.S_IFLNK
             members.append(_Member(name, file_type | (mode & 0o7777), size if plain else 0, 0, folder))
@@ -253,7 +270,12 @@ def _from_folder(path: Path) -> dict[str, bytes]:
         return {f"{path.resolve().name}/{file}": data for file, data in _read_strictly(path).items()}
     files: dict[str, bytes] = {}
     for child in sorted(path.iterdir()):
-        if child.is_dir() and not child.is_symlink() and not child.name.startswith(".") and (child / "SKILL.md").is_file():
+        if (
+            child.is_dir()
+            and not child.is_symlink()
+            and not child.name.startswith(".")
+            and (child / "SKILL.md").is_file()
+        ):
             files.update({f"{child.name}/{file}": data for file, data in _read_strictly(child).items()})
             if sum(map(len, files.values())) > TOTAL:
                 raise Refused(f"{path} holds more than {TOTAL} bytes", "import its skills one by one")
@@ -276,8 +298,24 @@ def _from_git(source: str, ref: str | None) -> tuple[dict[str, bytes], str]:
         place = Path(folder, "repository")
         depth = [] if ref is not None and re.fullmatch(r"[0-9a-f]{7,40}", ref) else ["--depth", "1"]
         branch = ["--branch", ref] if ref is not None and depth else []
-        _git("clone", "--bare", "--quiet", "--no-tags", "--single-branch", *depth, *branch, "--", source, str(place), where=source)
-        commit = _git("rev-parse", "--verify", f"{ref if ref and not depth else 'HEAD'}^{{commit}}", where=source, at=place).decode().strip()
+        _git(
+            "clone",
+            "--bare",
+            "--quiet",
+            "--no-tags",
+            "--single-branch",
+            *depth,
+            *branch,
+            "--",
+            source,
+            str(place),
+            where=source,
+        )
+        commit = (
+            _git("rev-parse", "--verify", f"{ref if ref and not depth else 'HEAD'}^{{commit}}", where=source, at=place)
+            .decode()
+            .strip()
+        )
         listing = _git("ls-tree", "-r", "-l", "-z", "--full-tree", commit, where=source, at=place)
         members: list[_Member] = []
         blobs: list[tuple[str, str]] = []
@@ -286,12 +324,18 @@ def _from_git(source: str, ref: str | None) -> tuple[dict[str, bytes], str]:
             mode, kind, blob, size = head.decode().split()
             path = name.decode("utf-8", "surrogateescape")
             # A submodule has no bytes here; like a link it counts as no plain file, where it lies inside a skill.
-            members.append(_Member(path, int(mode, 8) if kind == "blob" else stat.S_IFLNK, int(size) if size != "-" else 0, 0, False))
+            members.append(
+                _Member(
+                    path, int(mode, 8) if kind == "blob" else stat.S_IFLNK, int(size) if size != "-" else 0, 0, False
+                )
+            )
             blobs.append((path, blob))
         inside = _roots([m.path for m in members])
         wanted = [(m, b) for m, (_, b) in zip(members, blobs, strict=True) if _root_of(m.path, inside) is not None]
         _check([m for m, _ in wanted], source)
-        return {m.path: _git("cat-file", "blob", b, where=source, at=place) for m, b in wanted if not _JUNK.search(m.path)}, commit
+        return {
+            m.path: _git("cat-file", "blob", b, where=source, at=place) for m, b in wanted if not _JUNK.search(m.path)
+        }, commit
 
 
 def _git(*arguments: str, where: str, at: Path | None = None) -> bytes:
@@ -303,7 +347,7 @@ def _git(*arguments: str, where: str, at: Path | None = None) -> bytes:
     try:
         done = subprocess.run(
             ["git", *(["-C", str(at)] if at else []), *arguments], capture_output=True, timeout=120, check=False, env=environment,
-            stdin=subprocess.DEVNULL, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (_CLONE, _CLONE)),  # noqa: PLW1509 - no threads here
+            stdin=subprocess.DEVNULL, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (_CLONE, _CLONE)),
         )  # fmt: skip
     except FileNotFoundError as error:
         raise UserError("git is not installed", "install it, or import an archive") from error
@@ -311,7 +355,10 @@ def _git(*arguments: str, where: str, at: Path | None = None) -> bytes:
         raise UserError(f"{where} took longer than two minutes", "import an archive instead") from error
     if done.returncode:
         why = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise UserError(f"git cannot read {where}: {why[-1] if why else done.returncode}", "check the address and the name of the branch")
+        raise UserError(
+            f"git cannot read {where}: {why[-1] if why else done.returncode}",
+            "check the address and the name of the branch",
+        )
     return done.stdout
 
 
@@ -349,7 +396,7 @@ def _check_one(member: _Member, where: str, number: int) -> None:
     if problem is not None:
         raise Refused(f"{where} is refused: {problem}", "pack it anew without that file")
     kind = stat.S_IFMT(member.mode)
-    if kind not in (0, stat.S_IFREG, stat.S_IFDIR) or (kind == stat.S_IFDIR) != member.folder and kind:
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR) or ((kind == stat.S_IFDIR) != member.folder and kind):
         raise _refused(where, path, "is a link, a device or otherwise no plain file")
     if member.mode & 0o6000:
         raise _refused(where, path, "would run with the rights of its owner")
@@ -368,7 +415,9 @@ def _bundle(source: str, files: Mapping[str, bytes], name: str) -> Bundle:
         if root is not None:
             skills.setdefault(root, {})[path[len(root) + 1 :] if root else path] = data
     if not skills:
-        raise UserError(f"{source} holds no skill: there is no SKILL.md in it", "name a folder or archive with a SKILL.md")
+        raise UserError(
+            f"{source} holds no skill: there is no SKILL.md in it", "name a folder or archive with a SKILL.md"
+        )
     named: dict[str, dict[str, bytes]] = {}
     for root, tree in skills.items():
         parsed = read(tree["SKILL.md"].decode("utf-8", "replace")).skill
@@ -382,7 +431,9 @@ def _bundle(source: str, files: Mapping[str, bytes], name: str) -> Bundle:
 def _roots(paths: list[str]) -> frozenset[str]:
     """The folders that hold a SKILL.md and lie in no other such folder; "" is the top."""
     found = {path.rpartition("/")[0] for path in paths if path.rpartition("/")[2] == "SKILL.md"}
-    return frozenset(root for root in found if not any(p in found for p in _parents(root)) and (not root or "" not in found))
+    return frozenset(
+        root for root in found if not any(p in found for p in _parents(root)) and (not root or "" not in found)
+    )
 
 
 def _root_of(path: str, roots: frozenset[str]) -> str | None:

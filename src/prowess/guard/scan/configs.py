@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 _SHELL: Final = re.compile(r"^(?:.*/)?(?:(?:ba|z|da)?sh|powershell|pwsh|cmd)(?:\.exe)?$")
-_NO_SERVER: Final = frozenset(["printf", "echo", "cat", "rm", "chmod", "cp", "mv", "tee", "dd", "base64", "eval", "sudo", "kill"])
+_NO_SERVER: Final = frozenset(
+    ["printf", "echo", "cat", "rm", "chmod", "cp", "mv", "tee", "dd", "base64", "eval", "sudo", "kill"]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,9 @@ class Server:
     @property
     def inline(self) -> bool:
         """Whether it is a line for a shell, or a program that cannot serve."""
-        inline = _SHELL.match(self.command) is not None and any(arg in ("-c", "/c", "-Command") for arg in self.args[:3])
+        inline = _SHELL.match(self.command) is not None and any(
+            arg in ("-c", "/c", "-Command") for arg in self.args[:3]
+        )
         return inline or self.command.rsplit("/", 1)[-1] in _NO_SERVER
 
 

@@ -21,20 +21,22 @@ from prowess.guard.redact import entropy
 from prowess.guard.redact import found as secrets_in
 from prowess.guard.scan import packages, pycode, script
 from prowess.guard.scan.configs import tool_servers
-from prowess.guard.scan.flow import Labels, key, stores
+from prowess.guard.scan.flow import Labels, key, own_installer, stores
 from prowess.guard.scan.hidden import encoded, hidden, plain
 from prowess.guard.scan.rules import Finding, Hit, Told, finding, rules, search
 from prowess.guard.scan.segments import PYTHON, SCRIPT, SHELL, Segment, describes, segments
 from prowess.guard.scan.shellflow import ShellPass
+from prowess.library.disk import COUNT_CAP, FOLDER_CAP
 from prowess.library.skillmd import render
 
 TEXT_CAP: Final = 100_000
 """Characters of one file that are read; a longer file is a finding of its own."""
-TOTAL_CAP: Final = 300_000
+TOTAL_CAP: Final = 600_000
 """Characters of all files together that are read."""
 SKILL_CAP: Final = 5_000_000
-"""Bytes of all files of a skill together."""
+"""Bytes of all files of a skill together from which on a person should look; libraries take up to `FOLDER_CAP`."""
 FILES_CAP: Final = 200
+"""Files of a skill, likewise; libraries take up to `COUNT_CAP`."""
 SECONDS: Final = 2.0
 """Processor time after which the rest is left unread, which is a finding; a busy machine changes no result."""
 _HARVEST: Final = 3
@@ -42,16 +44,77 @@ _HARVEST: Final = 3
 
 _BITS: Final = 2.9
 """Bits per character below which what has the form of a key is a placeholder."""
-_SAMPLE = re.compile(r"(?i)example|sample|dummy|fake|test|your|placeholder|x{4}|0{6}|1234|abcd|redacted|\.\.\.|…")
-_GUESSED = frozenset(["assigned", "url-password", "authorization", "bearer-token", "cookie", "jwt", "twilio-key", "openai-key", "slack-webhook"])
+_SAMPLE = re.compile(
+    r"(?i)^https?:|^[a-z_]+\(|^\w+\.\w+|example|sample|dummy|fake|test|your|placeholder|x{4}|0{6}|1234|abcd|redacted|\.\.\.|…"
+)
+_GUESSED = frozenset(
+    [
+        "assigned",
+        "url-password",
+        "authorization",
+        "bearer-token",
+        "cookie",
+        "jwt",
+        "twilio-key",
+        "openai-key",
+        "slack-webhook",
+    ]
+)
 """Kinds that are told by the words around them, or by a form that other texts have too."""
-_TEXT = (".md", ".txt", ".py", ".sh", ".js", ".ts", ".json", ".toml", ".yaml", ".yml", ".cfg", ".ini", ".html", ".css", ".csv")
-_PROGRAMS = (b"\x7fELF", b"MZ\x90\x00", b"\xca\xfe\xba\xbe", b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xfe\xed\xfa\xcf", b"\x00asm", b"dex\n")
-_SEALED = (b"PK\x03\x04", b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"\x80\x04\x95", b"\x80\x05\x95")
+_TOGETHER: Final = 25
+"""Lines within which two findings belong to one thing."""
+_PAIRS: Final = 200
+_TEXT = (
+    ".md",
+    ".txt",
+    ".py",
+    ".sh",
+    ".js",
+    ".ts",
+    ".json",
+    ".toml",
+    ".yaml",
+    ".yml",
+    ".cfg",
+    ".ini",
+    ".html",
+    ".css",
+    ".csv",
+)
+_PROGRAMS = (
+    b"\x7fELF",
+    b"MZ\x90\x00",
+    b"\xca\xfe\xba\xbe",
+    b"\xcf\xfa\xed\xfe",
+    b"\xce\xfa\xed\xfe",
+    b"\xfe\xed\xfa\xcf",
+    b"\x00asm",
+    b"dex\n",
+)
+_SEALED = (
+    b"PK\x03\x04",
+    b"\x1f\x8b",
+    b"7z\xbc\xaf",
+    b"Rar!",
+    b"BZh",
+    b"\xfd7zXZ",
+    b"\x28\xb5\x2f\xfd",
+    b"\x80\x04\x95",
+    b"\x80\x05\x95",
+)
 _OFFICE = (".xlsx", ".docx", ".pptx", ".xlsm", ".odt", ".ods", ".epub", ".jar", ".npz", ".whl")
-_READ = re.compile(r"\b(?:read|cat|copy|collect|gather|extract|dump|load|fetch|harvest|include|print|display|output|retrieve|upload|send)s?\b[^\n]{0,200}", re.IGNORECASE)
-_BUNDLED = re.compile(r"\b(?:bundled|companion|included|accompanying|ships?\s+(?:alongside|with)|provided|alongside\s+this\s+skill|setup\s+script)\b", re.IGNORECASE)
-_STARTED = re.compile(r"(?:^|[\s;&|`])(?:(?:bash|sh|zsh|source|\.)\s+(?:-\w{1,4}\s+)?)?(\.{0,2}/?(?:[\w.-]{1,40}/){0,4}[\w.-]{1,60}\.sh)\b", re.MULTILINE)
+_READ = re.compile(
+    r"\b(?:read|cat|copy|collect|gather|extract|dump|load|fetch|harvest|include|print|display|output|retrieve|upload|send)s?\b[^\n]{0,200}",
+    re.IGNORECASE,
+)
+_BUNDLED = re.compile(
+    r"\b(?:bundled|companion|included|accompanying|ships?\s+(?:alongside|with)|provided|alongside\s+this\s+skill|setup\s+script)\b",
+    re.IGNORECASE,
+)
+_STARTED = re.compile(
+    r"(?:^|[\s;&|`])(?:(?:bash|sh|zsh|source|\.)\s+(?:-\w{1,4}\s+)?)?(\.{0,2}/?(?:[\w.-]{1,40}/){0,4}[\w.-]{1,60}\.sh)\b",
+    re.MULTILINE,
+)
 
 
 def scan(skill: Skill) -> list[Finding]:
@@ -82,23 +145,28 @@ class _Scan:
 
     def run(self) -> list[Finding]:
         self._sizes()
-        left = TOTAL_CAP
+        left, unread = TOTAL_CAP, list[str]()
         # SKILL.md is what an agent reads first, scripts are what runs: both are read before anything else is.
-        for path in sorted(self._files, key=lambda p: (p.lower() != "skill.md", not p.endswith((".md", ".py", ".sh", ".js")), p)):
+        for path in sorted(
+            self._files, key=lambda p: (p.lower() != "skill.md", not p.endswith((".md", ".py", ".sh", ".js")), p)
+        ):
             text = self._text(path, self._files[path])
             if text is None:
                 continue
             read = text[: max(0, min(TEXT_CAP, left))]
             left -= len(read)
-            if len(read) < len(text):
-                self._add("unread", path, 0, f"{len(text) - len(read)} characters are not read")
-            if time.thread_time() > self._deadline:
-                self._add("unread", path, 0, "time was up before this file")
-                continue
-            self._file(path, read)
+            late = time.thread_time() > self._deadline
+            if late or len(read) < len(text):
+                unread.append(path)
+            if not late:
+                self._file(path, read)
+        if unread:
+            self._add("unread", unread[0], 0, f"{len(unread)} files are not read to their end, for size or time")
         self._whole()
-        order = sorted(self._found, key=lambda f: (f.severity != "block", f.file != "SKILL.md", f.file, f.line, f.rule, f.excerpt))
-        return order
+        heard = [f for f in self._found if not rules()[f.rule].quiet]
+        return sorted(
+            heard, key=lambda f: (f.severity != "block", f.file != "SKILL.md", f.file, f.line, f.rule, f.excerpt)
+        )
 
     def _file(self, path: str, text: str) -> None:
         # The blocks of one file are run one after the other: what the first reads, the second may send.
@@ -109,8 +177,9 @@ class _Scan:
         for hit in encoded(clear):
             self._add(hit.rule, path, hit.line, hit.text)
         for kind, start, secret in secrets_in(clear, SECRETS):
-            if _SAMPLE.search(secret) is None and entropy(secret) >= _BITS:
-                rule = "secret-like" if kind in _GUESSED else "secret"
+            rule = "secret-like" if kind in _GUESSED else "secret"
+            mixed = any(c.isdigit() for c in secret) and any(c.isalpha() for c in secret) and len(secret) >= 10
+            if _SAMPLE.search(secret) is None and entropy(secret) >= _BITS and (mixed or rule == "secret"):
                 self._add(rule, path, clear.count("\n", 0, start) + 1, f"{kind}: {secret[:6]}…")
         if path.rsplit("/", 1)[-1].lower().startswith("requirements"):
             for hit in packages.requirements(clear):
@@ -126,7 +195,9 @@ class _Scan:
         joined = segment.text.replace("\\\n", "  ")
         for rule, start, text in search(joined, segment.scopes, self._deadline):
             line = segment.line + segment.text.count("\n", 0, start)
-            reported = segment.kind not in ("code", "comment") and describes(joined, start)
+            # A phrase in quotes is shown, not said.
+            quoted = rules()[rule].threat in ("P1", "P2") and joined[max(0, start - 1) : start] in tuple("\"'`“‘«")
+            reported = segment.kind not in ("code", "comment") and (quoted or describes(joined, start))
             self._add(rule, path, line, text, "reported" if reported else segment.told)
         if segment.kind in ("code", "inline", "data", "prose"):
             for hit in packages.packages(segment.text, segment.kind != "prose"):
@@ -146,7 +217,9 @@ class _Scan:
     def _program(self, path: str, segment: Segment) -> None:
         """A code block or script, by the passes that understand its language; text in the wrong fence as shell too."""
         text, line = segment.text, segment.line
-        if segment.lang in PYTHON or (segment.lang == "" and re.search(r"^[ \t]*(?:import|from)\s+\w", text, re.MULTILINE)):
+        if segment.lang in PYTHON or (
+            segment.lang == "" and re.search(r"^[ \t]*(?:import|from)\s+\w", text, re.MULTILINE)
+        ):
             for hit in packages.imports(text):
                 self._add(hit.rule, path, line + hit.line - 1, hit.text, segment.told)
             if self._python(path, segment, text, line):
@@ -158,7 +231,11 @@ class _Scan:
             read = script.ScriptPass(text, line)
             self._passed(path, segment, read.hits, read.touched)
             return
-        if segment.lang in SHELL or segment.lang in PYTHON or segment.lang in ("", "text", "txt", "cmd", "applescript", "makefile"):
+        if (
+            segment.lang in SHELL
+            or segment.lang in PYTHON
+            or segment.lang in ("", "text", "txt", "cmd", "applescript", "makefile")
+        ):
             self._shell(path, segment, text, line, self._session if segment.told == "ordered" else ShellPass(_nested))
 
     def _python(self, path: str, segment: Segment, text: str, line: int) -> bool:
@@ -195,7 +272,9 @@ class _Scan:
                 self._shell(path, segment, text, line, ShellPass(_nested))
         for server in tool_servers(segment.text):
             line = segment.line + segment.text.count("\n", 0, max(0, segment.text.find(f'"{server.command}"')))
-            text = " ".join([shlex.quote(server.command), *(w if w.startswith("$(") else shlex.quote(w) for w in server.args)])
+            text = " ".join(
+                [shlex.quote(server.command), *(w if w.startswith("$(") else shlex.quote(w) for w in server.args)]
+            )
             session = ShellPass(_nested)
             self._shell(path, segment, text, line, session)
             for hit in packages.packages(" ".join([server.command, *server.args]), True):
@@ -208,7 +287,8 @@ class _Scan:
 
     def _passed(self, path: str, segment: Segment, hits: Iterable[Hit], touched: set[str]) -> None:
         for hit in hits:
-            self._add(hit.rule, path, hit.line, hit.text, segment.told)
+            own = hit.rule in ("remote-code", "download-run") and own_installer(hit.text, self._name)
+            self._add("remote-installer" if own else hit.rule, path, hit.line, hit.text, segment.told)
         if segment.told == "ordered":
             for store in touched:
                 self._touched.setdefault(store, (path, segment.line))
@@ -223,10 +303,13 @@ class _Scan:
             if not rule.together:
                 continue
             first, *others = rule.together
-            one = [f for f in self._found if f.rule == first]
-            other = [f for f in self._found if f.rule in others]
-            if one and other:
-                left, right = (min(found, key=lambda f: (f.file, f.line, f.rule)) for found in (one, other))
+            firsts = [f for f in self._found if f.rule == first][:_PAIRS]
+            seconds = [f for f in self._found if f.rule in others][:_PAIRS]
+            near = [
+                (f, g) for f in firsts for g in seconds if f.file == g.file and abs(f.line - g.line) <= _TOGETHER
+            ]  # fmt: skip
+            if near:
+                left, right = min(near, key=lambda pair: (pair[1].file, pair[1].line, pair[0].line, pair[1].rule))
                 self._add(rule.id, right.file, right.line, f"{left.excerpt} — and: {right.excerpt}")
         body = self._files.get("SKILL.md", b"")[:TEXT_CAP].decode("utf-8", "replace")
         if _BUNDLED.search(body):
@@ -243,10 +326,10 @@ class _Scan:
 
     def _sizes(self) -> None:
         size = sum(map(len, self._files.values()))
-        if size > SKILL_CAP:
-            self._add("too-large", "", 0, f"{size} bytes in all; {SKILL_CAP} are allowed")
-        if len(self._files) > FILES_CAP:
-            self._add("too-large", "", 0, f"{len(self._files)} files; {FILES_CAP} are allowed")
+        count = len(self._files)
+        if size > SKILL_CAP or count > FILES_CAP:
+            rule = "too-large" if size > FOLDER_CAP or count > COUNT_CAP else "large"
+            self._add(rule, "", 0, f"{size} bytes in {count} files")
 
     def _text(self, path: str, data: bytes) -> str | None:
         """The text of a file; None where it is none, which may be a finding."""

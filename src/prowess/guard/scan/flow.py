@@ -16,10 +16,63 @@ Labels = frozenset[str]
 NONE: Final[Labels] = frozenset()
 
 _HOST = re.compile(r"\b(?:https?|ftp|wss?|tcp)://(?:[^\s/@'\"]{0,80}@)?([A-Za-z0-9._$\[\]{}<>-]{1,200})", re.IGNORECASE)
-_PUBLIC = re.compile(r"(?i)public|example|_id$|_url$|_uri$|_host$|_path$|_file$|_dir$|_name$|_region$|_endpoint$|_count$|^tokens?$|_tokens$")
+_PUBLIC = re.compile(
+    r"(?i)public|example|_id$|_url$|_uri$|_host$|_path$|_file$|_dir$|_name$|_region$|_endpoint$|_count$|^tokens?$|_tokens$"
+)
+_COMMON: Final = frozenset(
+    [
+        "setup",
+        "agent",
+        "agents",
+        "tools",
+        "skill",
+        "skills",
+        "helper",
+        "install",
+        "installer",
+        "scripts",
+        "script",
+        "server",
+        "client",
+        "config",
+        "deploy",
+        "monitor",
+        "debug",
+        "build",
+        "update",
+        "manager",
+        "service",
+        "system",
+        "cloud",
+        "security",
+        "network",
+        "project",
+        "github",
+        "gitlab",
+        "google",
+    ]
+)
+"""Words of names that say nothing of a product."""
 _LOGIN = re.compile(r"(?i)(?:^|_)(?:database|db|postgres\w*|mysql|mongo\w*|redis|amqp)_(?:url|uri|dsn)$|_pat$")
 """Addresses that carry a password, and personal access tokens."""
-_LOCAL = re.compile(r"^(?:localhost|127\.|0\.0\.0\.0|10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|host\.docker\.internal|\[::1\])")
+_LOCAL = re.compile(
+    r"^(?:localhost|127\.|0\.0\.0\.0|10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|host\.docker\.internal|\[::1\])"
+)
+
+
+def words(text: str) -> frozenset[str]:
+    """A table of words."""
+    return frozenset(text.split())
+
+
+def union(parts: Iterable[Labels]) -> Labels:
+    """The labels of everything that went into one value."""
+    return frozenset(label for part in parts for label in part)
+
+
+def held(labels: Labels, *kinds: str) -> Labels:
+    """Those of these kinds."""
+    return frozenset(label for label in labels if label.partition(":")[0] in kinds)
 
 
 def stores(text: str) -> Labels:
@@ -46,7 +99,29 @@ def addresses(text: str) -> list[str]:
 def known_publisher(address: str) -> bool:
     """Whether an installer from this address (host and path) belongs to a well-known project."""
     bare = address.removeprefix("www.")
-    return any(bare == p or bare.startswith(p if p.endswith("/") else p + "/") or bare.startswith(p + ":") for p in tables().publishers)
+    return any(
+        bare == p or bare.startswith(p if p.endswith("/") else p + "/") or bare.startswith(p + ":")
+        for p in tables().publishers
+    )
+
+
+def own_installer(text: str, skill: str) -> bool:
+    """Whether `text` fetches only from the host, or the repository on GitHub, of the product that the skill is named after.
+
+    That is how honest skills install the program that they are about. A person should still look.
+    """
+    where = addresses(text)
+    words = {w for w in [skill, *re.split(r"[-_]", skill)] if len(w) >= 5 and w not in _COMMON}
+    if not where or "http://" in text or not words:
+        return False
+    return all(words & _owners(w.lower()) for w in where)
+
+
+def _owners(address: str) -> set[str]:
+    host, *path = address.split("/")
+    if host in ("raw.githubusercontent.com", "github.com", "gitlab.com"):
+        return set(path[:2])
+    return set(host.split(":")[0].split(".")[-2:-1])
 
 
 def leak(labels: Iterable[str], to: Iterable[str], header: bool) -> str | None:
@@ -58,7 +133,7 @@ def leak(labels: Iterable[str], to: Iterable[str], header: bool) -> str | None:
     Args:
         header: The value stands in a header.
     """
-    hosts = [h for h in to]
+    hosts = list(to)
     if hosts and all(_LOCAL.match(h) for h in hosts):
         return None
     worst: str | None = None
@@ -87,7 +162,21 @@ def _key_leak(name: str, hosts: list[str], header: bool) -> str | None:
         return "leak-key" if header else "leak"
     if header or owner is not None or (hosts and not written):
         return None
-    generic = {"api", "key", "token", "secret", "password", "access", "auth", "client", "bearer", "app", "bot", "user", "my"}
+    generic = {
+        "api",
+        "key",
+        "token",
+        "secret",
+        "password",
+        "access",
+        "auth",
+        "client",
+        "bearer",
+        "app",
+        "bot",
+        "user",
+        "my",
+    }
     if any(w in h for w in words if len(w) > 2 and w not in generic for h in written):
         return None
     return "leak-key"

@@ -27,9 +27,13 @@ _ALIKE = re.compile(
     "[\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u0501\u051b\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0425"
     "\u03bf\u03b1\u03bd\u03b9\u03c1\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7\u0585\u0578\u057d\u0581\u0131]"
 )
-_PUSHED = re.compile(r"\S[ \t\u00a0\u2000-\u200a\u3000]{120,}\S")
-_ENCODED = re.compile(r"[A-Za-z0-9+/]{16,8000}={0,2}|(?:\\x[0-9a-fA-F]{2}){8,2000}|(?:[0-9a-fA-F]{2}[ :]){10,2000}[0-9a-fA-F]{2}")
-_COMMAND = re.compile(r"\b(?:curl|wget|nc|ncat)\s+\S|/bin/(?:ba)?sh\b|\b(?:ba)?sh\s+-[ci]\b|\bpowershell\b|\bexec\(|\bimport\s+(?:socket|os|subprocess|urllib)\b|\bos\.system|\beval\(|\brm\s+-rf\b|\bchild_process\b")
+_PUSHED = re.compile(r"\S[ \t\u00a0\u2000-\u200a\u3000]{120,}[^\s|]")
+_ENCODED = re.compile(
+    r"[A-Za-z0-9+/]{16,8000}={0,2}|(?:\\x[0-9a-fA-F]{2}){8,2000}|(?:[0-9a-fA-F]{2}[ :]){10,2000}[0-9a-fA-F]{2}"
+)
+_COMMAND = re.compile(
+    r"\b(?:curl|wget|nc|ncat)\s+\S|/bin/(?:ba)?sh\b|\b(?:ba)?sh\s+-[ci]\b|\bpowershell\b|\bexec\(|\bimport\s+(?:socket|os|subprocess|urllib)\b|\bos\.system|\beval\(|\brm\s+-rf\b|\bchild_process\b"
+)
 _ADDRESS = re.compile(r"^\s*(?:https?|wss?|ftp|tcp)://\S{1,500}\s*$|https?://\S{1,300}\.(?:sh|py|exe|ps1)\b")
 _DECODINGS: Final = 200
 """Texts of one file that are decoded."""
@@ -77,7 +81,7 @@ def encoded(text: str) -> Iterator[Hit]:
 def decoded(text: str) -> str:
     """Base64 or hex in clear, as far as it is readable; empty where it is neither."""
     bare = re.sub(r"\s+", "", text)[:20_000]
-    for decode in (bytes.fromhex, lambda t: base64.b64decode(t + "=" * (-len(t) % 4), validate=True)):
+    for decode in (bytes.fromhex, _base64):
         try:
             plain = decode(bare).decode()
         except (ValueError, binascii.Error):
@@ -85,6 +89,10 @@ def decoded(text: str) -> str:
         if all(char.isprintable() or char in "\n\t\r" for char in plain):
             return plain
     return ""
+
+
+def _base64(text: str) -> bytes:
+    return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
 
 
 def plain(text: str) -> str:

@@ -70,12 +70,17 @@ class Scanner:
 
 def _bandit(data: Any) -> list[Remark]:
     return [
-        _remark(r["test_id"], r["issue_severity"], r["filename"], r["line_number"], r["issue_text"]) for r in data["results"]
+        _remark(r["test_id"], r["issue_severity"], r["filename"], r["line_number"], r["issue_text"])
+        for r in data["results"]
     ]
 
 
 def _detect_secrets(data: Any) -> list[Remark]:
-    return [_remark(r["type"], "secret", path, r["line_number"], r["type"]) for path, found in data["results"].items() for r in found]
+    return [
+        _remark(r["type"], "secret", path, r["line_number"], r["type"])
+        for path, found in data["results"].items()
+        for r in found
+    ]
 
 
 def _cisco(data: Any) -> list[Remark]:
@@ -87,7 +92,9 @@ def _cisco(data: Any) -> list[Remark]:
 
 def _remark(rule: object, level: object, file: object, line: object, text: object) -> Remark:
     path = re.sub(r"^(?:\./|/sandbox/|skill/)+", "", str(file))
-    return Remark(rule=str(rule)[:100], level=str(level).lower()[:20], file=path[:200], line=int(str(line)), text=str(text)[:300])
+    return Remark(
+        rule=str(rule)[:100], level=str(level).lower()[:20], file=path[:200], line=int(str(line)), text=str(text)[:300]
+    )
 
 
 SCANNERS: Final[Mapping[str, Scanner]] = {
@@ -109,7 +116,9 @@ def scanner(name: str) -> tuple[Scanner, str]:
     try:
         return found, version(found.package)
     except PackageNotFoundError:
-        raise UserError(f"{name} is not installed here", f"install it beside prowess: pip install {found.package}") from None
+        raise UserError(
+            f"{name} is not installed here", f"install it beside prowess: pip install {found.package}"
+        ) from None
 
 
 async def opinion(name: str, files: Mapping[str, bytes], digest: str, run: Runner, folder: Path) -> Opinion:
@@ -128,7 +137,9 @@ async def opinion(name: str, files: Mapping[str, bytes], digest: str, run: Runne
         return Opinion.model_validate_json(place.read_bytes())
     except (OSError, ValueError):
         pass  # not asked yet, or damaged: asked again
-    ran = await run(list(found.argv), tuple(File(path=f"skill/{path}", data=data) for path, data in sorted(files.items())))
+    ran = await run(
+        list(found.argv), tuple(File(path=f"skill/{path}", data=data) for path, data in sorted(files.items()))
+    )
     said = Opinion(scanner=name, version=number, **_read(found, ran))
     if said.failure:
         return said

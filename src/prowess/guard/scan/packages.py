@@ -14,12 +14,21 @@ _INSTALL = re.compile(
     r"(?:-\S{1,30}\s+){0,3}(?:install|i|add|get|tap|exec|dlx|download|\S{0,80}://|-y|--yes)(?:\\\n|[^\n|;&]){0,400}",
     re.IGNORECASE,
 )
-_DIRECT = re.compile(r"(?<![\w+])https?://[^\s'\"`]{4,300}\.(?:whl|tar\.gz|tgz|zip|tar\.bz2|gem|crate)\b", re.IGNORECASE)
-_VCS = re.compile(r"\b(?:git|hg|svn|bzr)\+(?:https?|ssh|file)://\S{3,200}|(?<=\s)(?:git@|github:)\S{3,200}", re.IGNORECASE)
-_INDEX = re.compile(r"--(?:extra-)?index-url[=\s]+\S{3,200}|--registry[=\s]+\S{3,200}|(?<=\s)-i\s+https?://\S{3,200}|--find-links[=\s]+https?://\S{3,200}|--source\s+https?://\S{3,200}", re.IGNORECASE)
+_DIRECT = re.compile(
+    r"(?<![\w+])https?://[^\s'\"`]{4,300}\.(?:whl|tar\.gz|tgz|zip|tar\.bz2|gem|crate)\b", re.IGNORECASE
+)
+_VCS = re.compile(
+    r"\b(?:git|hg|svn|bzr)\+(?:https?|ssh|file)://\S{3,200}|(?<=\s)(?:git@|github:)\S{3,200}", re.IGNORECASE
+)
+_INDEX = re.compile(
+    r"--(?:extra-)?index-url[=\s]+\S{3,200}|--registry[=\s]+\S{3,200}|(?<=\s)-i\s+https?://\S{3,200}|--find-links[=\s]+https?://\S{3,200}|--source\s+https?://\S{3,200}",
+    re.IGNORECASE,
+)
 _SILENT = re.compile(r"\bnpx\s{1,5}(?:-y|--yes)\b|\b(?:bunx|uvx|pipx\s+run)\s+\S")
 _PINNED = re.compile(r"@[0-9a-f]{7,40}\b|@v?\d+\.\d+|#[0-9a-f]{7,40}")
-_CONFIG = re.compile(r"^[ \t]*(?:index-url|extra-index-url|registry)\s*=\s*(https?://\S{3,200})", re.IGNORECASE | re.MULTILINE)
+_CONFIG = re.compile(
+    r"^[ \t]*(?:index-url|extra-index-url|registry)\s*=\s*(https?://\S{3,200})", re.IGNORECASE | re.MULTILINE
+)
 _INTERNAL = re.compile(
     r"@[\w-]{0,30}(?:internal|corp|private|intranet)[\w-]{0,20}/[\w.-]{1,60}"
     r"|(?<![\w/.-])(?:internal|my-?corp|my-?company|acme|corp|private|company|intranet)[-_][a-z0-9]+(?:[-_][a-z0-9]+){0,4}\b",
@@ -51,7 +60,10 @@ def packages(text: str, code: bool) -> Iterator[Hit]:
 def _command(text: str, line: int) -> Iterator[Hit]:
     for pattern, unknown in ((_INDEX, "supply-index"), (_DIRECT, "supply-direct")):
         for match in pattern.finditer(text):
-            if pattern is _DIRECT and (match.start() and text[max(0, match.start() - 30) : match.start()].rstrip().endswith(("index-url", "registry", "="))):
+            if pattern is _DIRECT and (
+                match.start()
+                and text[max(0, match.start() - 30) : match.start()].rstrip().endswith(("index-url", "registry", "="))
+            ):
                 continue
             if _known(match.group()) or not hosts(match.group()):
                 yield Hit("supply", line, match.group())
@@ -63,7 +75,10 @@ def _command(text: str, line: int) -> Iterator[Hit]:
     if (match := _SILENT.search(text)) is not None and not _PINNED.search(text):
         yield Hit("supply", line, text)
     for word in text.split()[1:]:
-        yield from imitation(re.split(r"[=<>~!\[@]", word.strip("'\"`,").lstrip("@"))[0] if "/" not in word else word.strip("'\"`,"), line)
+        yield from imitation(
+            re.split(r"[=<>~!\[@]", word.strip("'\"`,").lstrip("@"))[0] if "/" not in word else word.strip("'\"`,"),
+            line,
+        )
     if (match := _INTERNAL.search(text)) is not None:
         yield Hit("internal-package", line, match.group())
 
@@ -135,4 +150,7 @@ def _slips() -> dict[str, Near]:
 
 def _known(text: str) -> bool:
     found = hosts(text)
-    return all(h == "$" or any(h == r or h.endswith("." + r) or h.split(":")[0] == r for r in tables().registries) for h in found)
+    return all(
+        h == "$" or any(h == r or h.endswith("." + r) or h.split(":")[0] == r for r in tables().registries)
+        for h in found
+    )

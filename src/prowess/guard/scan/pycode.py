@@ -6,33 +6,12 @@ Attributes of objects, containers and imports from other files are followed only
 """
 
 import ast
-import re
-import textwrap
-import warnings
-from typing import Final
 
-from prowess.guard.scan.flow import NONE, Labels, addresses, hosts, key, known_publisher, leak, stores
+from prowess.guard.scan import pytree
+from prowess.guard.scan.flow import NONE, Labels, addresses, held, hosts, key, known_publisher, leak, stores, union
 from prowess.guard.scan.hidden import decoded
 from prowess.guard.scan.rules import Hit
 from prowess.guard.scan.shellflow import ShellPass
-
-_NODES: Final = 20_000
-_ROUNDS: Final = 4
-_BUNDLES: Final = 50
-"""Calls that turn a mapping into text that are compared with mappings."""
-_NEST: Final = 90
-"""Depth of brackets from which on a text is not parsed: the parser's own limit is not the same everywhere."""
-_SENDS: Final = frozenset(["post", "put", "patch", "send", "sendall", "sendto", "sendmail", "send_message", "upload", "upload_file", "upload_fileobj", "put_object"])
-_GETS: Final = frozenset(["get", "request", "urlopen", "urlretrieve", "head", "options", "delete", "Request", "stream", "fetch", "getaddrinfo", "gethostbyname"])
-_CLIENTS: Final = ("requests", "httpx", "urllib", "aiohttp", "session", "client", "http", "socket", "sock", "conn", "s3", "smtp", "server", "ws", "s", "urllib3", "pool")
-_SHELLS: Final = frozenset(["os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput", "commands.getoutput", "asyncio.create_subprocess_shell"])
-_PROCESSES: Final = frozenset([f"subprocess.{n}" for n in ("run", "Popen", "call", "check_call", "check_output")] + ["os.execv", "os.execvp", "os.spawnv", "asyncio.create_subprocess_exec"])
-_DECODERS: Final = frozenset(["b64decode", "urlsafe_b64decode", "b32decode", "b85decode", "a85decode", "decodebytes", "fromhex", "unhexlify", "decompress", "decode_rot13", "a2b_base64", "decrypt"])
-_RUNNERS: Final = frozenset(["exec", "eval", "compile", "builtins.exec", "builtins.eval", "runpy.run_path", "code.interact"])
-_LOADERS: Final = frozenset(["pickle.loads", "pickle.load", "marshal.loads", "dill.loads", "cloudpickle.loads", "joblib.load", "yaml.load", "yaml.unsafe_load", "torch.load", "jsonpickle.decode"])
-_DUMPS: Final = frozenset(["dumps", "b64encode", "urlencode", "encode", "hexlify"])
-_HIDEOUT = re.compile(r"^(?:/tmp|/var/tmp|/dev/shm)/|/\.[\w-]+$", re.MULTILINE)
-"""Files that no skill ships: temporary and hidden ones."""
 
 
 def read(text: str, line: int = 1, given: dict[str, Labels] | None = None) -> "PythonPass | None":
@@ -41,7 +20,7 @@ def read(text: str, line: int = 1, given: dict[str, Labels] | None = None) -> "P
     Args:
         given: Labels of variables, for text inside a shell script.
     """
-    tree = _parsed(text)
+    tree = pytree.parsed(text)
     if tree is None:
         return None
     done = PythonPass(tree, line, given or {})
@@ -50,26 +29,6 @@ def read(text: str, line: int = 1, given: dict[str, Labels] | None = None) -> "P
     except RecursionError:
         done.hits.append(Hit("unread", line, "an expression nested too deeply to be followed"))
     return done
-
-
-def _parsed(text: str) -> ast.Module | None:
-    depth = deepest = 0
-    for char in text:
-        if char in "([{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif char in ")]}":
-            depth -= 1
-    if deepest > _NEST:
-        return None
-    for attempt in (text, textwrap.dedent(text)):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                return ast.parse(attempt)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            continue
-    return None
 
 
 class PythonPass:
@@ -83,9 +42,11 @@ class PythonPass:
         self.names: dict[str, Labels] = dict(given)
         self._strings: dict[str, str] = {}
         self._alias: dict[str, str] = {}
-        self._nodes = [node for node, _ in zip(ast.walk(tree), range(_NODES), strict=False)]
+        self._nodes = [node for node, _ in zip(ast.walk(tree), range(pytree.NODES), strict=False)]
         self._functions = {n.name: n for n in self._nodes if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
         self._seen: set[tuple[str, int]] = set()
+        self._secrets: set[str] = set()
+        """Names that hold a secret as it was read."""
         self._files: dict[str, Labels] = {}
         """Labels of files that commands wrote."""
         self._dumps: list[ast.Call] = []
@@ -96,12 +57,14 @@ class PythonPass:
             if isinstance(node, ast.Import):
                 for each in node.names:
                     self.modules.add(each.name.split(".")[0])
-                    self._alias[each.asname or each.name.split(".")[0]] = each.name if each.asname else each.name.split(".")[0]
+                    self._alias[each.asname or each.name.split(".")[0]] = (
+                        each.name if each.asname else each.name.split(".")[0]
+                    )
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 self.modules.add(node.module.split(".")[0])
                 for each in node.names:
                     self._alias[each.asname or each.name] = f"{node.module}.{each.name}"
-        for _ in range(_ROUNDS):
+        for _ in range(pytree.ROUNDS):
             before = dict(self.names)
             self._memo.clear()
             for node in self._nodes:
@@ -110,7 +73,7 @@ class PythonPass:
                 break
         self._memo.clear()
         calls = [n for n in self._nodes if isinstance(n, ast.Call)]
-        self._dumps = [n for n in calls if self._full(n.func).rsplit(".", 1)[-1] in _DUMPS][:_BUNDLES]
+        self._dumps = [n for n in calls if self._full(n.func).rsplit(".", 1)[-1] in pytree.DUMPS][: pytree.BUNDLES]
         for node in self._nodes:
             if isinstance(node, ast.Call):
                 self._call(node)
@@ -132,7 +95,7 @@ class PythonPass:
         elif isinstance(node, ast.Return) and node.value is not None:
             pass
         elif isinstance(node, ast.Call):
-            called = self._functions.get(_dotted(node.func).rsplit(".", 1)[-1])
+            called = self._functions.get(pytree.dotted(node.func).rsplit(".", 1)[-1])
             if called is not None:
                 names = [a.arg for a in (*called.args.posonlyargs, *called.args.args)]
                 names = names[1:] if names[:1] == ["self"] else names
@@ -141,10 +104,18 @@ class PythonPass:
                 for word in node.keywords:
                     if word.arg:
                         self._add(word.arg, self._labels(word.value))
-            elif isinstance(node.func, ast.Attribute) and node.func.attr in ("append", "extend", "add", "update", "write", "setdefault", "insert"):
-                root = _root(node.func)
+            elif isinstance(node.func, ast.Attribute) and node.func.attr in (
+                "append",
+                "extend",
+                "add",
+                "update",
+                "write",
+                "setdefault",
+                "insert",
+            ):
+                root = pytree.root(node.func)
                 if root and node.args:
-                    self._add(root, frozenset().union(*(self._labels(a) for a in node.args)))
+                    self._add(root, union(self._labels(a) for a in node.args))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             found = NONE
             for each in ast.walk(node):
@@ -157,8 +128,10 @@ class PythonPass:
             for each in target.elts:
                 self._assign(each, value)
             return
-        name = _root(target)
+        name = pytree.root(target)
         if name:
+            if isinstance(target, ast.Name) and self._bare_secret(value):
+                self._secrets.add(name)
             self._add(name, self._labels(value))
             text = self._text(value)
             if text and isinstance(target, ast.Name):
@@ -196,22 +169,46 @@ class PythonPass:
     def _result(self, node: ast.Call) -> Labels:
         name = self._full(node.func)
         last = name.rsplit(".", 1)[-1]
-        given = frozenset().union(*(self._labels(a) for a in (*node.args, *(k.value for k in node.keywords))))
+        given = union(self._labels(a) for a in (*node.args, *(k.value for k in node.keywords)))
         first = self._text(node.args[0]) if node.args else ""
         if name in ("os.getenv", "os.environ.get", "environ.get", "os.environ.pop"):
             return key(first)
         if name in ("os.environ.copy", "os.environ.items", "dict") and ("environ" in name or "env" in given):
             return frozenset(["env"])
-        if name in ("len", "bool", "isinstance", "hash", "type", "int", "range", "os.path.exists", "hashlib.sha256", "hashlib.md5", "any", "all"):
+        if name in (
+            "len",
+            "bool",
+            "isinstance",
+            "hash",
+            "type",
+            "int",
+            "range",
+            "os.path.exists",
+            "hashlib.sha256",
+            "hashlib.md5",
+            "any",
+            "all",
+        ):
             return NONE
-        if name in ("open", "io.open", "Path", "pathlib.Path", "os.path.expanduser", "os.path.join", "glob.glob", "os.listdir", "dotenv_values", "dotenv.dotenv_values"):
+        if name in (
+            "open",
+            "io.open",
+            "Path",
+            "pathlib.Path",
+            "os.path.expanduser",
+            "os.path.join",
+            "glob.glob",
+            "os.listdir",
+            "dotenv_values",
+            "dotenv.dotenv_values",
+        ):
             return given | stores(self._written(node)) | (frozenset(["store:env"]) if "dotenv" in name else NONE)
-        if last in _DECODERS or (last == "decode" and first in ("base64", "rot13", "rot_13", "hex", "zlib")):
+        if last in pytree.DECODERS or (last == "decode" and first in ("base64", "rot13", "rot_13", "hex", "zlib")):
             return given | {"decoded"}
         own = self._labels(node.func.value) if isinstance(node.func, ast.Attribute) else NONE
-        if name in _SHELLS or name in _PROCESSES or name == "subprocess.check_output":
+        if name in pytree.SHELLS or name in pytree.PROCESSES or name == "subprocess.check_output":
             return self._shell(node, name).read_out
-        if self._is_client(name) and last in _GETS:
+        if self._is_client(name) and last in pytree.GETS:
             where = self._where(node)
             known = bool(where) and all(known_publisher(w) for w in where)
             return frozenset(f"net:{'!' if known else ''}{w}" for w in where) or frozenset(["net:$"])
@@ -219,8 +216,10 @@ class PythonPass:
             return frozenset(["in"])
         if f"{last}()" in self.names:
             given |= self.names[f"{last}()"]
+        elif last not in pytree.KEEPS:
+            given, own = given - held(given, "key"), own - held(own, "key")
         if last in ("json", "status_code"):
-            own = frozenset(label for label in own if not label.startswith("net:"))
+            own -= held(own, "net")
         return given | own
 
     # What is done with them
@@ -229,17 +228,36 @@ class PythonPass:
         name = self._full(node.func)
         last = name.rsplit(".", 1)[-1]
         values = [*node.args, *(k.value for k in node.keywords)]
-        given = frozenset().union(*(self._labels(v) for v in values))
-        for label in stores(self._written(node)) if name in ("open", "io.open", "Path", "pathlib.Path", "os.path.expanduser", "os.path.join", "shutil.copy", "shutil.copytree", "shutil.copy2") else NONE:
+        given = union(self._labels(v) for v in values)
+        for label in (
+            stores(self._written(node))
+            if name
+            in (
+                "open",
+                "io.open",
+                "Path",
+                "pathlib.Path",
+                "os.path.expanduser",
+                "os.path.join",
+                "shutil.copy",
+                "shutil.copytree",
+                "shutil.copy2",
+            )
+            else NONE
+        ):
             self.touched.add(label.removeprefix("store:"))
-        if name in _RUNNERS or (last in ("exec_module", "create_module") and given):
-            if any(label.startswith("net:") for label in given):
+        if name in pytree.RUNNERS or (last in ("exec_module", "create_module") and given):
+            if held(given, "net"):
                 self._hit("remote-code", node)
             elif "decoded" in given:
                 self._hit("decoded-code", node)
-            elif node.args and _HIDEOUT.search(self._written(node.args[0])):
+            elif node.args and pytree.HIDEOUT.search(self._written(node.args[0])):
                 self._hit("temporary-code", node)
-            elif node.args and not isinstance(node.args[0], ast.Constant) and name not in ("compile", "eval"):
+            elif (
+                name in ("exec", "builtins.exec")
+                and node.args
+                and not isinstance(node.args[0], ast.Constant | ast.Call)
+            ):
                 self._hit("dynamic-code", node)
             text = self._decoded_text(node.args[0]) if node.args else ""
             if text and (inner := read(text, node.lineno + self._offset)) is not None:
@@ -247,50 +265,73 @@ class PythonPass:
         elif name in ("__import__", "importlib.import_module"):
             if node.args and "decoded" in given:
                 self._hit("decoded-code", node)
-            elif node.args and isinstance(node.args[0], ast.BinOp | ast.JoinedStr | ast.Call):
+            elif node.args and isinstance(node.args[0], ast.BinOp):
                 self._hit("dynamic-code", node)
-        elif name in ("getattr",) and len(node.args) > 1 and isinstance(node.args[1], ast.BinOp | ast.Call | ast.Subscript):
+        elif (
+            name in ("getattr",)
+            and len(node.args) > 1
+            and isinstance(node.args[1], ast.BinOp | ast.Call | ast.Subscript)
+        ):
             if self._full(node.args[0]) in ("os", "subprocess", "builtins", "__builtins__", "sys", "socket"):
                 self._hit("decoded-code" if "decoded" in given else "dynamic-code", node)
-        elif name in _LOADERS:
+        elif name in pytree.LOADERS:
             safe = any("Safe" in ast.dump(v) for v in values) or any(k.arg == "weights_only" for k in node.keywords)
-            if any(label.startswith("net:") for label in given) and not safe:
+            if held(given, "net") and not safe:
                 self._hit("unsafe-load", node)
-        elif name in _SHELLS or name in _PROCESSES:
+        elif name in pytree.SHELLS or name in pytree.PROCESSES:
             inner = self._shell(node, name)
             self.hits += [Hit(h.rule, node.lineno + self._offset, h.text) for h in inner.hits]
             self.touched |= inner.touched
         elif name in ("print", "sys.stdout.write", "logging.info", "logging.debug", "logger.info", "logger.debug"):
-            if any(label.startswith(("key:", "store:", "env")) for label in given):
+            if any(self._bare_secret(v) for v in values):
                 self._hit("print-secret", node)
         elif name in ("shutil.rmtree", "os.removedirs") and node.args:
             path = self._text(node.args[0])
             if path and (inner := _deleting(path)):
                 self.hits += [Hit(h.rule, node.lineno + self._offset, ast.unparse(node)[:300]) for h in inner]
-        elif self._is_client(name) and last in _SENDS | _GETS:
+        elif self._is_client(name) and last in pytree.SENDS | pytree.GETS:
             self._sent(node, name, last)
 
     def _sent(self, node: ast.Call, name: str, last: str) -> None:
-        head = frozenset().union(*(self._labels(k.value) for k in node.keywords if k.arg in ("headers", "auth", "cookies", "cert", "context")))
-        body = frozenset().union(
-            *(self._labels(a) for a in node.args),
-            *(self._labels(k.value) for k in node.keywords if k.arg not in ("headers", "auth", "cookies", "cert", "context", "timeout", "verify", "proxies")),
+        head = union(
+            [
+                *(
+                    self._labels(k.value)
+                    for k in node.keywords
+                    if k.arg in ("headers", "auth", "cookies", "cert", "context")
+                )
+            ]
+        )
+        body = union(
+            [
+                *(self._labels(a) for a in node.args),
+                *(
+                    self._labels(k.value)
+                    for k in node.keywords
+                    if k.arg not in ("headers", "auth", "cookies", "cert", "context", "timeout", "verify", "proxies")
+                ),
+            ]
         )
         to = [h for w in self._where(node) for h in hosts(f"https://{w}")]
-        if not to and last in _GETS and not name.startswith(("urllib", "requests", "httpx")):
+        if not to and last in pytree.GETS and not name.startswith(("urllib", "requests", "httpx")):
             return  # `cache.get(token)`: nothing says that it is the network
         for labels, header in ((body, False), (head, True)):
             rule = leak(labels, to, header)
-            if rule is not None and not (rule == "leak-key" and header and not to):
+            if rule == "leak" or (rule is not None and to):
                 self._hit(rule, node)
 
     def _bundle(self, node: ast.Dict) -> None:
         """Several secrets in one mapping that is turned into text: nobody needs that to use them."""
-        keys = frozenset().union(*(self._labels(v) for v in node.values if v is not None))
-        owners = {label for label in keys if label.startswith("key:")}
-        if len(owners) < 2:
+        bare = [v for v in node.values if self._bare_secret(v)]
+        if len(bare) < 2 or not self._dumps:
             return
-        names = {n for n, labels in self.names.items() if owners <= labels}
+        names = {
+            t.id
+            for a in self._nodes
+            if isinstance(a, ast.Assign) and a.value is node
+            for t in a.targets
+            if isinstance(t, ast.Name)
+        }
         for call in self._dumps:
             if call.args:
                 arg = call.args[0]
@@ -304,7 +345,9 @@ class PythonPass:
         if not node.args:
             return shell
         first = node.args[0]
-        as_shell = name in _SHELLS or any(k.arg == "shell" and isinstance(k.value, ast.Constant) and k.value.value for k in node.keywords)
+        as_shell = name in pytree.SHELLS or any(
+            k.arg == "shell" and isinstance(k.value, ast.Constant) and k.value.value for k in node.keywords
+        )
         if isinstance(first, ast.List | ast.Tuple):
             parts = [self._template(each, shell, quote=True) for each in first.elts]
             text = " ".join(parts)
@@ -326,7 +369,9 @@ class PythonPass:
             if not labels:
                 return self._strings[node.id]
         if isinstance(node, ast.JoinedStr):
-            text = "".join(self._template(v.value if isinstance(v, ast.FormattedValue) else v, shell, False) for v in node.values)
+            text = "".join(
+                self._template(v.value if isinstance(v, ast.FormattedValue) else v, shell, False) for v in node.values
+            )
             return f'"{text}"' if quote else text
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
             return self._template(node.left, shell, quote) + self._template(node.right, shell, quote)
@@ -340,12 +385,26 @@ class PythonPass:
             shell.literals[name] = self._strings[node.id]
         return f'"${{{name}}}"' if quote else f"${{{name}}}"
 
+    def _bare_secret(self, node: ast.expr) -> bool:
+        """Whether the expression shows a secret as it was read, and not something made with it."""
+        if isinstance(node, ast.Name):
+            return node.id in self._secrets
+        if isinstance(node, ast.JoinedStr):
+            return any(isinstance(v, ast.FormattedValue) and self._bare_secret(v.value) for v in node.values)
+        if isinstance(node, ast.BinOp):
+            return self._bare_secret(node.left) or self._bare_secret(node.right)
+        full = self._full(node.value) if isinstance(node, ast.Subscript) else self._full(node)
+        if isinstance(node, ast.Call) and full.endswith((".decode", ".encode", ".strip", "b64encode", "dict", "str")):
+            inner = [*node.args, *([node.func.value] if isinstance(node.func, ast.Attribute) else [])]
+            return any(self._bare_secret(each) for each in inner)
+        return full in ("os.environ", "os.environ.get", "os.getenv", "environ.get") and bool(self._labels(node))
+
     # Small readings of the tree
 
     def _is_client(self, name: str) -> bool:
-        root = name.split(".")[0].lower()
-        return name.split(".")[-1] in ("urlopen", "urlretrieve", "getaddrinfo", "gethostbyname") or (
-            "." in name and (root in _CLIENTS or root.endswith(("session", "client", "sock", "smtp")))
+        root = name.split(".", maxsplit=1)[0].lower()
+        return name.rsplit(".", maxsplit=1)[-1] in ("urlopen", "urlretrieve", "getaddrinfo", "gethostbyname") or (
+            "." in name and (root in pytree.CLIENTS or root.endswith(("session", "client", "sock", "smtp")))
         )
 
     def _where(self, node: ast.Call) -> list[str]:
@@ -369,7 +428,9 @@ class PythonPass:
             elif isinstance(each, ast.Name) and each.id in self._strings:
                 parts.append(self._strings[each.id])
         if isinstance(node, ast.JoinedStr):
-            parts.insert(0, "".join(str(v.value) if isinstance(v, ast.Constant) else self._value(v) for v in node.values))
+            parts.insert(
+                0, "".join(str(v.value) if isinstance(v, ast.Constant) else self._value(v) for v in node.values)
+            )
         return "\n".join(parts)[:4000]
 
     def _value(self, node: ast.expr) -> str:
@@ -387,7 +448,11 @@ class PythonPass:
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
             left, right = self._text(node.left), self._text(node.right)
             return left + right if left and right else ""
-        if isinstance(node, ast.Call) and self._full(node.func) in ("os.path.expanduser", "Path", "pathlib.Path", "str") and node.args:
+        if (
+            isinstance(node, ast.Call)
+            and self._full(node.func) in ("os.path.expanduser", "Path", "pathlib.Path", "str")
+            and node.args
+        ):
             return self._text(node.args[0])
         return ""
 
@@ -402,14 +467,14 @@ class PythonPass:
 
     def _full(self, node: ast.AST) -> str:
         """The dotted name of an expression, import aliases resolved."""
-        name = _dotted(node)
+        name = pytree.dotted(node)
         root, dot, rest = name.partition(".")
         return self._alias.get(root, root) + dot + rest
 
     def _hit(self, rule: str, node: ast.expr) -> None:
         if (rule, node.lineno) not in self._seen:
             self._seen.add((rule, node.lineno))
-            self.hits.append(Hit(rule, node.lineno + self._offset, _source(node)))
+            self.hits.append(Hit(rule, node.lineno + self._offset, pytree.source(node)))
 
 
 class _Shell(ShellPass):
@@ -424,41 +489,3 @@ def _deleting(path: str) -> list[Hit]:
     shell = ShellPass()
     shell.read(f"rm -rf '{path}'" if not path.startswith("~") else f"rm -rf {path}")
     return shell.hits
-
-
-def _source(node: ast.expr) -> str:
-    try:
-        return ast.unparse(node)[:400]
-    except (RecursionError, ValueError):
-        return type(node).__name__
-
-
-def _dotted(node: ast.AST) -> str:
-    """`a.b.c` of names, attributes, and calls of `__import__`; empty parts for anything else."""
-    parts: list[str] = []
-    for _ in range(12):
-        if isinstance(node, ast.Attribute):
-            parts.append(node.attr)
-            node = node.value
-        elif isinstance(node, ast.Name):
-            parts.append(node.id)
-            break
-        elif isinstance(node, ast.Call):
-            called = node.func
-            if isinstance(called, ast.Name) and called.id == "__import__" and node.args and isinstance(node.args[0], ast.Constant):
-                parts.append(str(node.args[0].value))
-                break
-            node = called
-        elif isinstance(node, ast.Subscript):
-            node = node.value
-        else:
-            parts.append("")
-            break
-    return ".".join(reversed(parts))
-
-
-def _root(node: ast.AST) -> str:
-    """The name that an assignment to `node` changes."""
-    while isinstance(node, ast.Attribute | ast.Subscript | ast.Starred):
-        node = node.value
-    return node.id if isinstance(node, ast.Name) else ""

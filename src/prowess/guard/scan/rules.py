@@ -44,6 +44,7 @@ class Rule(Frozen):
     together: tuple[str, ...] = ()
     """Raised where the first of these rules and any of the others have fired."""
     described: bool = False
+    quiet: bool = False
 
 
 class Tables(Frozen):
@@ -89,8 +90,6 @@ def tables() -> Tables:
     """The table of rules, once for the process."""
     raw: dict[str, Any] = tomllib.loads(files("prowess.guard.scan").joinpath("rules.toml").read_text("utf-8"))
     parts: dict[str, str] = raw["parts"]
-    for name in parts:  # a part may hold parts that stand before it
-        parts[name] = _filled(parts[name], parts)
     rules = [
         Rule.model_validate({**row, "patterns": tuple(_filled(p, parts) for p in row.get("patterns", ()))})
         for row in raw["rules"]

@@ -7,20 +7,26 @@ strings that start a shell to the shell pass. Other languages get the rules of t
 import re
 from typing import Final
 
-from prowess.guard.scan.flow import NONE, Labels, addresses, hosts, key, known_publisher, leak, stores
+from prowess.guard.scan.flow import NONE, Labels, addresses, held, hosts, key, known_publisher, leak, stores
 from prowess.guard.scan.hidden import decoded
 from prowess.guard.scan.rules import Hit
 from prowess.guard.scan.shellflow import ShellPass
 
 _STATEMENTS: Final = 3_000
 _LENGTH: Final = 4_000
-_ASSIGN = re.compile(r"^\s*(?:export\s+)?(?:(?:const|let|var)\s+)?(?:\{\s*([\w\s,:]{1,200})\}|([A-Za-z_$][\w$.]{0,60}))\s*\+?=(?![=>])\s*")
+_ASSIGN = re.compile(
+    r"^\s*(?:export\s+)?(?:(?:const|let|var)\s+)?(?:\{\s*([\w\s,:]{1,200})\}|([A-Za-z_$][\w$.]{0,60}))\s*\+?=(?![=>])\s*"
+)
 _ENV = re.compile(r"\bprocess\.env\b(?:\.([A-Za-z_]\w{0,60})|\[\s*['\"](\w{1,60})['\"]\s*\])?")
 _NAME = re.compile(r"[A-Za-z_$][\w$]{0,60}")
-_SEND = re.compile(r"\b(?:fetch|axios(?:\.\w+)?|got(?:\.\w+)?|request(?:\.\w+)?|https?\.(?:request|get)|superagent\.\w+|sendBeacon|\w{0,20}[sS]ocket\.(?:write|send)|\w{1,20}\.(?:write|end))\s*\(")
+_SEND = re.compile(
+    r"\b(?:fetch|axios(?:\.\w+)?|got(?:\.\w+)?|request(?:\.\w+)?|https?\.(?:request|get)|superagent\.\w+|sendBeacon|\w{0,20}(?:[sS]ocket|[wW]s|[cC]onn|[rR]eq|[rR]equest)\.(?:write|send|end))\s*\("
+)
 _START = re.compile(r"\b(?:exec|execSync|spawn|spawnSync|execFile|execFileSync)\s*\(\s*(.*)", re.DOTALL)
-_RUN = re.compile(r"\b(?:eval|new\s+Function|Function|vm\.run\w*|setTimeout)\s*\(\s*(?!\(|function|async|\w+\s*=>)")
-_STRING = re.compile(r"'((?:[^'\\\n]|\\.){0,2000})'|\"((?:[^\"\\\n]|\\.){0,2000})\"|`((?:[^`\\]|\\.){0,2000})`", re.DOTALL)
+_RUN = re.compile(r"\b(?:eval|new\s+Function|Function|vm\.run\w*)\s*\(\s*(?!\(|function|async|\w+\s*=>)")
+_STRING = re.compile(
+    r"'((?:[^'\\\n]|\\.){0,2000})'|\"((?:[^\"\\\n]|\\.){0,2000})\"|`((?:[^`\\]|\\.){0,2000})`", re.DOTALL
+)
 _TEMPLATE = re.compile(r"\$\{([^{}]{1,200})\}")
 
 
@@ -61,13 +67,15 @@ class ScriptPass:
             found |= key(name) if name else frozenset(["env"])
         if re.search(r"\breadFile(?:Sync)?\s*\(|\bcreateReadStream\s*\(|\breadFile\b|\bhomedir\(", text):
             found |= stores(text)
-        if re.search(r"\bBuffer\.from\([^;]{0,2000}['\"](?:base64|hex)['\"]\)|\batob\(|\bunescape\(|fromCharCode", text):
+        if re.search(
+            r"\bBuffer\.from\([^;]{0,2000}['\"](?:base64|hex)['\"]\)|\batob\(|\bunescape\(|fromCharCode", text
+        ):
             found |= {"decoded"}
         if re.search(r"\b(?:fetch|axios|got|https?\.get|request)\b\s*[.(]", text):
             where = addresses(text)
             found |= frozenset(f"net:{'!' if known_publisher(w) else ''}{w}" for w in where) or frozenset(["net:$"])
         if re.search(r"\.(?:json|status|ok)\b", text):
-            found = frozenset(label for label in found if not label.startswith("net:"))
+            found -= held(found, "net")
         bare = _TEMPLATE.sub(lambda m: f"` {m[1]} `", text)
         bare = re.sub(r"'(?:[^'\\\n]|\\.){0,2000}'|\"(?:[^\"\\\n]|\\.){0,2000}\"", "", bare)
         for name in set(_NAME.findall(bare)):
@@ -75,26 +83,29 @@ class ScriptPass:
         return found
 
     def _look(self, line: int, statement: str) -> None:
-        labels: Labels | None = None
-        if (started := _START.search(statement)) is not None and ".exec(" not in statement[max(0, started.start() - 6) : started.end()]:
+        if (started := _START.search(statement)) is not None and ".exec(" not in statement[
+            max(0, started.start() - 6) : started.end()
+        ]:
             self._shell(line, started[1])
-        if _RUN.search(statement):
-            labels = self._labels(statement)
-            if any(label.startswith("net:") for label in labels):
+        if (run := _RUN.search(statement)) is not None:
+            ran = self._labels(_argument(statement, run.end()))
+            if held(ran, "net"):
                 self.hits.append(Hit("remote-code", line, statement))
-            elif "decoded" in labels:
+            elif "decoded" in ran:
                 self.hits.append(Hit("decoded-code", line, statement))
         if re.search(r"\bconsole\.(?:log|info|debug|error)\s*\(|\bprocess\.stdout\.write\s*\(", statement):
             printed = self._labels(statement)
-            if any(label.startswith(("key:", "store:", "env")) for label in printed):
+            if held(printed, "key", "store", "env"):
                 self.hits.append(Hit("print-secret", line, statement))
         if _SEND.search(statement):
-            labels = self._labels(statement) if labels is None else labels
-            header = re.sub(r"headers\s*:\s*\{[^{}]{0,600}\}|[Aa]uthorization['\"]?\s*:\s*[^,}\n]{1,200}", "", statement)
+            labels = self._labels(statement)
+            header = re.sub(
+                r"headers\s*:\s*\{[^{}]{0,600}\}|[Aa]uthorization['\"]?\s*:\s*[^,}\n]{1,200}", "", statement
+            )
             body = self._labels(header) if header != statement else labels
             to = hosts(statement)
-            for held, in_header in ((body, False), (labels, True)):
-                rule = leak(held, to, in_header)
+            for sent, in_header in ((body, False), (labels, True)):
+                rule = leak(sent, to, in_header)
                 if rule is not None and (to or rule == "leak"):
                     self.hits.append(Hit(rule, line, statement))
                     break
@@ -160,7 +171,9 @@ def _statements(text: str, line: int) -> list[tuple[int, str]]:
             continue
         if char == "\n":
             number += 1
-        if (char == ";" or (char in "\n{}" and depth == 0 and not _continues(text, start, at)) or at - start > _LENGTH) and at > start:
+        if (
+            char == ";" or (char in "\n{}" and depth == 0 and not _continues(text, start, at)) or at - start > _LENGTH
+        ) and at > start:
             # An object literal belongs to its statement; a block does not.
             if char == "{" and not re.search(r"(?:\)|=>|else|try|do|finally)\s*$", text[max(start, at - 20) : at]):
                 end = closes.get(at, at + 1)
@@ -177,6 +190,16 @@ def _statements(text: str, line: int) -> list[tuple[int, str]]:
     if text[start:].strip():
         found.append((begin, text[start:][:_LENGTH]))
     return found
+
+
+def _argument(text: str, at: int) -> str:
+    """The text from `at` to the bracket that closes the call."""
+    depth = 1
+    for i in range(at, len(text)):
+        depth += (text[i] in "([") - (text[i] in ")]")
+        if depth == 0:
+            return text[at:i]
+    return text[at:]
 
 
 def _continues(text: str, start: int, at: int) -> bool:

@@ -13,7 +13,9 @@ from prowess.guard.scan.rules import Told
 
 Kind = Literal["prose", "code", "inline", "comment", "head", "data"]
 
-SHELL: Final = frozenset(["bash", "sh", "shell", "zsh", "console", "shell-session", "terminal", "fish", "ksh", "dockerfile"])
+SHELL: Final = frozenset(
+    ["bash", "sh", "shell", "zsh", "console", "shell-session", "terminal", "fish", "ksh", "dockerfile"]
+)
 PYTHON: Final = frozenset(["python", "py", "python3", "ipython", "pycon"])
 SCRIPT: Final = frozenset(["javascript", "js", "typescript", "ts", "jsx", "tsx", "node", "mjs", "cjs"])
 DATA: Final = frozenset(["json", "yaml", "yml", "toml", "ini", "xml", "env", "jsonc", "json5", "properties"])
@@ -23,7 +25,7 @@ _SUFFIXES: Final = {
     "sh": "bash", "bash": "bash", "zsh": "bash", "fish": "bash", "command": "bash", "ksh": "bash",
     "py": "python", "pyw": "python", "js": "js", "mjs": "js", "cjs": "js", "ts": "js", "jsx": "js", "tsx": "js",
     "json": "json", "yaml": "json", "yml": "json", "toml": "json", "cfg": "json", "ini": "json", "env": "json",
-    "plist": "json", "xml": "json", "service": "json", "rb": "ruby", "pl": "perl", "php": "php", "ps1": "powershell",
+    "plist": "json", "xsd": "json", "svg": "json", "html": "json", "htm": "json", "css": "json", "csv": "json", "tsv": "json", "xml": "json", "service": "json", "rb": "ruby", "pl": "perl", "php": "php", "ps1": "powershell",
     "bat": "powershell", "cmd": "powershell", "lua": "lua", "go": "go", "rs": "rust", "java": "java", "r": "r",
     "applescript": "applescript", "scpt": "applescript", "swift": "swift", "c": "c", "cpp": "c",
 }  # fmt: skip
@@ -31,6 +33,8 @@ _SUFFIXES: Final = {
 _FENCE = re.compile(r"^[ \t>]{0,40}(?:[-*+][ ]{1,4}|\d{1,3}[.)][ ]{1,4})?(`{3,}|~{3,})[ \t]*([^\s`{]{0,40})")
 _HEADING = re.compile(r"^(#{1,6})\s+(.*)")
 _INLINE = re.compile(r"(?<!`)(`{1,2})(?!`)([^`\n]{3,400})\1(?!`)")
+_COMMAND = re.compile(r"[/$~\\.]")
+"""A span that names no place is a word about a command."""
 _DESCRIBES = re.compile(
     r"anti-?patterns?|red\s+flags?|\bbad\b|\bavoid|\bdo\s?n[o'’]t\b|\bdo\s+not\b|\bnever\b|vulnerab|malicious|\battack"
     r"|\bexploit|\binject(?:ion|ed)|\bunsafe|insecure|\bwrong\b|❌|✗|🚫|⛔|suspicious|warning\s+signs|\bforbidden|\bprohibited"
@@ -76,7 +80,7 @@ def segments(path: str, text: str) -> list[Segment]:
         return list(_markdown(text, 1, 0))
     lang = _SUFFIXES.get(suffix, "")
     if text.startswith("#!"):
-        first = text[:120].split("\n")[0]
+        first = text[:120].split("\n", maxsplit=1)[0]
         lang = "python" if "python" in first else "js" if "node" in first or "deno" in first else "bash"
     if lang == "json":
         return [Segment("data", text, 1, suffix)]
@@ -130,7 +134,9 @@ def _markdown(text: str, line: int, depth: int) -> Iterator[Segment]:
             yield from _fenced(fence[2].lower(), body, line + n + 1, announced, depth)
             n = end + 1
         else:
-            end = next((i for i in range(n, len(lines)) if "-->" in lines[i][comment + 4 if i == n else 0 :]), len(lines) - 1)
+            end = next(
+                (i for i in range(n, len(lines)) if "-->" in lines[i][comment + 4 if i == n else 0 :]), len(lines) - 1
+            )
             whole = "\n".join(lines[n : end + 1])
             close = whole.find("-->", comment + 4)
             yield Segment("comment", whole[comment + 4 : close if close >= 0 else None], line + n)
@@ -181,8 +187,10 @@ def _paragraphs(lines: list[str], line: int, announced: bool) -> Iterator[Segmen
 def _inline(text: str, line: int, announced: bool) -> Iterator[Segment]:
     at, number = 0, line
     for match in _INLINE.finditer(text):
-        if " " not in match[2].strip():
+        if " " not in match[2].strip() or not _COMMAND.search(match[2]):
             continue
         number += text.count("\n", at, match.start())
         at = match.start()
-        yield Segment("inline", match[2], number, told="reported" if describes(text, match.start()) else _told(announced))
+        yield Segment(
+            "inline", match[2], number, told="reported" if describes(text, match.start()) else _told(announced)
+        )

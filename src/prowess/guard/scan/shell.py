@@ -11,7 +11,29 @@ from typing import Final
 
 _DEPTH: Final = 8
 _COMMANDS: Final = 4_000
-_OPERATORS: Final = ("&&", "||", ";;", "|&", "&>>", "&>", "<<<", "<<-", "<<", ">>", ">&", "<&", "<>", ">|", "|", "&", ";", "<", ">", "(", ")")
+_OPERATORS: Final = (
+    "&&",
+    "||",
+    ";;",
+    "|&",
+    "&>>",
+    "&>",
+    "<<<",
+    "<<-",
+    "<<",
+    ">>",
+    ">&",
+    "<&",
+    "<>",
+    ">|",
+    "|",
+    "&",
+    ";",
+    "<",
+    ">",
+    "(",
+    ")",
+)
 _BREAKS: Final = frozenset(" \t\n;&|<>()")
 _PROMPT = re.compile(r"^[ \t]*(?:[\w.@~:/-]{0,40}[$%] |>>> |PS [^>\n]{0,40}> )", re.MULTILINE)
 _DOCKER = re.compile(r"^(?:RUN|CMD|ENTRYPOINT)\s+", re.MULTILINE)
