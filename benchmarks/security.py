@@ -9,9 +9,9 @@ collections, of which at most `--benign` are taken from each, by hash. Comments 
 taken out first.
 
 The rules were tuned on one half of the groups only, drawn by the hash of the group's name; a group is all files made
-from one template number, one specimen, one honest skill, or one task family of SkillLearnBench. Figures are of the other
-half unless `--part` says otherwise. Both halves come from the same authors: what a set of other authors would show is
-not known from this.
+from one template number, one specimen, one honest skill, or one task family of SkillLearnBench. Figures are of the
+other half unless `--part` says otherwise. Both halves come from the same authors: what a set of other authors would
+show is not known from this. `--honest FOLDER` adds every skill below a folder, by the name of the folder.
 
 PEER runs another scanner with the interpreter of the environment that holds it: skillfortify, agent-skill-scanner or
 cisco, e.g. `--peer cisco=venvs/cisco/bin/python`. They see the same bytes, in one process each. Intervals are
@@ -91,6 +91,19 @@ def items(data: Path) -> list[Item]:
     return found
 
 
+def honest(folder: Path) -> list[Item]:
+    """Every skill below a folder of somebody else's skills, with all its files."""
+    found: list[Item] = []
+    for path in sorted(folder.rglob("SKILL.md")):
+        files = {
+            str(p.relative_to(path.parent)): p.read_bytes()
+            for p in sorted(path.parent.rglob("*"))
+            if p.is_file() and not p.is_symlink()
+        }
+        found.append(Item(folder.name, folder.name, f"{folder.name}/{path.parent.name}", False, files))
+    return found
+
+
 def chosen(found: list[Item], part: str, benign: int) -> list[Item]:
     """Those of one half, honest ones thinned by hash."""
     half = [i for i in found if part == "all" or i.tuned == (part == "tuned")]
@@ -136,10 +149,12 @@ print(json.dumps(out))
     "agent-skill-scanner": """
 import json, subprocess, sys, time
 begin = time.process_time()
-done = subprocess.run([sys.executable.replace("python", "agent-skill-scan"), "scan", "-p", sys.argv[1], "-o", "json"], capture_output=True, text=True)
+program = sys.executable.replace("python", "agent-skill-scan")
+done = subprocess.run([program, "scan", "-p", sys.argv[1], "-o", "json"], capture_output=True, text=True)
 out = {}
 for row in json.loads(done.stdout):
-    out[row["skill_path"][len(sys.argv[1]):].strip("/").split("/")[0]] = [[f["severity"] for f in row["findings"]], None]
+    number = row["skill_path"][len(sys.argv[1]):].strip("/").split("/")[0]
+    out[number] = [[f["severity"] for f in row["findings"]], None]
 print(json.dumps(out))
 """,
     "cisco": """
@@ -238,11 +253,38 @@ def timing(seconds: list[float]) -> dict[str, float]:
 # --- Hostile input: time and memory
 
 UNITS = [
-    "a", "-", "(", " ", "\n", "`", "```\n", "$(", "${", "{", "[", "'", '"', "<", "|", "\\\n", "curl ", "curl -d $A http://a ", "add to ", "environ ",
-    "rm -r ", "env | ", "exec(", "<!--", "<!-- -->", "> CLAUDE.md ", "sk-", "\u200b", "é", "pip install ", "npx -y ", "https://a.b/", "http://http://",
-    "x=$(cat .env);", "os.environ[", "aA1", "ff ", "\\x41", "<<a\n", "1+", "not ", "a.", "[[", "![](http://a?", "\u0430b", "nc ", "send ", "do not tell ",
-    "a=>", "const a=b\n", "lambda:", "def f(x): return f(x)\n", "x = y\n", "# a\n", "- b\n", "download ", "silently run ", "/dev/tcp/", "eyJ", "-----BEGIN ",
-]  # fmt: skip
+    *"a-(`{['<| \n\"é\u200b",
+    *(
+        "$(",
+        "${",
+        "exec(",
+        "<!--",
+        "<!---->",
+        "sk-",
+        "aA1",
+        "\\x41",
+        "1+",
+        "a.",
+        "[[",
+        "a=>",
+        "lambda:",
+        "eyJ",
+        "-----BEGIN",
+    ),
+    *(f"{word} " for word in ("curl", "environ", "pip install", "npx -y", "ff", "not", "nc", "send", "do not tell")),
+    *(
+        "curl -d $A http://a ",
+        "add to ",
+        "rm -r ",
+        "env | ",
+        "> CLAUDE.md ",
+        "https://a.b/",
+        "http://http://",
+        "download ",
+    ),
+    *("x=$(cat .env);", "os.environ[", "def f(x): return f(x)\n", "x = y\n", "const a=b\n", "<<a\n", "# a\n", "- b\n"),
+    *("/dev/tcp/", "silently run ", "```\n", "\\\n", "![](http://a?", "\u0430b"),
+]
 
 
 def hostile() -> dict[str, Any]:
@@ -326,6 +368,7 @@ def main() -> int:
     parser.add_argument("--part", choices=["held-out", "tuned", "all"], default="held-out")
     parser.add_argument("--benign", type=int, default=60, help="most honest skills of each collection; 0 for all")
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=PYTHON")
+    parser.add_argument("--honest", action="append", default=[], type=Path, metavar="FOLDER")
     parser.add_argument("--hostile", action="store_true")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
@@ -338,6 +381,7 @@ def main() -> int:
             parser.exit(0, f"skipped: there is no security/ at {args.data}; set PROWESS_DATA or give --data\n")
         scan_files({"SKILL.md": b"x\n```sh\ny\n```\n"})  # compiles the patterns, which is not part of a skill's time
         some = chosen(items(args.data), args.part, args.benign)
+        some += [item for folder in args.honest for item in honest(folder)]
         marks, times = own(some)
         result |= {"part": args.part, "benign_cap": args.benign, "ms": {"prowess": timing(times)}, "versions": {}}
         for given in args.peer:

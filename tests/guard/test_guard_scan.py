@@ -1,4 +1,5 @@
-"""The scan of a skill: each rule fires on its case, honest skills pass, text about attacks is not blocked, time is bounded."""
+# ruff: noqa: E501 (cases stand on one line each)
+"""The scan of a skill: each rule fires on its case, honest text passes, time is bounded."""
 
 import time
 

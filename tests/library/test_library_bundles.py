@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (cases stand on one line each)
 """Skills from folders, archives and git: honest ones come in whole, hostile ones not at all, and quickly."""
 
 import gzip

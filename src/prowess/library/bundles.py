@@ -1,8 +1,8 @@
 """Skills that come in from folders, archives and git, and go out as archives.
 
 Everything is read into memory and every member is looked at before anything is written: a bundle with one bad member is
-refused whole, nothing is mended. Links, devices, paths that leave the folder, names that two file systems would take for
-one, and sizes beyond the limits are bad. Archives inside archives are kept as they are and never opened.
+refused whole, nothing is mended. Links, devices, paths that leave the folder, names that some file systems would take
+for one, and sizes beyond the limits are bad. Archives inside archives are kept as they are and never opened.
 """
 
 import gzip
@@ -187,7 +187,7 @@ def _check_directory(data: bytes, where: str) -> None:
 
 
 def _from_tar(stream: IO[bytes], where: str) -> dict[str, bytes]:
-    """The files of a tar stream. `tarfile` is not used: it keeps headers of any size, and parses them in quadratic time."""
+    """The files of a tar stream. `tarfile` is not used: it parses headers of any size, in quadratic time."""
     members: list[_Member] = []
     files: dict[str, bytes] = {}
     long_name, total = "", 0
@@ -346,7 +346,8 @@ def _git(*arguments: str, where: str, at: Path | None = None) -> bytes:
     }  # fmt: skip
     try:
         done = subprocess.run(
-            ["git", *(["-C", str(at)] if at else []), *arguments], capture_output=True, timeout=120, check=False, env=environment,
+            ["git", *(["-C", str(at)] if at else []), *arguments],
+            capture_output=True, timeout=120, check=False, env=environment,
             stdin=subprocess.DEVNULL, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (_CLONE, _CLONE)),
         )  # fmt: skip
     except FileNotFoundError as error:
@@ -407,7 +408,7 @@ def _check_one(member: _Member, where: str, number: int) -> None:
 
 
 def _bundle(source: str, files: Mapping[str, bytes], name: str) -> Bundle:
-    """The skill folders among `files`. A skill at the top takes the name that it gives itself, else that of the source."""
+    """The skill folders among `files`. One at the top takes the name that it gives itself, else that of the source."""
     roots = _roots(list(files))
     skills: dict[str, dict[str, bytes]] = {}
     for path, data in files.items():

@@ -4,6 +4,6 @@ from prowess.guard.scan.engine import FILES_CAP, SECONDS, SKILL_CAP, TEXT_CAP, T
 from prowess.guard.scan.rules import Finding, Rule, Severity, rules, tables
 
 __all__ = [
-    "FILES_CAP", "SECONDS", "SKILL_CAP", "TEXT_CAP", "TOTAL_CAP", "Finding", "Rule", "Severity", "rules", "scan", "scan_files",
-    "tables",
+    "FILES_CAP", "SECONDS", "SKILL_CAP", "TEXT_CAP", "TOTAL_CAP", "Finding", "Rule", "Severity", "rules", "scan",
+    "scan_files", "tables",
 ]  # fmt: skip

@@ -106,7 +106,7 @@ def known_publisher(address: str) -> bool:
 
 
 def own_installer(text: str, skill: str) -> bool:
-    """Whether `text` fetches only from the host, or the repository on GitHub, of the product that the skill is named after.
+    """Whether `text` fetches only from the host or repository of the product that the skill is named after.
 
     That is how honest skills install the program that they are about. A person should still look.
     """

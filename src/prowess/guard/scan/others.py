@@ -56,7 +56,7 @@ class Ran(Protocol):
 class Runner(Protocol):
     """Runs a command in a fresh folder with copies of `files`, without network. `python` means this interpreter."""
 
-    async def __call__(self, argv: list[str], files: tuple[File, ...]) -> Ran: ...
+    async def __call__(self, argv: list[str], files: tuple[File, ...], /) -> Ran: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,7 @@ class Scanner:
 
     package: str
     argv: tuple[str, ...]
+    """Module and arguments; the skill lies in the folder `skill`."""
     parse: Callable[[Any], list[Remark]]
 
 
@@ -98,10 +99,12 @@ def _remark(rule: object, level: object, file: object, line: object, text: objec
 
 
 SCANNERS: Final[Mapping[str, Scanner]] = {
-    "bandit": Scanner("bandit", ("python", "-m", "bandit", "-q", "-r", "skill", "-f", "json", "--exit-zero"), _bandit),
-    "detect-secrets": Scanner("detect-secrets", ("python", "-m", "detect_secrets", "-c", "1", "scan", "--all-files", "--no-verify", "skill"), _detect_secrets),
-    "cisco": Scanner("cisco-ai-skill-scanner", ("python", "-m", "skill_scanner.cli.cli", "scan", "skill", "--format", "json"), _cisco),
-}  # fmt: skip
+    "bandit": Scanner("bandit", ("bandit", "-q", "-r", "skill", "-f", "json", "--exit-zero"), _bandit),
+    "detect-secrets": Scanner(
+        "detect-secrets", ("detect_secrets", "-c", "1", "scan", "--all-files", "--no-verify", "skill"), _detect_secrets
+    ),
+    "cisco": Scanner("cisco-ai-skill-scanner", ("skill_scanner.cli.cli", "scan", "skill", "--format", "json"), _cisco),
+}
 
 
 def scanner(name: str) -> tuple[Scanner, str]:
@@ -138,7 +141,8 @@ async def opinion(name: str, files: Mapping[str, bytes], digest: str, run: Runne
     except (OSError, ValueError):
         pass  # not asked yet, or damaged: asked again
     ran = await run(
-        list(found.argv), tuple(File(path=f"skill/{path}", data=data) for path, data in sorted(files.items()))
+        ["python", "-m", *found.argv],
+        tuple(File(path=f"skill/{path}", data=data) for path, data in sorted(files.items())),
     )
     said = Opinion(scanner=name, version=number, **_read(found, ran))
     if said.failure:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from prowess.guard.scan.flow import hosts
+from prowess.guard.scan.flow import hosts, words
 from prowess.guard.scan.rules import Hit, tables
 
 _INSTALL = re.compile(
@@ -37,7 +37,10 @@ _INTERNAL = re.compile(
 _IMPORT = re.compile(r"^[ \t]*(?:from|import)\s+([A-Za-z_]\w{2,60})", re.MULTILINE)
 _REQUIREMENT = re.compile(r"^[ \t]*([A-Za-z][\w.-]{2,60})\s*(?:\[[\w,]{1,60}\])?\s*(?:[=<>~!]=|$|;|@)", re.MULTILINE)
 _DIGITS: Final = {"o": "0", "l": "1", "i": "1", "e": "3", "a": "4", "s": "5"}
-_WORDS: Final = "clause clauses openapi axis discard manages builders reader leader header docket slacks loaded parsed marked urllib notion stripes scanned"
+_WORDS: Final = words(
+    "clause clauses openapi axis discard manages builders reader leader header docket slacks loaded parsed marked"
+    " urllib stripes scanned"
+)
 """Proper words and packages that lie one slip beside a well-known name."""
 _PACKAGE: Final = re.compile(r"(?:@[\w-]{1,40}/)?[A-Za-z][\w.-]{2,60}")
 
@@ -143,7 +146,7 @@ def _slips() -> dict[str, Near]:
                 found.setdefault(before + after, Near(name, False))
                 for other in letters:
                     found.setdefault(before + other + after, Near(name, False))
-    for word in (*tables().names, *_WORDS.split()):
+    for word in (*tables().names, *_WORDS):
         found.pop(word, None)
     return found
 

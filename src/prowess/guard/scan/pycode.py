@@ -1,7 +1,7 @@
-"""The Python pass: values followed from where they come from (environment, credential files, network, decoding) to where
-they go (network, shell, interpreter, deletion), over the syntax tree and without running anything.
+"""The Python pass: values followed from where they come from (environment, credential files, network, decoding) to
+where they go (network, shell, interpreter, deletion), over the syntax tree and without running anything.
 
-Names are followed through the whole module at once, branches and order ignored, which errs on the side of seeing a flow.
+Names are followed through the whole module at once, branches and order ignored, which errs on the side of seeing flows.
 Attributes of objects, containers and imports from other files are followed only as far as one expression reaches.
 """
 

@@ -69,7 +69,7 @@ KEEPS: Final = words(
     "dumps b64encode urlsafe_b64encode b32encode hexlify hex urlencode quote dict list tuple set sorted "
     "reversed get copy items values pop zip map filter read compress Request reduce"
 )
-"""Calls whose result still shows the key that they were given. What a client returns that was made with a key does not."""
+"""Calls whose result still shows the key that they were given. What a client returns does not."""
 DUMPS: Final = frozenset(["dumps", "b64encode", "urlencode", "encode", "hexlify"])
 HIDEOUT = re.compile(r"^(?:/tmp|/var/tmp|/dev/shm)/|/\.[\w-]+$", re.MULTILINE)
 """Files that no skill ships: temporary and hidden ones."""

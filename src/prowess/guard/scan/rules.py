@@ -113,7 +113,7 @@ def rules() -> dict[str, Rule]:
 def finding(rule: str, file: str, line: int, text: str, told: Told = "ordered") -> Finding | None:
     """The finding that `rule` makes of `text`; None where the sentence only speaks of what the rule looks for.
 
-    A skill may teach how attacks look: then a block becomes a review. A sentence that forbids the thing says nothing bad.
+    A skill may teach how attacks look: then a block becomes a review. A sentence that forbids it says nothing bad.
     """
     r = _by_id()[rule]
     severity = r.severity

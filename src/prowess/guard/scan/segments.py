@@ -22,13 +22,18 @@ DATA: Final = frozenset(["json", "yaml", "yml", "toml", "ini", "xml", "env", "js
 _MARKDOWN: Final = frozenset(["markdown", "md", "mdc"])
 _PLAIN: Final = frozenset(["", "text", "txt", "plaintext", "prompt", "example", "output"])
 _SUFFIXES: Final = {
-    "sh": "bash", "bash": "bash", "zsh": "bash", "fish": "bash", "command": "bash", "ksh": "bash",
-    "py": "python", "pyw": "python", "js": "js", "mjs": "js", "cjs": "js", "ts": "js", "jsx": "js", "tsx": "js",
-    "json": "json", "yaml": "json", "yml": "json", "toml": "json", "cfg": "json", "ini": "json", "env": "json",
-    "plist": "json", "xsd": "json", "svg": "json", "html": "json", "htm": "json", "css": "json", "csv": "json", "tsv": "json", "xml": "json", "service": "json", "rb": "ruby", "pl": "perl", "php": "php", "ps1": "powershell",
-    "bat": "powershell", "cmd": "powershell", "lua": "lua", "go": "go", "rs": "rust", "java": "java", "r": "r",
-    "applescript": "applescript", "scpt": "applescript", "swift": "swift", "c": "c", "cpp": "c",
-}  # fmt: skip
+    suffix: lang
+    for lang, suffixes in {
+        "bash": "sh bash zsh fish command ksh",
+        "python": "py pyw",
+        "js": "js mjs cjs ts jsx tsx",
+        "json": "json yaml yml toml cfg ini env plist xml xsd svg html htm css csv tsv service",
+        "powershell": "ps1 bat cmd",
+        "applescript": "applescript scpt",
+        "other": "rb pl php lua go rs java r swift c cpp",
+    }.items()
+    for suffix in suffixes.split()
+}
 
 _FENCE = re.compile(r"^[ \t>]{0,40}(?:[-*+][ ]{1,4}|\d{1,3}[.)][ ]{1,4})?(`{3,}|~{3,})[ \t]*([^\s`{]{0,40})")
 _HEADING = re.compile(r"^(#{1,6})\s+(.*)")

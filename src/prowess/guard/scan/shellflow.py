@@ -160,7 +160,7 @@ class ShellPass:
         if (
             name in commands.SENDERS
             or (name == "aws" and {"cp", "sync", "put-object"} & set(texts))
-            or texts[:1] == ["gist"]
+            or (name == "gh" and texts[:1] == ["gist"])
         ):
             self._sends = True
             data = call.given | call.stdin | self._paths([a for a in args if not commands.identity(args, a)])
@@ -371,7 +371,7 @@ class ShellPass:
         return labels
 
     def _expansions(self, words: list[Word]) -> Labels:
-        """Labels of secret variables that the words expand: they count where they are sent, not where they are named."""
+        """Labels of secret variables that the words expand: they count where they are sent, not where named."""
         return union(key(n) for w in words for n in w.names if n not in self.variables)
 
     def _paths(self, words: list[Word], literal: bool = False) -> Labels:
