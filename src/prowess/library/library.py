@@ -8,7 +8,7 @@ The folder is the truth for text; edits by hand are recorded as `external` chang
 processes may use one library at once. Any call that fails leaves the library as it was.
 """
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Literal
 
 from prowess.core.base import digest
 from prowess.core.cost import Cost
-from prowess.core.errors import UserError
+from prowess.core.errors import Refused, UserError
 from prowess.core.evidence import Verdict
 from prowess.core.lesson import Lesson
 from prowess.core.patch import Patch
@@ -30,13 +30,9 @@ from prowess.library.index import Index
 from prowess.library.proposals import Queue
 from prowess.library.records import Change, Proposal, Use, Version
 from prowess.library.store import Store
-<<<<<<< HEAD
-from prowess.library.trees import Tree, tree_digest, tree_of
+from prowess.library.trees import Tree, is_component, tree_digest, tree_of
 from prowess.library.undoing import to_undo, undone
 from prowess.library.upkeep import Upkeep
-=======
-from prowess.library.trees import Tree, is_component, skill_of, tree_digest, tree_of, unknown_keys
->>>>>>> e029241 (prowess scan and add; archives, git and folders come in whole or not at all; SARIF; other scanners as second opinion)
 
 Clock = Callable[[], datetime]
 
@@ -239,13 +235,13 @@ class Library:
             UserError: the disk is full, or another process kept the library too long.
         """
         with self._store.writing():
-            state = self._record_edits()
+            disk = self._record_edits()
             for name in trees:
                 if not is_component(name) or name.startswith("."):
                     raise Refused(f"{name!r} cannot be the name of a skill", "rename its folder")
                 if (self.path / name).exists():
                     raise Refused(f"{name!r} lies in the library already", "move it away first")
-            return self._commit(state, dict(trees), kind="external", by=by)
+            return self._commit(disk, dict(trees), kind="external", by=by)
 
     def undo(self, change_id: str | None = None, *, by: str = "") -> Change:
         """Reverts one change: the newest applied one that is in force, or the one named.
