@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from prowess.evolve.record import RunRecord
+from prowess.report.summary import noise
 
 MARK = re.compile(r"(<!-- demo-figures:.*?-->\n).*?(<!-- /demo-figures -->)", re.DOTALL)
 
@@ -49,7 +50,7 @@ def table(record: RunRecord) -> str:
         f"{record.seconds / 60:.1f} minutes in all, {100 * model_seconds / record.seconds:.0f} % of it in the model; "
         f"{calls} calls, {tokens:,} tokens, no money. Model {record.model}, seed {record.seed}, {record.machine}."
     )
-    return "\n".join([*lines, "", *gates, *others, "", told, ""])
+    return "\n".join([*lines, "", *gates, *others, *([noise(record)] if record.noise else []), "", told, ""])
 
 
 def main() -> None:

@@ -284,3 +284,21 @@ def test_balanced_is_the_chance_of_a_draw() -> None:
 def test_what_is_no_data_is_refused(call) -> None:
     with pytest.raises(UserError):
         call()
+
+
+def test_very_many_graded_pairs_agree_with_the_normal_limit() -> None:
+    draw = np.random.default_rng(8)
+    data = (draw.integers(0, 6, 50_000) - draw.integers(0, 6, 50_000)) / 5 + draw.choice(
+        [0, 0.2], 50_000, p=[0.96, 0.04]
+    )
+    data = data.clip(-1, 1)
+    error = float(data.std() / math.sqrt(data.size))
+    low, high = bootstrap_interval(data.tolist())
+    assert (low, high) == pytest.approx((data.mean() - 1.96 * error, data.mean() + 1.96 * error), abs=0.1 * error)
+    p = 2 * scipy.stats.norm.sf(abs(float(data.mean())) / math.sqrt(float((data**2).sum())) * data.size)
+    assert permutation_test(data.tolist()) == pytest.approx(p, abs=0.02)
+
+
+def test_differences_equal_on_paper_are_equal() -> None:
+    noisy = [0.6 - 0.4, 0.4 - 0.2, 0.8 - 0.6] * 10 + [-0.2] * 10
+    assert permutation_test(noisy) == permutation_test([0.2] * 30 + [-0.2] * 10)

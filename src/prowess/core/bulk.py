@@ -10,7 +10,7 @@ def no_collection() -> Generator[None]:
     """No cyclic garbage collection meanwhile; memory without cycles is freed as ever.
 
     While a hundred thousand trials are made and kept, the collector goes over all of them again and again and finds
-    nothing: it took two thirds of the time (`benchmarks/trial_store.py`).
+    nothing: it took more than half of the time (`benchmarks/trial_store.py`).
     """
     on = gc.isenabled()
     gc.disable()

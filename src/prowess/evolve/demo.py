@@ -21,10 +21,10 @@ PLAN = Plan(
     "trace2skill",
     families=("ledger-totals",),  # a family that the default model can learn on two cores: docs/demo.md
     gate=12,
-    test=12,
-    shifted=3,
+    test=8,
+    shifted=1,
 )
-SHORT = replace(PLAN, gate=9, test=6, shifted=1)
+SHORT = replace(PLAN, gate=9, test=6, shifted=0)
 """For a machine that builds: hardly more trials than can decide."""
 
 

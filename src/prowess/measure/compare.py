@@ -48,7 +48,6 @@ class Pairs:
         )
 
 
-@no_collection()
 def pair(trials: Iterable[Trial], baseline: str, treatment: str) -> Pairs:
     """Pair two arms on task and seed; a pair with a side that is absent or missing counts as missing.
 
@@ -98,6 +97,7 @@ def require_alike(trials: Iterable[Trial]) -> str:
     return next(iter(found), "")
 
 
+@no_collection()
 def compare(
     trials: Sequence[Trial], baseline: str, treatment: str, alpha: float = 0.05, level: float = 0.95
 ) -> Evidence:
@@ -115,6 +115,7 @@ def compare(
     return evidence_of(pairs, baseline, treatment, tested, alpha)
 
 
+@no_collection()
 def compare_values(
     trials: Sequence[Trial],
     baseline: str,

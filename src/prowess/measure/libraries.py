@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from prowess.core.base import Frozen
+from prowess.core.bulk import no_collection
 from prowess.core.cost import Cost
 from prowess.core.evidence import Evidence, Outcome, Trial
 from prowess.core.skill import Snapshot
@@ -175,6 +176,7 @@ async def measure_library(
     )
 
 
+@no_collection()
 def per_skill(
     trials: Sequence[Trial],
     shown: Mapping[str, Sequence[str]],

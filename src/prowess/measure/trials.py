@@ -24,6 +24,7 @@ from prowess.agents.base import Agent
 from prowess.agents.oracle import ORACLE, Oracle
 from prowess.agents.record import final_message
 from prowess.core.base import canonical_json
+from prowess.core.bulk import no_collection
 from prowess.core.cost import Cost
 from prowess.core.errors import BoundaryError, UserError
 from prowess.core.evidence import Trial
@@ -229,23 +230,31 @@ async def run_blocks(
     """
     _check_unique([(task.id, seed) for task, seed in blocks], "task and seed")
     _check_unique([arm.name for arm in arms], "arm")
+    cells, found = _stored(blocks, arms, bench)
+    draw = random.Random(order_seed)
+    jobs: dict[str, _Job] = {}
+    waiting = [block for block, row in enumerate(cells) if not all(map(found.__contains__, row))]
+    for block in draw.sample(waiting, len(waiting)):
+        for i in draw.sample(range(len(arms)), len(arms)):
+            if cells[block][i] not in found:
+                jobs.setdefault(cells[block][i], _job(arms[i], *blocks[block], bench))
+    await _run_jobs(jobs, bench, found)
+    return tuple(
+        _in_arm(found[key], arm.name, seed)
+        for (_, seed), row in zip(blocks, cells, strict=True)
+        for arm, key in zip(arms, row, strict=True)
+    )
+
+
+@no_collection()
+def _stored(
+    blocks: Sequence[tuple[Task, int]], arms: Sequence[Arm], bench: Bench
+) -> tuple[list[list[str]], dict[str, Trial]]:
+    """The keys of all cells, block by block, and the trials among them that are in the index."""
     keys = _Keys(bench.agent.name)
     cells = [[keys.key(arm, task, seed) for arm in arms] for task, seed in blocks]
     names = [arm.name for arm in arms]
-    found = dict(bench.store.trials({key: name for row in cells for key, name in zip(row, names, strict=True)}))
-    draw = random.Random(order_seed)
-    jobs: dict[str, _Job] = {}
-    for block in draw.sample(range(len(blocks)), len(blocks)):
-        if any(key not in found for key in cells[block]):
-            for i in draw.sample(range(len(arms)), len(arms)):
-                if cells[block][i] not in found:
-                    jobs.setdefault(cells[block][i], _job(arms[i], *blocks[block], bench))
-    await _run_jobs(jobs, bench, found)
-    return tuple(
-        _in_arm(found[key], name, seed)
-        for (_, seed), row in zip(blocks, cells, strict=True)
-        for name, key in zip(names, row, strict=True)
-    )
+    return cells, dict(bench.store.trials({key: name for row in cells for key, name in zip(row, names, strict=True)}))
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ A set is a YAML or JSON file, written by a person or by `prowess.measure.trigger
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -159,7 +160,18 @@ def merged(entries: Sequence[Query], where: str = "the trigger set") -> tuple[Qu
 def dump(queries: Iterable[Query]) -> str:
     """A set as YAML, to be read and mended by a person, and read back by `load`."""
     rows = [{k: v for k, v in q.model_dump(mode="json").items() if v not in ([], "")} for q in queries]
-    return yaml.safe_dump({"queries": rows}, sort_keys=False, allow_unicode=True, width=100)
+    return yaml.dump({"queries": rows}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what YAML takes for the end of a line, so that it is read back as it was."""
+
+    def represent_str(self, data: str) -> Any:
+        style = '"' if re.search("[\\x85\\u2028\\u2029]", data) else None
+        return cast("Any", self).represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
 
 
 def dump_skill_creator(queries: Iterable[Query], skill: str) -> str:
