@@ -55,7 +55,7 @@ def export(
         _check(screen, opened, check)
         return
     if archive is not None:
-        from prowess.library.bundles import write_archive
+        from prowess.library.archives import write_archive
 
         trees = opened.trees()
         if skill and (absent := sorted(set(skill) - trees.keys())):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from prowess.cli.options import Json, LibraryPath, open_library
+from prowess.cli.options import Budget, Json, LibraryPath, open_library
 
 if TYPE_CHECKING:
     from prowess.agents.sandbox import Result
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from prowess.core.task import File
     from prowess.guard.scan import Finding
     from prowess.guard.scan.others import Opinion
+    from prowess.measure.semantic import Review
 
 
 def scan(
@@ -37,13 +38,24 @@ def scan(
             "--with", metavar="SCANNER", help="Also ask bandit, detect-secrets or cisco; may stand more than once."
         ),
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="MODEL",
+            show_default=False,
+            help="Also have a model read each skill, in four calls: openai:NAME, anthropic:NAME or embedded.",
+        ),
+    ] = None,
+    budget: Budget = None,
     library: LibraryPath = None,
     json: Json = False,
 ) -> None:
     """Look through skills for what may harm.
 
     Nothing is run. A block should keep a skill out, a review is for a person to decide; nothing found does not mean
-    safe. Exit code 1 when something blocks.
+    safe. Exit code 1 when something blocks, or when a model was asked and does not pass a skill.
     """
     from prowess.cli.screen import Screen
     from prowess.guard.scan import scan_files
@@ -62,6 +74,7 @@ def scan(
     found = {name: scan_files(files, name) for name, files in skills.items()}
     blocked = sorted(name for name, findings in found.items() if any(f.severity == "block" for f in findings))
     opinions = {name: _opinions(ask, skills[name], tree_digest(skills[name])) for name in skills} if ask else {}
+    read = _read(model, budget, skills) if model else {}
     if sarif is not None:
         write_sarif(screen, sarif, as_sarif(found))
     if json:
@@ -70,7 +83,8 @@ def scan(
                 "source": source,
                 "blocked": blocked,
                 "skills": {
-                    name: {"findings": plain(f), "opinions": opinions.get(name, [])} for name, f in found.items()
+                    name: {"findings": plain(f), "opinions": opinions.get(name, []), "read": read.get(name)}
+                    for name, f in found.items()
                 },
             }
         )
@@ -79,10 +93,12 @@ def scan(
             show(screen, name, findings)
             for each in opinions.get(name, []):
                 _show_opinion(screen, each)
+            if name in read:
+                _show_review(screen, name, read[name])
         clean = sum(not findings for findings in found.values())
         review = len(found) - len(blocked) - clean
         screen.line(f"{len(found)} skills: {len(blocked)} blocked, {review} to review, {clean} without findings")
-    if blocked:
+    if blocked or any(each is None or not each.passed for each in read.values()):
         raise typer.Exit(1)
 
 
@@ -146,6 +162,35 @@ def _opinions(names: list[str], files: Mapping[str, bytes], digest: str) -> "lis
         return [await opinion(name, files, digest, run, folder) for name in names]
 
     return anyio.run(ask)
+
+
+def _read(model: str, budget: float | None, skills: Mapping[str, Mapping[str, bytes]]) -> "dict[str, Review | None]":
+    """What a model says of each skill; None for a folder that is no valid skill."""
+    import anyio
+
+    from prowess.agents.models import open_model
+    from prowess.agents.models.meter import Budget as Limit
+    from prowess.agents.models.meter import Metered
+    from prowess.library.trees import skill_of
+    from prowess.measure.semantic import review
+    from prowess.settings import load
+
+    reader = Metered(open_model(model), Limit(usd=load().settings.budget_usd if budget is None else budget))
+
+    async def each() -> "dict[str, Review | None]":
+        parsed = {name: skill_of(name, files).skill for name, files in skills.items()}
+        return {name: await review(skill, reader) if skill is not None else None for name, skill in parsed.items()}
+
+    return anyio.run(each)
+
+
+def _show_review(screen: "Screen", name: str, review: "Review | None") -> None:
+    if review is None:
+        screen.line(f"  {name} ", ("not passed: ", "red"), "it is no valid skill")
+    elif review.passed:
+        screen.line(f"  {name}: {review.model} passes it, {review.votes} readers of {review.votes}")
+    else:
+        screen.line(f"  {name} ", ("not passed ", "red"), f"by {review.model}: {review.note}")
 
 
 def _show_opinion(screen: "Screen", opinion: "Opinion") -> None:

@@ -12,6 +12,7 @@ import re
 import shlex
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -117,26 +118,48 @@ _STARTED = re.compile(
 )
 
 
-def scan(skill: Skill) -> list[Finding]:
-    """Everything the rules find in SKILL.md and the other files, blocks first, then by file and line."""
+def scan(skill: Skill, *, learned: bool = False) -> list[Finding]:
+    """Everything the rules find in SKILL.md and the other files, blocks first, then by file and line.
+
+    Args:
+        learned: The text was learned from runs, not written by a person; see `scan_change`.
+    """
     files = {"SKILL.md": render(skill).encode("utf-8", "replace"), **{file.path: file.data for file in skill.files}}
-    return scan_files(files, skill.name)
+    return scan_files(files, skill.name, learned=learned)
 
 
-def scan_files(files: Mapping[str, bytes], name: str = "", seconds: float = SECONDS) -> list[Finding]:
+def scan_change(new: Skill, old: Skill | None) -> list[Finding]:
+    """What `new` brings that `old` does not hold already, by the stricter rules for learned text.
+
+    A person may explain attacks, or how to set an agent up. What a run says about such things it may have read in a
+    hostile page: so nothing is excused as a description, and rules with `learned` weigh more.
+    """
+    held = {_key(f) for f in scan(old, learned=True)} if old is not None else set[tuple[str, str, str, str]]()
+    return [f for f in scan(new, learned=True) if _key(f) not in held]
+
+
+def _key(found: Finding) -> tuple[str, str, str, str]:
+    """What a finding is, wherever in its file the text has moved."""
+    return found.rule, found.severity, found.file, found.excerpt
+
+
+def scan_files(
+    files: Mapping[str, bytes], name: str = "", *, learned: bool = False, seconds: float = SECONDS
+) -> list[Finding]:
     """`scan` for the files of a folder as they lie there, whether or not they make a valid skill.
 
     Args:
         files: Path to content.
         name: The skill's name, which may imitate another one.
+        learned: As for `scan`.
         seconds: Processor time after which the rest is left unread.
     """
-    return _Scan(files, name, time.thread_time() + seconds).run()
+    return _Scan(files, name, learned, time.thread_time() + seconds).run()
 
 
 class _Scan:
-    def __init__(self, files: Mapping[str, bytes], name: str, deadline: float) -> None:
-        self._files, self._name, self._deadline = files, name, deadline
+    def __init__(self, files: Mapping[str, bytes], name: str, learned: bool, deadline: float) -> None:
+        self._files, self._name, self._learned, self._deadline = files, name, learned, deadline
         self._found: set[Finding] = set()
         self._touched: dict[str, tuple[str, int]] = {}
         """Stores of credentials that programs read, and where."""
@@ -185,7 +208,7 @@ class _Scan:
             for hit in packages.requirements(clear):
                 self._add(hit.rule, path, hit.line, hit.text)
         for segment in segments(path, clear):
-            self._segment(path, segment)
+            self._segment(path, replace(segment, told="ordered") if self._learned else segment)
             if time.thread_time() > self._deadline:
                 self._add("unread", path, segment.line, "time was up at this part")
                 return
@@ -198,6 +221,7 @@ class _Scan:
             # A phrase in quotes is shown, not said.
             quoted = rules()[rule].threat in ("P1", "P2") and joined[max(0, start - 1) : start] in tuple("\"'`“‘«")
             reported = segment.kind not in ("code", "comment") and (quoted or describes(joined, start))
+            reported &= not self._learned
             self._add(rule, path, line, text, "reported" if reported else segment.told)
         if segment.kind in ("code", "inline", "data", "prose"):
             for hit in packages.packages(segment.text, segment.kind != "prose"):
@@ -257,7 +281,7 @@ class _Scan:
     def _told(self, path: str, segment: Segment) -> None:
         """Credentials that the agent is told to read."""
         for match in _READ.finditer(segment.text):
-            if segment.told != "ordered" or describes(segment.text, match.start()):
+            if segment.told != "ordered" or (describes(segment.text, match.start()) and not self._learned):
                 continue
             line = segment.line + segment.text.count("\n", 0, match.start())
             for store in stores(match.group()):
@@ -349,7 +373,7 @@ class _Scan:
         return None
 
     def _add(self, rule: str, path: str, line: int, text: str, told: Told = "ordered") -> None:
-        if (made := finding(rule, path, line, text, told)) is not None:
+        if (made := finding(rule, path, line, text, told, self._learned)) is not None:
             self._found.add(made)
 
 
@@ -374,4 +398,15 @@ def _pieces(text: str) -> list[tuple[int, str]]:
     return found[:200]
 
 
-__all__ = ["FILES_CAP", "SECONDS", "SKILL_CAP", "TEXT_CAP", "TOTAL_CAP", "Finding", "Hit", "scan", "scan_files"]
+__all__ = [
+    "FILES_CAP",
+    "SECONDS",
+    "SKILL_CAP",
+    "TEXT_CAP",
+    "TOTAL_CAP",
+    "Finding",
+    "Hit",
+    "scan",
+    "scan_change",
+    "scan_files",
+]

@@ -6,12 +6,16 @@ Attributes of objects, containers and imports from other files are followed only
 """
 
 import ast
+from typing import Final
 
 from prowess.guard.scan import pytree
 from prowess.guard.scan.flow import NONE, Labels, addresses, held, hosts, key, known_publisher, leak, stores, union
 from prowess.guard.scan.hidden import decoded
 from prowess.guard.scan.rules import Hit
 from prowess.guard.scan.shellflow import ShellPass
+
+_ENV: Final = "os.environ"
+_READS_ENV: Final = ("os.getenv", "environ.get", f"{_ENV}.get", f"{_ENV}.pop")
 
 
 def read(text: str, line: int = 1, given: dict[str, Labels] | None = None) -> "PythonPass | None":
@@ -151,12 +155,12 @@ class PythonPass:
 
     def _look(self, node: ast.AST) -> Labels:
         if isinstance(node, ast.Name):
-            return self.names.get(node.id, NONE) | (frozenset(["env"]) if self._full(node) == "os.environ" else NONE)
+            return self.names.get(node.id, NONE) | (frozenset(["env"]) if self._full(node) == _ENV else NONE)
         if isinstance(node, ast.Constant):
             return NONE
-        if isinstance(node, ast.Subscript) and self._full(node.value) in ("os.environ", "environ"):
+        if isinstance(node, ast.Subscript) and self._full(node.value) in (_ENV, "environ"):
             return key(self._text(node.slice)) if self._text(node.slice) else frozenset(["in"])
-        if isinstance(node, ast.Attribute) and self._full(node) == "os.environ":
+        if isinstance(node, ast.Attribute) and self._full(node) == _ENV:
             return frozenset(["env"])
         if isinstance(node, ast.Call):
             return self._result(node)
@@ -171,9 +175,9 @@ class PythonPass:
         last = name.rsplit(".", 1)[-1]
         given = union(self._labels(a) for a in (*node.args, *(k.value for k in node.keywords)))
         first = self._text(node.args[0]) if node.args else ""
-        if name in ("os.getenv", "os.environ.get", "environ.get", "os.environ.pop"):
+        if name in _READS_ENV:
             return key(first)
-        if name in ("os.environ.copy", "os.environ.items", "dict") and ("environ" in name or "env" in given):
+        if name in (f"{_ENV}.copy", f"{_ENV}.items", "dict") and ("environ" in name or "env" in given):
             return frozenset(["env"])
         if name in (
             "len",
@@ -397,7 +401,7 @@ class PythonPass:
         if isinstance(node, ast.Call) and full.endswith((".decode", ".encode", ".strip", "b64encode", "dict", "str")):
             inner = [*node.args, *([node.func.value] if isinstance(node.func, ast.Attribute) else [])]
             return any(self._bare_secret(each) for each in inner)
-        return full in ("os.environ", "os.environ.get", "os.getenv", "environ.get") and bool(self._labels(node))
+        return full in (_ENV, *_READS_ENV) and bool(self._labels(node))
 
     # Small readings of the tree
 

@@ -45,6 +45,8 @@ class Rule(Frozen):
     """Raised where the first of these rules and any of the others have fired."""
     described: bool = False
     quiet: bool = False
+    learned: Severity | None = None
+    """The severity in text that was learned from runs, where it differs."""
 
 
 class Tables(Frozen):
@@ -110,13 +112,18 @@ def rules() -> dict[str, Rule]:
     return _by_id()
 
 
-def finding(rule: str, file: str, line: int, text: str, told: Told = "ordered") -> Finding | None:
+def finding(
+    rule: str, file: str, line: int, text: str, told: Told = "ordered", learned: bool = False
+) -> Finding | None:
     """The finding that `rule` makes of `text`; None where the sentence only speaks of what the rule looks for.
 
     A skill may teach how attacks look: then a block becomes a review. A sentence that forbids it says nothing bad.
+
+    Args:
+        learned: The text was learned from runs.
     """
     r = _by_id()[rule]
-    severity = r.severity
+    severity = (r.learned or r.severity) if learned else r.severity
     if told != "ordered" and r.described:
         if severity == "review" and told == "reported":
             return None
