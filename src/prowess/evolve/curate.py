@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import JsonValue
+
 from prowess.agents.models.meter import Meter, Metered
 from prowess.agents.models.structured import Unreadable, ask
 from prowess.agents.prompting import cut, preload
@@ -30,6 +32,29 @@ class Curation(Frozen):
     skill_name: str = ""
     description: str = ""
     content: str = ""
+
+
+def callable_now(shown: str | None) -> dict[str, JsonValue]:
+    """JSON schema of the calls that make sense: insert or none, and update or delete of the skill that was `shown`.
+
+    Left free, a small model mostly updates skills that are not there, or describes until its tokens run out.
+    """
+    name: dict[str, JsonValue] = {"type": "string", "pattern": "^[a-z]{2,12}(-[a-z]{2,12}){1,4}$"}
+    same: dict[str, JsonValue] = {"const": shown}
+    description: dict[str, JsonValue] = {"type": "string", "minLength": 20, "maxLength": 200}
+    content: dict[str, JsonValue] = {"type": "string", "minLength": 40}
+    calls = [_call("insert", skill_name=name, description=description, content=content), _call("none")]
+    if shown is not None:
+        calls += [
+            _call("update", skill_name=same, description=description, content=content),
+            _call("delete", skill_name=same),
+        ]
+    return {"anyOf": calls}
+
+
+def _call(operation: str, **fields: JsonValue) -> JsonValue:
+    properties: dict[str, JsonValue] = {"operation": {"const": operation}, **fields}
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +101,8 @@ class Curator:
                 seed=context.seed,
             )
             try:
-                curation = await self._curation(request, context)
+                shown = lesson.skill if lesson.skill in library.names else None
+                curation = await self._curation(request, callable_now(shown), context)
                 operations = operations_of(curation, library)
             except (ModelError, ValueError) as error:
                 context.tell("propose", f"the curator's answer was unusable: {error}", unusable=True)
@@ -96,15 +122,15 @@ class Curator:
                 )
         return tuple(patches)
 
-    async def _curation(self, request: Request, context: Context) -> Curation:
+    async def _curation(self, request: Request, schema: dict[str, JsonValue], context: Context) -> Curation:
         """The curator's call, stored with what it cost; one that cannot be read costs too."""
-        key = digest(["curate/1", request.digest, context.model.name])
+        key = digest(["curate/2", request.digest, digest(schema), context.model.name])
         stored = context.store.get("curation", key)
         if stored is not None:
             return Curation.model_validate_json(stored)
         model = Metered(context.model, Meter())
         try:
-            curation = await ask(model, request, Curation)
+            curation = await ask(model, request, Curation, schema)
         except Unreadable as error:
             context.store.put("unreadable", key, error.raw.encode(), model.spent)
             raise

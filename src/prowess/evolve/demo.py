@@ -21,7 +21,7 @@ PLAN = Plan(
     "trace2skill",
     families=("ledger-totals",),  # a family that the default model can learn on two cores: docs/demo.md
     gate=12,
-    test=8,
+    test=6,
     shifted=1,
 )
 SHORT = replace(PLAN, gate=9, test=6, shifted=0)

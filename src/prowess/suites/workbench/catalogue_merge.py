@@ -168,4 +168,10 @@ FAMILY = Family(
     own_rules=own_rules,
     template=PROGRAM,
     words=words,
+    parameters={
+        "sku": "FIELD OF THE CSV FILE THAT NAMES THE ARTICLE",
+        "price": "FIELD OF THE CSV FILE WITH THE PRICE",
+        "key": "FIELD OF THE JSON FILE THAT NAMES THE ARTICLE",
+        "stock": "FIELD OF THE JSON FILE WITH THE STOCK",
+    },
 )

@@ -7,7 +7,7 @@ one rule, the messages of the checks and the human skill, so that these can neve
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from random import Random
 from string import Template
@@ -147,6 +147,8 @@ class Family(Generic[H]):
     """Beside those of the form of the output, `header` and the like, and `order`."""
     keys: int = 1
     """How many leading columns identify a row."""
+    parameters: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What the form of the human skill says of a name, in capitals, where its own word would mislead."""
 
     def rules(self, house: H) -> tuple[Rule, ...]:
         """All house rules, as the checks and the human skill tell them."""

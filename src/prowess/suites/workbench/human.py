@@ -45,8 +45,9 @@ def skill(family: Family[Any], case: Case) -> Skill:
         module = function_name(family)
         files = (File(path=f"scripts/{module}.py", data=script.encode()),)
         told = (
-            f"[{files[0].path}]({files[0].path}) follows them. Answer with exactly this program; in place of each "
-            "description in capitals put the name that the task or the first lines of its files have for it."
+            f"[{files[0].path}]({files[0].path}) follows them, and reads and writes all files itself. Answer "
+            "with exactly this program and no code of your own; in place of each description in capitals put the name "
+            "that the task or the first lines of its files have for it."
         )
         program = (
             f'import sys\n\nsys.path.insert(0, "skills/{family.name}/scripts")\nfrom {module} import {module}\n\n'
@@ -78,18 +79,21 @@ def parametrized(family: Family[Any], case: Case) -> tuple[str, dict[str, str]] 
     inner = [ast.unparse(node) for node in body if not isinstance(node, ast.Import | ast.ImportFrom)]
     lines = [f"    {line}" if line else "" for text in inner for line in text.splitlines()]
     lines = [f"    {line}" for line in _guard(case, used)] + lines
-    parameters = {_parameter(p): OTHERS.get(p, f"NAME OF THE {p.upper().replace('_', ' ')} COLUMN") for p in used}
+    parameters = {_parameter(purpose): _described(family, purpose) for purpose in used}
     blank = ", ".join(f'{name}=""' for name in parameters)
     head = f"def {function_name(family)}({blank}, **renamed):"
     return "\n".join([*outer, "", "", head, *lines, ""]), parameters
 
 
 def _guard(case: Case, used: list[str]) -> list[str]:
-    """What a careful script looks at first: renamed arguments, a column that the file lacks or that stands for two."""
+    """What a careful script looks at first: renamed or unfilled arguments, a column that is not there or stands for two."""
     names = ", ".join(_parameter(purpose) for purpose in used)
     lines = [
         f'if renamed or "" in ({names},):',
         f'    raise SystemExit("keep the names of the arguments, {names}, and change only their values")',
+        f"for value in ({names},):",
+        '    if value.isupper() and " " in value:',
+        '        raise SystemExit(f"put the name that the task has for it in place of {value!r}")',
     ]
     source = next(file for file in case.files if file.path == case.names["source"])
     head = source.text.partition("\n")[0] if source.path.endswith(".csv") else ""
@@ -107,6 +111,11 @@ def _guard(case: Case, used: list[str]) -> list[str]:
         "    if list(given.values()).count(column) > 1:",
         '        raise SystemExit(f"{name}={column!r} is another column already; choose again from {head}")',
     ]
+
+
+def _described(family: Family[Any], purpose: str) -> str:
+    said = family.parameters.get(purpose) or OTHERS.get(purpose)
+    return said or f"NAME OF THE {purpose.upper().replace('_', ' ')} COLUMN"
 
 
 def _parameter(purpose: str) -> str:

@@ -134,4 +134,9 @@ FAMILY = Family(
     template=PROGRAM,
     words=words,
     keys=2,
+    parameters={
+        "stock": "COLUMN WITH HOW MANY ARE IN STOCK",
+        "minimum": "COLUMN WITH THE LEVEL TO REORDER AT",
+        "pack": "COLUMN WITH HOW MANY ARE IN A PACK",
+    },
 )

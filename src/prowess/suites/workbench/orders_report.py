@@ -164,4 +164,9 @@ FAMILY = Family(
     own_rules=own_rules,
     template=PROGRAM,
     words=words,
+    parameters={
+        "placed": "COLUMN WITH THE DAY OF AN ORDER",
+        "net": "COLUMN WITH THE AMOUNT OF AN ORDER",
+        "state": "COLUMN WITH THE STATE OF AN ORDER",
+    },
 )
