@@ -306,9 +306,9 @@ _DATA: Final = (
 )
 _OUTLINE_SYSTEM: Final = f"""\
 You turn a skill for AI agents into structure. Give its purpose, as its description says it, in one sentence. Then
-list, in order, at most {STEPS} steps: everything that it has the agent or its scripts do. Leave nothing out that touches
-files, credentials, processes, the network, or the agent's own settings. Each step names the scope of the resource, the
-resource itself, and quotes word for word the text that says so. {_DATA}"""
+list, in order, at most {STEPS} steps: everything that it has the agent or its scripts do. Leave nothing out that
+touches files, credentials, processes, the network, or the agent's own settings. Each step names the scope of the
+resource, the resource itself, and quotes word for word the text that says so. {_DATA}"""
 _VOTE_SYSTEM: Final = f"""\
 You review a skill for AI agents before strangers rely on it. You get its structure and its text. For every threat say
 why, quote word for word the sentence or command that shows it (empty when it is absent), and whether it is present. A
