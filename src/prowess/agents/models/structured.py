@@ -23,8 +23,9 @@ async def ask(model: Model, request: Request, kind: type[T], schema: dict[str, J
     """The model's answer to `request` as a `kind`: a pydantic model, or any type that pydantic can check.
 
     The schema goes with the request, so that an engine with a grammar cannot answer anything else; `schema` is a
-    narrower one where only some values of the type make sense in this call. An answer that does not fit is shown to the model once more with what was wrong. Raises `ModelError`, with the raw text in its message
-    and as `raw`, when the second does not fit either.
+    narrower one where only some values of the type make sense in this call. An answer that does not fit is shown to
+    the model once more with what was wrong. Raises `ModelError`, with the raw text in its message and as `raw`, when
+    the second does not fit either.
     """
     adapter: TypeAdapter[T] = TypeAdapter(kind)
     shaped = request.model_copy(update={"json_schema": schema or adapter.json_schema()})

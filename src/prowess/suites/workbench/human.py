@@ -86,7 +86,7 @@ def parametrized(family: Family[Any], case: Case) -> tuple[str, dict[str, str]] 
 
 
 def _guard(case: Case, used: list[str]) -> list[str]:
-    """What a careful script looks at first: renamed or unfilled arguments, a column that is not there or stands for two."""
+    """What a careful script looks at first: arguments renamed or not filled in, columns not there or used twice."""
     names = ", ".join(_parameter(purpose) for purpose in used)
     lines = [
         f'if renamed or "" in ({names},):',
@@ -109,7 +109,9 @@ def _guard(case: Case, used: list[str]) -> list[str]:
         "    if column not in head:",
         '        raise SystemExit(f"{name}={column!r} is wrong; choose another of the columns {head}")',
         "    if list(given.values()).count(column) > 1:",
-        '        raise SystemExit(f"{name}={column!r} is another column already; choose again from {head}")',
+        '        cells = head.replace(";", ",").replace("|", ",").replace("\\t", ",").split(",")',
+        '        free = ", ".join(cell for cell in cells if cell not in given.values())',
+        '        raise SystemExit(f"{name}={column!r} is another column already; not used yet: {free}")',
     ]
 
 
