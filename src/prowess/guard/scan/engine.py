@@ -22,7 +22,7 @@ from prowess.guard.redact import entropy
 from prowess.guard.redact import found as secrets_in
 from prowess.guard.scan import packages, pycode, script
 from prowess.guard.scan.configs import tool_servers
-from prowess.guard.scan.flow import Labels, key, own_installer, stores
+from prowess.guard.scan.flow import Labels, addresses, key, known_publisher, own_installer, stores
 from prowess.guard.scan.hidden import encoded, hidden, plain
 from prowess.guard.scan.rules import Finding, Hit, Told, finding, rules, search
 from prowess.guard.scan.segments import PYTHON, SCRIPT, SHELL, Segment, describes, segments
@@ -30,9 +30,9 @@ from prowess.guard.scan.shellflow import ShellPass
 from prowess.library.disk import COUNT_CAP, FOLDER_CAP
 from prowess.library.skillmd import render
 
-TEXT_CAP: Final = 100_000
+TEXT_CAP: Final = 200_000
 """Characters of one file that are read; a longer file is a finding of its own."""
-TOTAL_CAP: Final = 600_000
+TOTAL_CAP: Final = 2_000_000
 """Characters of all files together that are read."""
 SKILL_CAP: Final = 5_000_000
 """Bytes of all files of a skill together from which on a person should look; libraries take up to `FOLDER_CAP`."""
@@ -62,6 +62,7 @@ _GUESSED = frozenset(
     ]
 )
 """Kinds that are told by the words around them, or by a form that other texts have too."""
+_INSTALLS: Final = frozenset(["told-remote", "encoded-command"])
 _TOGETHER: Final = 25
 """Lines within which two findings belong to one thing."""
 _PAIRS: Final = 200
@@ -197,6 +198,9 @@ class _Scan:
         for hit in hidden(text):
             self._add(hit.rule, path, hit.line, hit.text)
         clear = plain(text)
+        if len(clear) > TEXT_CAP:  # some characters unfold to eighteen
+            self._add("unread", path, 0, f"unfolds to {len(clear)} characters")
+            clear = clear[:TEXT_CAP]
         for hit in encoded(clear):
             self._add(hit.rule, path, hit.line, hit.text)
         for kind, start, secret in secrets_in(clear, SECRETS):
@@ -218,6 +222,8 @@ class _Scan:
         joined = segment.text.replace("\\\n", "  ")
         for rule, start, text in search(joined, segment.scopes, self._deadline):
             line = segment.line + segment.text.count("\n", 0, start)
+            if rule in _INSTALLS and (where := addresses(text)) and all(known_publisher(w) for w in where):
+                rule = "remote-installer"
             # A phrase in quotes is shown, not said.
             quoted = rules()[rule].threat in ("P1", "P2") and joined[max(0, start - 1) : start] in tuple("\"'`“‘«")
             reported = segment.kind not in ("code", "comment") and (quoted or describes(joined, start))

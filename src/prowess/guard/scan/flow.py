@@ -55,6 +55,10 @@ _COMMON: Final = frozenset(
 """Words of names that say nothing of a product."""
 _LOGIN = re.compile(r"(?i)(?:^|_)(?:database|db|postgres\w*|mysql|mongo\w*|redis|amqp)_(?:url|uri|dsn)$|_pat$")
 """Addresses that carry a password, and personal access tokens."""
+_RELEASED = re.compile(
+    r"github\.com/[\w.-]{1,60}/[\w.-]{1,60}/releases/(?:latest/)?download/|dl\.cloudsmith\.io/public/[\w-]{1,60}/"
+)
+"""Where releases lie under the name of the project that published them."""
 _LOCAL = re.compile(
     r"^(?:localhost|127\.|0\.0\.0\.0|10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|host\.docker\.internal|\[::1\])"
 )
@@ -106,11 +110,13 @@ def known_publisher(address: str) -> bool:
 
 
 def own_installer(text: str, skill: str) -> bool:
-    """Whether `text` fetches only from the host or repository of the product that the skill is named after.
+    """Whether `text` fetches only releases of named projects, or what the skill is named after, from its own host.
 
     That is how honest skills install the program that they are about. A person should still look.
     """
     where = addresses(text)
+    if where and "http://" not in text and all(_RELEASED.match(w) for w in where):
+        return True
     words = {w for w in [skill, *re.split(r"[-_]", skill)] if len(w) >= 5 and w not in _COMMON}
     if not where or "http://" in text or not words:
         return False

@@ -37,6 +37,7 @@ _COMMAND = re.compile(
 _ADDRESS = re.compile(r"^\s*(?:https?|wss?|ftp|tcp)://\S{1,500}\s*$|https?://\S{1,300}\.(?:sh|py|exe|ps1)\b")
 _DECODINGS: Final = 200
 """Texts of one file that are decoded."""
+_PIECE: Final = 500
 _DEEP: Final = 60
 """Blank lines in a row after which nobody scrolls on."""
 
@@ -99,5 +100,7 @@ def plain(text: str) -> str:
     """The text as a reader takes it: compatibility forms folded, invisible characters dropped, lines kept."""
     if text.isascii():
         return text
-    folded = unicodedata.normalize("NFKC", text)
+    # Normalising sorts runs of combining marks in quadratic time, so it is given pieces.
+    pieces = (text[start : start + _PIECE] for start in range(0, len(text), _PIECE))
+    folded = "".join(unicodedata.normalize("NFKC", piece) for piece in pieces)
     return "".join(char for char in folded if unicodedata.category(char) not in ("Cf", "Mn"))
