@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 
 from prowess.core.skill import Skill
 from prowess.core.task import File
-from prowess.guard.scan import FILES_CAP, SKILL_CAP, TEXT_CAP, TOTAL_CAP, Finding, rules, scan, scan_change, scan_files, tables
+from prowess.guard.scan import (
+    FILES_CAP,
+    SKILL_CAP,
+    TEXT_CAP,
+    TOTAL_CAP,
+    Finding,
+    rules,
+    scan,
+    scan_change,
+    scan_files,
+    tables,
+)
 from prowess.guard.scan.page import page
 from prowess.guard.scan.rules import EXCERPT
 from prowess.library.disk import FOLDER_CAP

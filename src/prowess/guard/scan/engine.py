@@ -197,9 +197,9 @@ class _Scan:
         self._session, self._names = ShellPass(_nested), {}
         for hit in hidden(text):
             self._add(hit.rule, path, hit.line, hit.text)
-        clear = plain(text)
-        if len(clear) > TEXT_CAP:  # some characters unfold to eighteen
-            self._add("unread", path, 0, f"unfolds to {len(clear)} characters")
+        clear = plain(text, TEXT_CAP)
+        if len(clear) > TEXT_CAP:
+            self._add("unread", path, 0, f"unfolds to more than {TEXT_CAP} characters")
             clear = clear[:TEXT_CAP]
         for hit in encoded(clear):
             self._add(hit.rule, path, hit.line, hit.text)

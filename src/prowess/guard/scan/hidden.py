@@ -96,11 +96,21 @@ def _base64(text: str) -> bytes:
     return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
 
 
-def plain(text: str) -> str:
-    """The text as a reader takes it: compatibility forms folded, invisible characters dropped, lines kept."""
+def plain(text: str, limit: int | None = None) -> str:
+    """The text as a reader takes it: compatibility forms folded, invisible characters dropped, lines kept.
+
+    Args:
+        limit: Characters after which no more is folded, since one can unfold to eighteen; a little more may come out.
+    """
     if text.isascii():
         return text
+    kept, size = list[str](), 0
     # Normalising sorts runs of combining marks in quadratic time, so it is given pieces.
-    pieces = (text[start : start + _PIECE] for start in range(0, len(text), _PIECE))
-    folded = "".join(unicodedata.normalize("NFKC", piece) for piece in pieces)
-    return "".join(char for char in folded if unicodedata.category(char) not in ("Cf", "Mn"))
+    for start in range(0, len(text), _PIECE):
+        folded = unicodedata.normalize("NFKC", text[start : start + _PIECE])
+        unseen = {ord(char): None for char in set(folded) if unicodedata.category(char) in ("Cf", "Mn")}
+        kept.append(folded.translate(unseen) if unseen else folded)
+        size += len(kept[-1])
+        if limit is not None and size > limit:
+            break
+    return "".join(kept)

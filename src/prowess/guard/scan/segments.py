@@ -126,7 +126,8 @@ def _markdown(text: str, line: int, depth: int) -> Iterator[Segment]:
         if heading is not None:
             yield from _paragraphs(prose, line + began, any(heads))
             level = len(heading[1])
-            heads[level:] = [bool(_DESCRIBES.search(heading[2]))] + [False] * (6 - level)
+            # A title covers everything: it cannot make the whole text an example.
+            heads[level:] = [level > 1 and bool(_DESCRIBES.search(heading[2]))] + [False] * (6 - level)
             prose, began = [lines[n]], n
             n += 1
             continue
