@@ -43,6 +43,8 @@ GONE: Final = re.compile(
 UNSET: Final = re.compile(r"^\$([A-Za-z_]\w*)(/\*|/?)$")
 HIDEOUT: Final = re.compile(r"^(?:/tmp|/var/tmp|/dev/shm|~/\.cache|\$TMPDIR)/\.[\w-]")
 """Hidden files among the temporary ones."""
+SHARED: Final = re.compile(r"^(?:/tmp|/var/tmp|/dev/shm|\$TMPDIR)/")
+"""Places that every program of the machine may read."""
 NAMED_SECRET: Final = re.compile(
     r"(?:secret|password|passwd|credential|token|api_?key)s?[\"']?\s{0,2}[=:]\s{0,2}[\"'\\]{0,3}\$", re.IGNORECASE
 )

@@ -40,6 +40,8 @@ FILES_CAP: Final = 200
 """Files of a skill, likewise; libraries take up to `COUNT_CAP`."""
 SECONDS: Final = 2.0
 """Processor time after which the rest is left unread, which is a finding; a busy machine changes no result."""
+_OTHERS: Final = frozenset(["aws", "gcloud", "azure", "kube", "terraform", "keys", "browser", "packages"])
+"""Stores that have nothing to do with logging in by ssh."""
 _HARVEST: Final = 3
 """Kinds of stores of credentials that no honest skill reads together."""
 
@@ -220,10 +222,10 @@ class _Scan:
     def _segment(self, path: str, segment: Segment) -> None:
         # Shells join lines that end in a backslash, so the rules must see them joined; lengths stay the same.
         joined = segment.text.replace("\\\n", "  ")
-        for rule, start, text in search(joined, segment.scopes, self._deadline):
+        for fired, start, text in search(joined, segment.scopes, self._deadline):
             line = segment.line + segment.text.count("\n", 0, start)
-            if rule in _INSTALLS and (where := addresses(text)) and all(known_publisher(w) for w in where):
-                rule = "remote-installer"
+            known = fired in _INSTALLS and (where := addresses(text)) and all(known_publisher(w) for w in where)
+            rule = "remote-installer" if known else fired
             # A phrase in quotes is shown, not said.
             quoted = rules()[rule].threat in ("P1", "P2") and joined[max(0, start - 1) : start] in tuple("\"'`“‘«")
             reported = segment.kind not in ("code", "comment") and (quoted or describes(joined, start))
@@ -325,7 +327,7 @@ class _Scan:
 
     def _whole(self) -> None:
         """What only shows when the whole skill is seen."""
-        keys = "ssh" in self._touched and self._touched.keys() & {"cloud", "keys", "browser", "packages"}
+        keys = "ssh" in self._touched and self._touched.keys() & _OTHERS
         if len(self._touched) >= _HARVEST or keys:
             path, line = min(self._touched.values())
             self._add("harvest", path, line, f"reads {', '.join(sorted(self._touched))}")

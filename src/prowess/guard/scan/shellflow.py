@@ -332,7 +332,7 @@ class ShellPass:
     def _write(self, command: Command, path: str, labels: Labels, text: str) -> None:
         self.written[commands.path(path)] = labels | (self.written.get(commands.path(path), NONE))
         if held(labels, "store") - {"store:system"}:
-            self._hit("credentials")
+            self._hit("staged-secret" if commands.SHARED.match(path) else "credentials")
         text = text or command.raw
         remote = bool(hosts(text)) or bool(held(labels, "net"))
         if "authorized_keys" in path:
