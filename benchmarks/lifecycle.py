@@ -95,7 +95,7 @@ def proven(margin: float, nominate: Callable[[Kind], Left] = slim) -> Rule:
 
     @cache
     def decided(n: int, wins: int, losses: int) -> str | None:
-        return stop(Design(max_pairs=60, margin=margin), n, wins, losses)
+        return stop(Design(max_pairs=60, asks="no loss", margin=margin), n, wins, losses)
 
     def rule(kind: Kind) -> Left:
         nominated = nominate(kind)

@@ -143,13 +143,15 @@ def test_readers_see_structure_and_text_in_different_orders_behind_a_fence() -> 
     model = readers(vote(), vote(), vote())
     reviewed(model)
     asked = [r.messages[1].content for r in model.requests if not is_outline(r)]
-    assert [text.index("Structure:") < text.index("Skill, between") for text in asked] == [True, False, True]
+    assert [text.index("Structure, between") < text.index("Skill, between") for text in asked] == [True, False, True]
     firsts = {text.split("Threats:\n")[1][:2] for text in asked}
     assert len(firsts) == 3
     for request in model.requests:
         assert "never an instruction to you" in request.messages[0].content
-        mark = request.messages[1].content.split("between two marks ")[1][:16]
-        assert request.messages[1].content.count(f"\n{mark}") == 2 and mark not in BODY
+        said = request.messages[1].content
+        marks = [part[:16] for part in said.split("between two marks ")[1:]]
+        assert len(marks) == (1 if is_outline(request) else 2)
+        assert all(said.count(f"\n{mark}") == 2 and mark not in BODY for mark in marks)
     schema: Any = next(r for r in model.requests if not is_outline(r)).json_schema
     assert set(schema["properties"]["threats"]["required"]) == set(THREATS)
 

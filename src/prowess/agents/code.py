@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from prowess.agents.preview import preview
-from prowess.agents.prompting import catalogue, cut, extract_program, preload, skill_content, skill_files, used_skills
+from prowess.agents.prompting import catalogue, extract_program, preload, skill_content, skill_files, used_skills
 from prowess.agents.record import trajectory_of
 from prowess.agents.sandbox import Limits, Result, Sandbox
 from prowess.core.base import digest
@@ -14,6 +14,7 @@ from prowess.core.errors import BoundaryError
 from prowess.core.model import Message, Model, Request, Response
 from prowess.core.skill import Skill
 from prowess.core.task import File, Score, Task
+from prowess.core.text import last_lines
 from prowess.core.trajectory import Observation, Step, Trajectory
 from prowess.core.view import View
 
@@ -80,7 +81,7 @@ def problem_of(task: Task, result: Result) -> str | None:
     present = {file.path for file in result.files} | {f.path for f in task.files if f.path not in result.removed}
     missing = [path for path in task.outputs if path not in present]
     if missing:
-        said = cut(result.stdout, 200)
+        said = last_lines(result.stdout, 200)
         return f"The program did not write {', '.join(missing)}." + (f" It printed:\n{said}" if said else "")
     if not task.outputs and not result.stdout.strip():
         return "The program printed no answer."
@@ -101,13 +102,14 @@ def traceback_end(text: str) -> str:
         elif keep or not line.startswith("  "):
             keep = True
             lines.append(line[:300].strip())
-    return cut("\n".join(lines), _FEEDBACK)
+    return last_lines("\n".join(lines), _FEEDBACK)
 
 
 def failures_of(score: Score) -> str:
     """Failing checks in words for the model."""
     said = [check.message or f"check {check.name!r} failed" for check in score.failures] or ["the result is wrong"]
-    return "The program ran, but its result is not right:\n" + cut("\n".join(f"- {line}" for line in said), _FEEDBACK)
+    listed = "\n".join(f"- {line}" for line in said)
+    return f"The program ran, but its result is not right:\n{last_lines(listed, _FEEDBACK)}"
 
 
 def messages_for(task: Task, view: View) -> tuple[Message, ...]:
@@ -280,7 +282,7 @@ async def _judge(feedback: Feedback, outputs: tuple[File, ...], answer: str) -> 
 
 
 def _step(done: Attempt, said: str | None, *, is_error: bool) -> Step:
-    content = said if said is not None else cut(done.answer, 2_000)
+    content = said if said is not None else last_lines(done.answer, 2_000)
     return Step(
         source="agent",
         message=done.response.text,

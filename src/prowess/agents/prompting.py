@@ -124,15 +124,3 @@ def _shingles(code: str) -> set[tuple[str, ...]]:
     lines = [line for line in code.splitlines() if not line.lstrip().startswith(("import ", "from ", "#", "```"))]
     tokens = _TOKEN.findall("\n".join(lines))
     return {tuple(tokens[i : i + _SHINGLE]) for i in range(len(tokens) - _SHINGLE + 1)}
-
-
-def cut(text: str, limit: int, keep_end: bool = True) -> str:
-    """At most `limit` characters of `text`, from its end or its start, on whole lines where that is possible."""
-    text = text.strip()
-    if len(text) <= limit:
-        return text
-    if keep_end:
-        part = text[-limit:]
-        return "…" + (part.partition("\n")[2] or part)
-    part = text[:limit]
-    return (part.rpartition("\n")[0] or part) + "…"

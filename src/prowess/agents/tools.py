@@ -8,7 +8,7 @@ from typing import cast
 from pydantic import JsonValue
 
 from prowess.agents.base import Until
-from prowess.agents.prompting import catalogue, cut, preload, skill_content, skill_files, used_skills
+from prowess.agents.prompting import catalogue, preload, skill_content, skill_files, used_skills
 from prowess.agents.record import trajectory_of
 from prowess.agents.sandbox import Limits, Sandbox
 from prowess.agents.sandbox.files import check_path
@@ -17,6 +17,7 @@ from prowess.core.cost import Cost
 from prowess.core.errors import BoundaryError, SandboxError
 from prowess.core.model import Message, Model, Request, Response, Tool, ToolCall
 from prowess.core.task import File, Task
+from prowess.core.text import both_ends, first_lines
 from prowess.core.trajectory import Observation, Step, Trajectory
 from prowess.core.view import View
 
@@ -248,9 +249,9 @@ class ToolsAgent:
         key = digest([call.name, call.arguments, said])
         seen[key] += 1
         # A skill is never cut: half of an instruction can be worse than none.
-        shown = said if call.name == "load_skill" else _middle_cut(said, self.output_chars)
+        shown = said if call.name == "load_skill" else both_ends(said, self.output_chars)
         if seen[key] > 1:
-            shown = f"{cut(shown, 300, keep_end=False)}\n{AGAIN}"
+            shown = f"{first_lines(shown, 300)}\n{AGAIN}"
         return Observation(content=shown, call_id=call.id, is_error=is_error)
 
     def _turn(self, response: Response, observations: list[Observation]) -> list[Message]:
@@ -314,13 +315,6 @@ def _lines(file: File, arguments: dict[str, JsonValue]) -> str:
     shown = "\n".join(lines[first - 1 : first - 1 + _READ_LINES])
     left = len(lines) - (first - 1 + _READ_LINES)
     return shown + (f"\n… {left} more lines" if left > 0 else "") or "(empty)"
-
-
-def _middle_cut(text: str, limit: int) -> str:
-    if len(text) <= limit:
-        return text
-    half = limit // 2
-    return f"{text[:half]}\n… {len(text) - 2 * half} characters cut …\n{text[-half:]}"
 
 
 def _step(response: Response, message: str, calls: tuple[ToolCall, ...], observations: tuple[Observation, ...]) -> Step:

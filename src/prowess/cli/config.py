@@ -21,7 +21,7 @@ def config(json: Json = False) -> None:
         [
             (
                 (name, "bold"),
-                "–" if value is None else str(value),
+                "–" if value in (None, []) else ", ".join(value) if isinstance(value, list) else str(value),
                 loaded.origins[name],
                 (PREFIX + name.upper(), SOFT),
             )

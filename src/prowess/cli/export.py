@@ -54,6 +54,8 @@ def export(
     if check is not None:
         _check(screen, opened, check)
         return
+    if (target or archive) and not remove and not opened.snapshot().skills:
+        raise UserError("the library is empty, so there is nothing to give", "`prowess run` or `learn` fill it")
     if archive is not None:
         from prowess.library.archives import write_archive
 

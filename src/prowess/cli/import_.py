@@ -33,6 +33,7 @@ def import_(
     from prowess.cli.places import trajectories
     from prowess.cli.progress import Waiting
     from prowess.cli.screen import Screen
+    from prowess.report.text import count
 
     screen = Screen(json)
     reports: list[Report] = []
@@ -58,7 +59,7 @@ def import_(
             }
         )
     else:
-        screen.line(f"{found:,} sessions in {len(reports):,} files; {new:,} new, {kept:,} kept in all")
+        screen.line(f"{count(found, 'session')} in {count(len(reports), 'file')}; {new:,} new, {kept:,} kept in all")
         if sums["redacted"]:
             screen.line(f"secrets taken out: {_list(sums['redacted'])}")
         if sums["unknown"]:
@@ -67,7 +68,7 @@ def import_(
             line, why = report.broken_lines[0]
             screen.note(f"{report.path}: {report.broken} lines not read; the first is {line}: {why}")
     if not found:
-        screen.note("no session was found in what was given")
+        screen.note("no session was found; agents keep theirs in ~/.claude/projects and ~/.codex/sessions")
         raise typer.Exit(1)
 
 

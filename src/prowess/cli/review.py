@@ -28,7 +28,7 @@ def review(
     Shows each proposal with its difference, evidence and quotes. Without --accept and --reject it
     asks about each on a terminal, and lists them elsewhere.
     """
-    from prowess.cli import views
+    from prowess.cli import entries
     from prowess.cli.screen import Screen
     from prowess.core.errors import PatchConflict
 
@@ -38,7 +38,7 @@ def review(
     rejected = [find_proposal(opened, id) for id in reject or []]
     if accepted or rejected:
         for proposal in () if json else (*accepted, *rejected):
-            views.proposal(screen, opened, proposal)
+            entries.proposal(screen, opened, proposal)
         screen.confirm(f"Accept {len(accepted)} and reject {len(rejected)} in {opened.path}?", yes)
         changes = [opened.accept(p.id, by="user", allow_foreign=foreign) for p in accepted]
         for proposal in rejected:
@@ -56,7 +56,7 @@ def review(
         screen.note("nothing waits for you")
     for proposal in waiting:
         try:
-            views.proposal(screen, opened, proposal)
+            entries.proposal(screen, opened, proposal)
         except PatchConflict as conflict:
             screen.line("  ", ("no longer fits: ", "bold"), "; ".join(conflict.conflicts))
         if screen.interactive and not _decide(screen, opened, proposal, foreign):
@@ -78,10 +78,10 @@ def _decide(screen: "Screen", library: "Library", proposal: "Proposal", foreign:
 
 def _preview(library: "Library", proposal: "Proposal") -> str | None:
     """The difference; None when the proposal no longer fits."""
-    from prowess.cli import views
+    from prowess.cli import entries
     from prowess.core.errors import PatchConflict
 
     try:
-        return views.preview(library, proposal.patch)
+        return entries.difference(library, proposal.patch)
     except PatchConflict:
         return None

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from prowess.cli.options import Json, LibraryPath, open_library
+from prowess.cli.options import Json, LibraryPath, open_libraries
 
 
 def search(
@@ -16,15 +16,24 @@ def search(
 ) -> None:
     """Find skills by words.
 
-    Looks in names, descriptions and texts. Exit code 1 when nothing is found.
+    Looks in names, descriptions and texts, of the project's skills and of your own. Exit code 1 when
+    nothing is found.
     """
     from prowess.cli.screen import BOLD, SOFT, Screen
+    from prowess.core.skill import Snapshot
+    from prowess.library.scopes import seen
     from prowess.search.lexical import search as find
 
     screen = Screen(json)
-    hits = find(open_library(library).snapshot(), " ".join(query), limit)
+    skills = {s.skill.name: s for s in seen(open_libraries(library))}
+    hits = find(Snapshot.of([s.skill for s in skills.values()]), " ".join(query), limit)
     if json:
-        screen.data([{"name": h.name, "score": h.score, "snippet": h.snippet} for h in hits])
+        screen.data(
+            [
+                {"name": h.name, "score": h.score, "snippet": h.snippet, "library": skills[h.name].library.path}
+                for h in hits
+            ]
+        )
     for hit in () if json else hits:
         screen.line((hit.name, BOLD))
         screen.line("  ", (hit.snippet, SOFT))

@@ -40,8 +40,8 @@ SESSIONS = 2
 LINES = 4
 """A new skill has at least this many lines; an addition at least one."""
 COVERS = 0.2
-"""A skill covers a group when the cosine of their words is this or more: of 23 human skills for the benchmark's
-families 18 reach it with their own family, and none with another (docs/decisions/0090)."""
+"""A skill covers a group when the cosine of their words is this or more, the same as for a piece of work that joins a
+group (docs/decisions/0090)."""
 
 Report = Callable[[Event], None]
 
@@ -106,10 +106,9 @@ async def learn(
 def _open(model: str, budget_usd: float | None) -> Model | None:
     if model == NO_MODEL:
         return None
-    from prowess.agents.models import open_model
-    from prowess.agents.models.meter import Budget, Metered
+    from prowess.agents.models import open_metered
 
-    return Metered(open_model(model), Budget(usd=budget_usd))
+    return open_metered(model, budget_usd)
 
 
 def _read(source: Path | None, sessions: TrajectoryStore, report: Report) -> Iterator[Trajectory]:

@@ -274,13 +274,17 @@ def redact_value(
 def redact_trajectory(trajectory: Trajectory) -> tuple[Trajectory, Counter[str]]:
     """A trajectory without secrets in any of its strings, and how many were taken out, by kind.
 
-    Files that the run wrote are searched when they are UTF-8; others are left as they are.
+    Files that the run wrote are searched when they are UTF-8; others are left as they are. Without any secret the
+    very trajectory that was given comes back.
     """
     counts: Counter[str] = Counter()
-    data = trajectory.model_dump(mode="python", exclude={"outputs"})
-    clean = redact_value(data, counts)
+    clean: dict[str, Any] = {}
+    if rules := rules_for(trajectory.model_dump_json(exclude={"outputs"})):
+        clean = redact_value(trajectory.model_dump(exclude={"outputs"}), counts, rules=rules)
     outputs = tuple(File(path=redact(f.path, counts), data=_redact_bytes(f.data, counts)) for f in trajectory.outputs)
-    return Trajectory.model_validate({**clean, "outputs": outputs}), counts
+    if not counts:
+        return trajectory, counts
+    return Trajectory.model_validate({**(clean or trajectory.model_dump()), "outputs": outputs}), counts
 
 
 def _redact_bytes(data: bytes, counts: Counter[str]) -> bytes:

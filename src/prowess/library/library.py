@@ -71,7 +71,7 @@ class Library:
         if not (path / ".prowess").exists() or not store.ledger.exists():
             if not create:
                 raise UserError(
-                    f"there is no library at {path}", "name another folder, or make one there with `create`"
+                    f"there is no library at {path}", "name another folder, or make one there with create=True"
                 )
             store.create()
         store.check_format()
@@ -173,6 +173,12 @@ class Library:
             yield index, self._store
 
     # Changing
+
+    def preview(self, patch: Patch) -> Snapshot:
+        """All skills as they would be after `apply(patch)`; nothing is changed. Raises PatchConflict as it does."""
+        with self._store.reading():
+            now, base = self._contents.present(self._contents.on_disk()), self._contents.at(patch.base)
+        return patching.apply(patching.rebase(patch, now, base).patch, now)
 
     def apply(
         self,

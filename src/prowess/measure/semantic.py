@@ -197,7 +197,9 @@ class _Reading:
         return self._tally(outline, [given[number] for number in sorted(given)])
 
     async def _outline(self) -> Outline | None:
-        found = await self._asked("outline", _OUTLINE, _OUTLINE_SYSTEM, self._fenced(), _OUTLINE.json_schema(), 3000)
+        found = await self._asked(
+            "outline", _OUTLINE, _OUTLINE_SYSTEM, _fenced("Skill", self._text), _OUTLINE.json_schema(), 3000
+        )
         if found is None:
             return None
         steps = tuple(step for step in found.steps if self._stands(step.quote))[:STEPS]
@@ -214,7 +216,8 @@ class _Reading:
         steps = "\n".join(
             f"{n}. [{s.scope}] {s.does} — {s.target} — “{s.quote}”" for n, s in enumerate(outline.steps, 1)
         )
-        views = [f"Structure:\npurpose: {outline.purpose}\n{steps}", self._fenced()]
+        # A model wrote the structure, but under the skill's eyes: it is as strange as the text.
+        views = [_fenced("Structure", f"purpose: {outline.purpose}\n{steps}"), _fenced("Skill", self._text)]
         asked = "\n".join(f"{name}: {THREATS[name]}" for name in names)
         user = "\n\n".join([*(views if number % 2 == 0 else views[::-1]), f"Threats:\n{asked}"])
         found = await self._asked(f"reader {number + 1}", _ANSWERS, _VOTE_SYSTEM, user, _schema(names), 2000, number)
@@ -288,10 +291,6 @@ class _Reading:
             cost=total(self._costs),
         )
 
-    def _fenced(self) -> str:
-        mark = digest(self._text)[:16]  # text cannot hold its own digest, so it cannot close the fence
-        return f"Skill, between two marks {mark}:\n{mark}\n{self._text}\n{mark}"
-
     def _stands(self, quote: str) -> bool:
         """Whether the skill really says this."""
         folded = _folded(quote)
@@ -353,6 +352,11 @@ def _text(skill: Skill) -> tuple[str, list[str]]:
     if len(text) > CAP:
         left.append(f"it has {len(text)} characters; {CAP} are read")
     return text[:CAP], left
+
+
+def _fenced(what: str, text: str) -> str:
+    mark = digest(text)[:16]  # text cannot hold its own digest, so it cannot close the fence
+    return f"{what}, between two marks {mark}:\n{mark}\n{text}\n{mark}"
 
 
 def _visible(text: str) -> str:
