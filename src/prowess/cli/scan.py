@@ -35,7 +35,9 @@ def scan(
     ask: Annotated[
         list[str] | None,
         typer.Option(
-            "--with", metavar="SCANNER", help="Also ask bandit, detect-secrets or cisco; may stand more than once."
+            "--with",
+            metavar="SCANNER",
+            help="Also ask bandit, detect-secrets, cisco or skillspector; may stand more than once.",
         ),
     ] = None,
     model: Annotated[
@@ -68,10 +70,11 @@ def scan(
     if what is None:
         opened = open_library(library)
         source, skills = str(opened.path), opened.trees()
+        learned = {name for name in skills if opened.is_authored(name)}
     else:
         bundle = read_bundle(what, ref)
-        source, skills = bundle.source, bundle.skills
-    found = {name: scan_files(files, name) for name, files in skills.items()}
+        source, skills, learned = bundle.source, bundle.skills, set[str]()
+    found = {name: scan_files(files, name, learned=name in learned) for name, files in skills.items()}
     blocked = sorted(name for name, findings in found.items() if any(f.severity == "block" for f in findings))
     opinions = {name: _opinions(ask, skills[name], tree_digest(skills[name])) for name in skills} if ask else {}
     read = _read(model, budget, skills) if model else {}

@@ -65,7 +65,7 @@ class Scanner:
 
     package: str
     argv: tuple[str, ...]
-    """Module and arguments; the skill lies in the folder `skill`."""
+    """For the interpreter; the skill lies in the folder `skill`."""
     parse: Callable[[Any], list[Remark]]
 
 
@@ -91,6 +91,16 @@ def _cisco(data: Any) -> list[Remark]:
     ]
 
 
+def _sarif(data: Any) -> list[Remark]:
+    found: list[Remark] = []
+    for result in (result for run in data["runs"] for result in run["results"]):
+        place = next((each["physicalLocation"] for each in result.get("locations") or ()), {})
+        file = place.get("artifactLocation", {}).get("uri", "")
+        line = place.get("region", {}).get("startLine", 0)
+        found.append(_remark(result["ruleId"], result.get("level", "warning"), file, line, result["message"]["text"]))
+    return found
+
+
 def _remark(rule: object, level: object, file: object, line: object, text: object) -> Remark:
     path = re.sub(r"^(?:\./|/sandbox/|skill/)+", "", str(file))
     return Remark(
@@ -99,11 +109,20 @@ def _remark(rule: object, level: object, file: object, line: object, text: objec
 
 
 SCANNERS: Final[Mapping[str, Scanner]] = {
-    "bandit": Scanner("bandit", ("bandit", "-q", "-r", "skill", "-f", "json", "--exit-zero"), _bandit),
+    "bandit": Scanner("bandit", ("-m", "bandit", "-q", "-r", "skill", "-f", "json", "--exit-zero"), _bandit),
     "detect-secrets": Scanner(
-        "detect-secrets", ("detect_secrets", "-c", "1", "scan", "--all-files", "--no-verify", "skill"), _detect_secrets
+        "detect-secrets",
+        ("-m", "detect_secrets", "-c", "1", "scan", "--all-files", "--no-verify", "skill"),
+        _detect_secrets,
     ),
-    "cisco": Scanner("cisco-ai-skill-scanner", ("skill_scanner.cli.cli", "scan", "skill", "--format", "json"), _cisco),
+    "cisco": Scanner(
+        "cisco-ai-skill-scanner", ("-m", "skill_scanner.cli.cli", "scan", "skill", "--format", "json"), _cisco
+    ),
+    "skillspector": Scanner(
+        "skillspector",
+        ("-c", "from skillspector.cli import app; app()", "scan", "skill", "--no-llm", "--format", "sarif"),
+        _sarif,
+    ),
 }
 
 
@@ -141,7 +160,7 @@ async def opinion(name: str, files: Mapping[str, bytes], digest: str, run: Runne
     except (OSError, ValueError):
         pass  # not asked yet, or damaged: asked again
     ran = await run(
-        ["python", "-m", *found.argv],
+        ["python", *found.argv],
         tuple(File(path=f"skill/{path}", data=data) for path, data in sorted(files.items())),
     )
     said = Opinion(scanner=name, version=number, **_read(found, ran))
