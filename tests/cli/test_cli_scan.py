@@ -14,8 +14,9 @@ from prowess.agents.models.scripted import ScriptedModel
 from prowess.core.errors import UserError
 from prowess.core.patch import CreateSkill, Patch
 from prowess.core.skill import Skill
-from prowess.guard.scan import rules
+from prowess.guard.scan import rules, scan_files
 from prowess.guard.scan.others import SCANNERS, Opinion, opinion
+from prowess.guard.scan.sarif import sarif
 from prowess.library import Library
 from prowess.measure.semantic import THREATS
 
@@ -117,6 +118,15 @@ def test_opinions_are_kept_by_name_and_version(name: str, tmp_path: Path, monkey
     assert ask() == first and len(run.calls) == 1
     (tmp_path / "abc" / f"{name}-1.2.json").write_text("{")
     assert ask() == first and len(run.calls) == 2
+
+
+def test_sarif_of_any_scanner_can_be_read_ours_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prowess.guard.scan.others.version", lambda package: "1.2")
+    ours = sarif({"": scan_files({"SKILL.md": BAD.encode()})})
+    ours["runs"][0]["results"].append({"ruleId": "x", "message": {"text": "somewhere"}})
+    got = anyio.run(opinion, "skillspector", {"SKILL.md": b"x"}, "abc", said(json.dumps(ours)), tmp_path)
+    assert ("remote-code", "error", "SKILL.md", 7) in {(r.rule, r.level, r.file, r.line) for r in got.remarks}
+    assert got.remarks[-1].file == "" and got.remarks[-1].line == 0
 
 
 @pytest.mark.parametrize(

@@ -92,13 +92,15 @@ def _cisco(data: Any) -> list[Remark]:
 
 
 def _sarif(data: Any) -> list[Remark]:
-    found: list[Remark] = []
-    for result in (result for run in data["runs"] for result in run["results"]):
-        place = next((each["physicalLocation"] for each in result.get("locations") or ()), {})
-        file = place.get("artifactLocation", {}).get("uri", "")
-        line = place.get("region", {}).get("startLine", 0)
-        found.append(_remark(result["ruleId"], result.get("level", "warning"), file, line, result["message"]["text"]))
-    return found
+    results: list[Any] = [result for run in data["runs"] for result in run["results"]]
+    return [_remark(r["ruleId"], r.get("level", "warning"), *_place(r), r["message"]["text"]) for r in results]
+
+
+def _place(result: Any) -> tuple[Any, Any]:
+    """File and line of a result in SARIF, as far as it names them."""
+    places: Any = result.get("locations") or [{}]
+    where: Any = places[0].get("physicalLocation", {})
+    return where.get("artifactLocation", {}).get("uri", ""), where.get("region", {}).get("startLine", 0)
 
 
 def _remark(rule: object, level: object, file: object, line: object, text: object) -> Remark:
