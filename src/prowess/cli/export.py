@@ -1,4 +1,4 @@
-"""`prowess export`: put the library's skills where agents look for them, and pin them in a lock file."""
+"""`prowess export`: put the library's skills where agents look for them, into an archive, and into a lock file."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -27,6 +27,9 @@ def export(
     link: Annotated[bool, typer.Option("--link", help="Link to the library instead of copying.")] = False,
     remove: Annotated[bool, typer.Option("--remove", help="Take away what was installed there.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    archive: Annotated[
+        Path | None, typer.Option("--archive", metavar="FILE", help="Write the skills as a zip archive.")
+    ] = None,
     lock: Annotated[
         Path | None, typer.Option("--lock", metavar="FILE", help="Write a lock file of the library.")
     ] = None,
@@ -38,7 +41,7 @@ def export(
     yes: Yes = False,
     json: Json = False,
 ) -> None:
-    """Install skills into agents' folders; lock files.
+    """Install skills into agents' folders; archives; lock files.
 
     Only what prowess installed is ever replaced or removed. Exit code 1 on drift, or when something was left alone.
     """
@@ -46,13 +49,21 @@ def export(
     from prowess.core.errors import UserError
 
     screen, opened = Screen(json), open_library(library)
-    if not target and lock is None and check is None:
-        raise UserError("export what, and where to?", "give --target, --lock or --check")
+    if not target and archive is None and lock is None and check is None:
+        raise UserError("export what, and where to?", "give --target, --archive, --lock or --check")
     if check is not None:
         _check(screen, opened, check)
         return
-    if target and not remove and not opened.snapshot().skills:
-        raise UserError("the library is empty, so there is nothing to install", "`prowess run` or `learn` fill it")
+    if (target or archive) and not remove and not opened.snapshot().skills:
+        raise UserError("the library is empty, so there is nothing to give", "`prowess run` or `learn` fill it")
+    if archive is not None:
+        from prowess.library.archives import write_archive
+
+        trees = opened.trees()
+        if skill and (absent := sorted(set(skill) - trees.keys())):
+            raise UserError(f"the library has no skill {', '.join(absent)}", "`prowess show` lists its skills")
+        write_archive(archive, {name: tree for name, tree in trees.items() if not skill or name in skill})
+        screen.note(f"wrote {archive}")
     if lock is not None:
         from prowess.library import lock as locks
 
@@ -63,7 +74,7 @@ def export(
         for name in target or ()
     }
     if json:
-        screen.data({"targets": {n: _plain(r) for n, r in reports.items()}, "lock": lock})
+        screen.data({"targets": {n: _plain(r) for n, r in reports.items()}, "archive": archive, "lock": lock})
     if any(report.refused for report in reports.values()):
         raise typer.Exit(1)
 

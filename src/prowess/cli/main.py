@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from prowess import __version__
 from prowess.cli import (
+    add,
     apply,
     attribute,
     compile_,
@@ -33,6 +34,7 @@ from prowess.cli import (
     review,
     route,
     router,
+    scan,
     search,
     shelf,
     show,
@@ -100,7 +102,8 @@ def prowess(
 app.command()(demo.demo)
 app.command("import")(import_.import_)
 for function in (
-    learn.learn, review.review, apply.apply, undo.undo, log.log, diff.diff, show.show, search.search, route.route,
+    learn.learn, review.review, apply.apply, undo.undo, log.log, diff.diff, show.show, add.add, scan.scan,
+    search.search, route.route,
     index.index, shelf.shelf, lint.lint, structure.structure, why.why, trace.trace, measure.measure, power.power,
     probe.probe, attribute.attribute, triggers.triggers, funnel.funnel, run_verb.run, export.export, doctor.doctor,
     config.config,

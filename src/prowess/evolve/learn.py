@@ -27,7 +27,7 @@ from prowess.evolve.logs.snippet import snippet
 from prowess.evolve.logs.words import cosine, vector, words
 from prowess.evolve.logs.works import works
 from prowess.evolve.parts import Event
-from prowess.guard.scan import scan
+from prowess.guard.scan import scan, scan_change
 from prowess.library import Library, Proposal
 from prowess.library.patching import apply
 from prowess.library.skillmd import validate
@@ -181,7 +181,7 @@ def _without_blocked(page: Page) -> tuple[Page, int]:
 
 def _blocked(text: str) -> bool:
     probe = Skill(name="probe", description="-", body=text)
-    return any(finding.severity == "block" for finding in scan(probe))
+    return any(finding.severity == "block" for finding in scan(probe, learned=True))
 
 
 def _covering(group: Group, past: list[Past], library: Snapshot) -> Skill | None:
@@ -274,8 +274,7 @@ def _verdicts(case: _Case, skill: Skill | None, worded: str) -> tuple[Verdict, .
     if skill is None:
         return (Verdict(gate="format", status="fail", note="the patch leaves no skill"),)
     problems = validate(skill)
-    old = {(f.rule, f.excerpt) for f in scan(case.existing)} if case.existing is not None else set[tuple[str, str]]()
-    findings = [f for f in scan(skill) if (f.rule, f.excerpt) not in old]
+    findings = scan_change(skill, case.existing)
     notes = [f"{f.file}:{f.line}: {f.why}" for f in findings[:5]]
     if case.left_out:
         notes.append(f"{case.left_out} lines left out, which hold what no skill may hold")

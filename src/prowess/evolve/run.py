@@ -117,7 +117,7 @@ async def run_plan(
     setup = Setup(suite, sandbox, families, plan.variant, plan.evidence, plan.gate, plan.samples, plan.seed)
     run_id = digest([repr(plan), model.name])[:12]
     start = _start(store, run_id, library)
-    recipe = with_gates(build(plan.recipe, setup), setup, plan.gates, start.gates)
+    recipe = with_gates(build(plan.recipe, setup), setup, cached, plan.gates, start.gates)
     sizes: dict[Split, int] = {"evidence": plan.evidence, "gate": plan.gate, "test": plan.test}
     require_apart({split: setup.all_tasks(split, n) for split, n in sizes.items()})
     sitting = Sitting(store, run_id)

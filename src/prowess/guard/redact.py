@@ -234,9 +234,21 @@ def redact(text: str, counts: "Counter[str] | None" = None, *, name: str = "", r
     for rule in rules:
         if _hinted(rule, text):
             text = rule.pattern.sub(lambda match, rule=rule: _replace(rule, match, counts), text)
-    if name and _sensitive(name) and " " not in text and looks_secret(name, text):
+    if name and sensitive(name) and " " not in text and looks_secret(name, text):
         return _count(counts, "assigned", text)
     return text
+
+
+def found(text: str, rules: tuple[Rule, ...] = RULES) -> list[tuple[str, int, str]]:
+    """Kind, offset and text of every secret that `redact` would take out, without those in placeholders."""
+    hits: list[tuple[str, int, str]] = []
+    for rule in rules:
+        if _hinted(rule, text):
+            for match in rule.pattern.finditer(text):
+                if rule.check is None or rule.check(match):
+                    group = next((g for g in ("quoted", "secret") if match.groupdict().get(g) is not None), 0)
+                    hits.append((rule.kind, match.start(group), match[group]))
+    return hits
 
 
 def redact_value(
@@ -300,5 +312,6 @@ def _count(counts: "Counter[str] | None", kind: str, secret: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _sensitive(name: str) -> bool:
+def sensitive(name: str) -> bool:
+    """Whether a value of this name is likely to be a secret."""
     return _sensitive_name(name[:200]) is not None

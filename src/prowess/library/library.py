@@ -8,7 +8,7 @@ The folder is the truth for text; edits by hand are recorded as `external` chang
 processes may use one library at once. Any call that fails leaves the library as it was.
 """
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Literal
 
 from prowess.core.base import digest
 from prowess.core.cost import Cost
-from prowess.core.errors import UserError
+from prowess.core.errors import Refused, UserError
 from prowess.core.evidence import Verdict
 from prowess.core.lesson import Lesson
 from prowess.core.patch import Patch
@@ -30,7 +30,7 @@ from prowess.library.index import Index
 from prowess.library.proposals import Queue
 from prowess.library.records import Change, Proposal, Use, Version
 from prowess.library.store import Store
-from prowess.library.trees import Tree, skill_of, tree_digest, tree_of
+from prowess.library.trees import Tree, is_component, skill_of, tree_digest, tree_of
 from prowess.library.undoing import to_undo, undone
 from prowess.library.upkeep import Upkeep
 
@@ -250,6 +250,22 @@ class Library:
                 kept=self.upkeep.keep(kept),
             )  # fmt: skip
 
+    def bring(self, trees: Mapping[str, Tree], *, by: str = "") -> Change:
+        """Puts skills from elsewhere into the library as they are; they count as foreign, read-only to patches.
+
+        Raises:
+            Refused: a skill or another file of that name is there already.
+            UserError: the disk is full, or another process kept the library too long.
+        """
+        with self._store.writing():
+            disk = self._record_edits()
+            for name in trees:
+                if not is_component(name) or name.startswith("."):
+                    raise Refused(f"{name!r} cannot be the name of a skill", "rename its folder")
+                if (self.path / name).exists():
+                    raise Refused(f"{name!r} lies in the library already", "move it away first")
+            return self._commit(disk, dict(trees), kind="external", by=by)
+
     def undo(self, change_id: str | None = None, *, by: str = "") -> Change:
         """Reverts one change: the newest applied one that is in force, or the one named.
 
@@ -372,7 +388,7 @@ class Library:
         disk: OnDisk,
         new: dict[str, Tree | None],
         *,
-        kind: Literal["apply", "undo"],
+        kind: Literal["apply", "undo", "external"],
         patch: Patch | None = None,
         patch_id: str | None = None,
         rebased: Literal["same base", "operations fit", "merged"] = "same base",

@@ -22,7 +22,8 @@ class Change(Frozen):
     when: str
     """ISO 8601, UTC."""
     kind: Literal["apply", "undo", "external"]
-    """`external`: somebody edited the folders without prowess; what was found is recorded before anything else."""
+    """`external`: somebody edited the folders without prowess, which is recorded before anything else; or skills from
+    elsewhere were brought in."""
     before: str
     after: str
     """Digests of the snapshots."""

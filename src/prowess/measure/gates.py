@@ -133,17 +133,19 @@ class FormatGate:
 
 @dataclass(frozen=True, slots=True)
 class ScanGate:
-    """No skill that the patch touches holds something dangerous."""
+    """The patch brings nothing dangerous into any skill; what a skill held before is not asked about again."""
 
     name: str = "scan"
-    scan: "Callable[[Skill], Iterable[Finding]] | None" = None
-    """Lists the findings in a skill; the guard's scanner when not given."""
+    scan: "Callable[[Skill, Skill | None], Iterable[Finding]] | None" = None
+    """Lists what a skill holds beyond its version before, if there is one; the guard's `scan_change` when not given."""
 
     async def check(self, candidate: Snapshot, base: Snapshot, patch: Patch, context: GateContext) -> Verdict:
         scan = self.scan
         if scan is None:
-            from prowess.guard.scan import scan
-        findings = [(skill.name, finding) for skill in changed(candidate, base) for finding in scan(skill)]
+            from prowess.guard.scan import scan_change as scan
+        findings = [
+            (new.name, finding) for new in changed(candidate, base) for finding in scan(new, base.get(new.name))
+        ]
         note = "; ".join(f"{name}/{finding.file}:{finding.line}: {finding.why}" for name, finding in findings)
         if any(finding.severity == "block" for _, finding in findings):
             return Verdict(gate=self.name, status="fail", note=note)
