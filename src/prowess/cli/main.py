@@ -27,11 +27,15 @@ from prowess.cli import (
     model,
     power,
     review,
+    revoke,
     search,
     show,
+    sign,
     trace,
     triggers,
+    trust,
     undo,
+    verify,
     why,
 )
 from prowess.cli import run as run_verb
@@ -94,7 +98,7 @@ app.command("import")(import_.import_)
 for function in (
     learn.learn, review.review, apply.apply, undo.undo, log.log, diff.diff, show.show, search.search,
     why.why, trace.trace, measure.measure, power.power, attribute.attribute, triggers.triggers, funnel.funnel,
-    run_verb.run, export.export, doctor.doctor, config.config,
+    trust.trust, sign.sign, verify.verify, revoke.revoke, run_verb.run, export.export, doctor.doctor, config.config,
 ):  # fmt: skip
     app.command()(function)
 app.add_typer(lifecycle.app, name="lifecycle")

@@ -11,6 +11,7 @@ from prowess.core.gates import GATES, known_gates
 from prowess.evolve.parts import Recipe
 from prowess.evolve.recipes import Setup
 from prowess.measure.gates import ApprovalGate, FormatGate, Gate, LintGate, ScanGate, TrialsGate
+from prowess.measure.permission import PermissionGate
 from prowess.measure.regression import CachedOutputsGate
 from prowess.measure.stats.design import Design, fewest_pairs
 
@@ -35,6 +36,7 @@ def with_gates(recipe: Recipe, setup: Setup, named: Sequence[str] = (), added: S
     make: dict[str, Callable[[], Gate]] = {
         "format": FormatGate,
         "scan": ScanGate,
+        "permission": PermissionGate,
         "lint": LintGate,
         "cached-outputs": lambda: CachedOutputsGate(recipe.provider, setup.sandbox),
         "regression": lambda: setup.regression(recipe.provider),

@@ -1,0 +1,351 @@
+"""Keys: one's own, with which this machine signs, and those of others that its user trusts.
+
+    keyring = Keyring()
+    signature = keyring.sign(payload)               # with one's own key, made at the first use
+    keyring.pin(public, "alice", roles=("approver",))
+    key = keyring.check(payload, signature)         # alice's key; None for a wrong signature or a stranger's
+
+A signature says who made a statement, never that it is true or harmless. What lies in the keyring's folder is the root
+of all trust on this machine; nothing of it travels with a library.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+import os
+import secrets
+import struct
+import subprocess
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from prowess.core.base import Frozen
+from prowess.core.errors import UserError
+from prowess.core.trust import Head, Signature
+from prowess.library.disk import write_file
+from prowess.settings import config_folder
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+PAYLOAD: Final = "application/vnd.in-toto+json"
+"""The payload type of a signed statement, part of what is signed (DSSE 1.0)."""
+NAMESPACE: Final = "prowess"
+"""Of SSH signatures: one made for another purpose does not count here."""
+SELF: Final = "user"
+"""The name of one's own key, and of its holder in the ledger."""
+_CAP: Final = 100_000
+Role = Literal["approver", "publisher"]
+
+
+class Key(Frozen):
+    """A public key and what its holder's word counts for."""
+
+    id: str
+    public: str
+    """As one line of OpenSSH: `ssh-ed25519 AAAA…`."""
+    name: str
+    roles: tuple[Role, ...] = ()
+    """`approver`: vouches for skills; `publisher`: releases them."""
+    revoked: str = ""
+    """Why it does not count any more; empty while it does."""
+
+
+class Keyring:
+    """The keys in one folder, by default that of the user's own choices."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = config_folder() / "trust" if folder is None else folder
+
+    # Keys
+
+    def own(self) -> Key | None:
+        """One's own key, which counts for both roles; None while nothing was ever signed here."""
+        file = self.folder / "own.pub"
+        try:
+            return _key(file.read_text("ascii"), SELF, ("approver", "publisher"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise UserError(f"the public key in {file} cannot be read: {error}", "restore it from a backup") from error
+
+    def pinned(self) -> tuple[Key, ...]:
+        """Keys of others, by name.
+
+        Raises:
+            UserError: the list is damaged; nothing is trusted then.
+        """
+        file = self.folder / "pinned.json"
+        try:
+            return TypeAdapter(tuple[Key, ...]).validate_json(file.read_bytes())
+        except FileNotFoundError:
+            return ()
+        except (OSError, ValidationError) as error:
+            raise UserError(f"the list of keys in {file} is damaged: {error}", "mend or restore it") from error
+
+    def keys(self) -> tuple[Key, ...]:
+        """One's own key and those of others that count."""
+        own = self.own()
+        return (*([own] if own else ()), *(key for key in self.pinned() if not key.revoked))
+
+    def pin(self, public: str, name: str, roles: Iterable[Role] = ("publisher",)) -> Key:
+        """Trusts a key from now on; pinning it again changes name and roles.
+
+        Args:
+            public: A line of OpenSSH, as in a `.pub` file.
+
+        Raises:
+            UserError: it is no Ed25519 key, the name belongs to another key, or the key was revoked.
+        """
+        try:
+            key = _key(public, name, tuple(sorted(set(roles))))
+        except ValueError as error:
+            raise UserError(f"this is no public key: {error}", "give a line like `ssh-ed25519 AAAA…`") from error
+        there = self.pinned()
+        for other in there:
+            if other.id == key.id and other.revoked:
+                raise UserError(f"the key {key.id} was revoked: {other.revoked}", "ask its holder for a new one")
+            if other.name == name and other.id != key.id and not other.revoked:
+                raise UserError(f"{name!r} has another key, {other.id}", "unpin it first, if they changed keys")
+        if not name.strip() or name in (SELF, "by hand"):
+            raise UserError(f"a key cannot be named {name!r}", "give the name of its holder")
+        self._write([k for k in there if k.id != key.id] + [key])
+        return key
+
+    def unpin(self, name: str) -> None:
+        """Stops trusting the key of that name or id; nothing that it signed counts any more.
+
+        Raises:
+            UserError: there is none.
+        """
+        there = self.pinned()
+        left = [k for k in there if name not in (k.name, k.id)]
+        if len(left) == len(there):
+            raise UserError(f"no key is pinned as {name!r}", "`prowess trust --keys` lists them")
+        self._write(left)
+
+    def revoke(self, name: str, reason: str) -> Key:
+        """Marks a pinned key as not to be trusted ever again; returns it. Raises as `unpin` does."""
+        there = self.pinned()
+        found = next((k for k in there if name in (k.name, k.id)), None)
+        if found is None:
+            raise UserError(f"no key is pinned as {name!r}", "`prowess trust --keys` lists them")
+        found = found.model_copy(update={"revoked": reason or "no reason was given"})
+        self._write([k if k.id != found.id else found for k in there])
+        return found
+
+    def _write(self, keys: list[Key]) -> None:
+        data = [key.model_dump() for key in sorted(keys, key=lambda k: (k.name, k.id))]
+        self._put("pinned.json", json.dumps(data, indent=1).encode() + b"\n")
+
+    def _put(self, name: str, data: bytes) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_file(self.folder / name, data, self.folder)
+        except OSError as error:
+            raise UserError(f"{self.folder} cannot be written: {error.strerror}", "give yourself access") from error
+
+    # Signing
+
+    def sign(self, payload: bytes) -> Signature:
+        """Signs with one's own key, which is made when there is none."""
+        private = self._private()
+        own = self.own()
+        assert own is not None
+        return Signature(key=own.id, value=base64.b64encode(private.sign(envelope(payload))).decode())
+
+    def check(self, payload: bytes, signature: Signature) -> Key | None:
+        """The trusted key that made the signature; None when it is wrong, or its key is a stranger's or revoked."""
+        for key in self.keys():
+            if signature.key in fingerprints(key.public) and holds(key.public, payload, signature):
+                return key
+        return None
+
+    def _private(self) -> "Ed25519PrivateKey":
+        from cryptography.hazmat.primitives import serialization as form
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        file = self.folder / "own.key"
+        try:
+            if not file.exists():
+                self._make(file)
+            key = form.load_pem_private_key(file.read_bytes(), None)
+            if not isinstance(key, Ed25519PrivateKey):
+                raise ValueError("it is no Ed25519 key")
+            if not (self.folder / "own.pub").exists():
+                public = key.public_key().public_bytes(form.Encoding.OpenSSH, form.PublicFormat.OpenSSH)
+                self._put("own.pub", public + b"\n")
+            return key
+        except (OSError, ValueError) as error:
+            raise UserError(f"your key in {file} cannot be used: {error}", "restore it, or move it away") from error
+
+    def _make(self, file: Path) -> None:
+        """A new private key, readable by its owner alone; one that another process makes meanwhile stays."""
+        from cryptography.hazmat.primitives import serialization as form
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        pem = Ed25519PrivateKey.generate().private_bytes(
+            form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption()
+        )
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fresh = self.folder / f".own-{os.getpid()}-{secrets.token_hex(4)}.key"
+        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(fd, "wb") as stream:
+                stream.write(pem)
+                stream.flush()
+                os.fsync(fd)
+            with suppress(FileExistsError):
+                os.link(fresh, file)
+        finally:
+            os.unlink(fresh)
+
+    # Heads that were seen: a ledger that lacks one was cut back or replaced
+
+    def seen(self, library: Path) -> Head | None:
+        """The newest head of the library at that path that this machine knows."""
+        return self._heads().get(str(library))
+
+    def remember(self, library: Path, head: Head) -> None:
+        """Notes how far the ledger has come; raises UserError when that cannot be kept."""
+        heads = self._heads()
+        if heads.get(str(library)) != head:
+            data = {path: h.model_dump() for path, h in {**heads, str(library): head}.items()}
+            self._put("heads.json", json.dumps(data, indent=1, sort_keys=True).encode())
+
+    def _heads(self) -> dict[str, Head]:
+        file = self.folder / "heads.json"
+        try:
+            return TypeAdapter(dict[str, Head]).validate_json(file.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValidationError) as error:
+            raise UserError(
+                f"{file} is damaged: {error}", "restore it; without it a rollback cannot be seen"
+            ) from error
+
+
+def envelope(payload: bytes) -> bytes:
+    """What is really signed: type and payload with their lengths (DSSE 1.0, pre-authentication encoding)."""
+    return b"DSSEv1 %d %s %d %s" % (len(PAYLOAD), PAYLOAD.encode(), len(payload), payload)
+
+
+def holds(public: str, payload: bytes, signature: Signature) -> bool:
+    """Whether the key made this signature under the payload."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    try:
+        raw = _raw(public)
+        if signature.key.startswith("ssh:"):
+            made, by, message = _opened(signature.value, envelope(payload))
+            if by != raw:
+                return False
+        else:
+            made, message = base64.b64decode(signature.value, validate=True), envelope(payload)
+        Ed25519PublicKey.from_public_bytes(raw).verify(made, message)
+    except (InvalidSignature, ValueError, binascii.Error, struct.error):
+        return False
+    return True
+
+
+def sign_with_ssh(payload: bytes, file: Path) -> Signature:
+    """Signs with an SSH key, which may lie in an agent or on a token; ssh-keygen does it.
+
+    Args:
+        file: The key: the private one, or the public one whose private half the agent holds.
+
+    Raises:
+        UserError: ssh-keygen is not installed or refuses, or the key is not Ed25519.
+    """
+    try:
+        done = subprocess.run(
+            ["ssh-keygen", "-Y", "sign", "-n", NAMESPACE, "-f", str(file)],
+            input=envelope(payload), capture_output=True, timeout=120, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UserError(f"ssh-keygen could not be run: {error}", "install OpenSSH, or sign without --ssh") from error
+    if done.returncode != 0:
+        raise UserError(
+            f"ssh-keygen did not sign: {done.stderr.decode('utf-8', 'replace').strip()[-200:]}", "see above"
+        )
+    armoured = done.stdout.decode("ascii", "replace")
+    try:
+        _, raw, _ = _opened(armoured, b"")
+    except (ValueError, binascii.Error, struct.error) as error:
+        raise UserError(f"the key in {file} cannot be used: {error}", "use an Ed25519 key") from error
+    return Signature(key=_ssh_id(raw), value=armoured)
+
+
+def fingerprints(public: str) -> tuple[str, str]:
+    """The two ids of one key: as our own signatures and as SSH signatures name it. Raises ValueError for no key."""
+    raw = _raw(public)
+    return f"ed25519:{hashlib.sha256(raw).hexdigest()[:32]}", _ssh_id(raw)
+
+
+def _key(public: str, name: str, roles: tuple[Role, ...]) -> Key:
+    id, _ = fingerprints(public)
+    return Key(id=id, public=" ".join(public.split()[:2]), name=name, roles=roles)
+
+
+def _blob(raw: bytes) -> bytes:
+    return _string(b"ssh-ed25519") + _string(raw)
+
+
+def _ssh_id(raw: bytes) -> str:
+    return "ssh:SHA256:" + base64.b64encode(hashlib.sha256(_blob(raw)).digest()).decode().rstrip("=")
+
+
+def _raw(public: str) -> bytes:
+    """The 32 bytes of an Ed25519 public key in a line of OpenSSH."""
+    parts = public.split()
+    if len(parts) < 2 or parts[0] != "ssh-ed25519" or len(parts[1]) > 200:
+        raise ValueError("only Ed25519 keys are used")
+    blob = base64.b64decode(parts[1], validate=True)
+    kind, rest = _take(blob)
+    raw, rest = _take(rest)
+    if kind != b"ssh-ed25519" or rest or len(raw) != 32:
+        raise ValueError("its inner form is not that of an Ed25519 key")
+    return raw
+
+
+def _opened(armoured: str, message: bytes) -> tuple[bytes, bytes, bytes]:
+    """Signature, public key and signed bytes of an armoured SSH signature (OpenSSH, PROTOCOL.sshsig)."""
+    lines = armoured.strip().splitlines()
+    if len(armoured) > _CAP or not lines or "BEGIN SSH SIGNATURE" not in lines[0] or "END SSH" not in lines[-1]:
+        raise ValueError("no SSH signature")
+    data = base64.b64decode("".join(lines[1:-1]), validate=True)
+    if data[:6] != b"SSHSIG" or struct.unpack(">I", data[6:10])[0] != 1:
+        raise ValueError("an unknown form of SSH signature")
+    public, rest = _take(data[10:])
+    namespace, rest = _take(rest)
+    reserved, rest = _take(rest)
+    algorithm, rest = _take(rest)
+    made, rest = _take(rest)
+    kind, public = _take(public)
+    raw, _ = _take(public)
+    form, made = _take(made)
+    made, _ = _take(made)
+    if kind != b"ssh-ed25519" or form != b"ssh-ed25519" or rest:
+        raise ValueError("only Ed25519 keys are used")
+    if namespace != NAMESPACE.encode() or algorithm not in (b"sha256", b"sha512"):
+        raise ValueError("a signature for another purpose")
+    hashed = hashlib.new(algorithm.decode(), message).digest()
+    signed = b"SSHSIG" + _string(namespace) + _string(reserved) + _string(algorithm) + _string(hashed)
+    return made, raw, signed
+
+
+def _string(data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + data
+
+
+def _take(data: bytes) -> tuple[bytes, bytes]:
+    length = struct.unpack(">I", data[:4])[0]
+    if length > len(data) - 4:
+        raise ValueError("cut short")
+    return data[4 : 4 + length], data[4 + length :]

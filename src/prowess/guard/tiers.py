@@ -1,0 +1,187 @@
+"""Which tier each version of a skill has.
+
+A tier is never stored: it follows from the statements in the ledger and from the keys that this user trusts. So a
+library that was cloned, shared or tampered with brings statements along, but no trust. Three rules carry it:
+
+- what raises trust must be signed by a key that is trusted here; what lowers it need not be signed;
+- a version that nobody vouched for is quarantined, and every edit makes a new version;
+- if history was cut back or rewritten since it was seen here, nothing in the library is trusted.
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from prowess.core.errors import UserError
+from prowess.core.evidence import Verdict
+from prowess.core.trust import Attestation, Capabilities, Demotion, Promotion, Release, Revocation, Statement, Tier
+from prowess.guard.keys import SELF, Key, Keyring, fingerprints
+from prowess.library import Library
+from prowess.library.records import Stated
+from prowess.library.trees import tree_digest
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far one version of a skill is trusted, and why not further."""
+
+    tier: Tier = Tier.QUARANTINED
+    why: str = "nobody has vouched for this version"
+    granted: Capabilities = Capabilities()  # noqa: RUF009 (frozen)
+    """What it may do; nothing below T3."""
+    publisher: str = ""
+    """Id of the trusted key that has released it."""
+    revoked: bool = False
+
+
+@dataclass(slots=True)
+class _Version:
+    """What the ledger says of a version, as far as it counts."""
+
+    promotions: dict[str, Promotion] = field(default_factory=dict[str, Promotion])
+    """The last of each trusted key, by its id."""
+    lowered: str = ""
+    revoked: str = ""
+    publisher: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A statement that can be read, and the trusted keys under it."""
+
+    entry: Stated
+    statement: Statement
+    signers: tuple[Key, ...]
+
+
+def heard(library: Library, keyring: Keyring) -> list[Heard]:
+    """All statements of a library, oldest first, with the signatures that count. Keys that were revoked do not."""
+    entries = [(entry, told) for entry in library.trust.statements() if (told := entry.statement) is not None]
+    found = [Heard(entry, told, _signers(entry, keyring)) for entry, told in entries]
+    gone: set[str] = set()
+    for each in found:
+        predicate = each.statement.predicate
+        if isinstance(predicate, Revocation) and predicate.what == "key" and each.signers:
+            gone.add(predicate.id)
+    if not gone:
+        return found
+    return [
+        Heard(h.entry, h.statement, tuple(k for k in h.signers if not gone & set(fingerprints(k.public))))
+        for h in found
+    ]
+
+
+def standings(library: Library, keyring: Keyring) -> dict[str, Standing]:
+    """Of every version that a statement is about, by tree digest; all others stand as `Standing()`."""
+    told = heard(library, keyring)
+    found = {tree: _standing(version) for tree, version in _weighed(told).items()}
+    if broken := history(library, keyring, told):
+        why = f"the ledger cannot be trusted: {broken[0]}"
+        return {tree: Standing(why=why, revoked=s.revoked) for tree, s in found.items()}
+    return found
+
+
+def standing(library: Library, keyring: Keyring, name: str) -> Standing:
+    """Of a skill as it lies there now.
+
+    Raises:
+        UserError: there is no such skill.
+    """
+    trees = library.trees()
+    if name not in trees:
+        raise UserError(f"the library has no skill {name!r}", "`prowess show` lists its skills")
+    return standings(library, keyring).get(tree_digest(trees[name]), Standing())
+
+
+def attested(told: Iterable[Heard], tree: str) -> dict[str, Verdict]:
+    """The last verdict of each gate on a version, of those that somebody trusted has signed."""
+    found: dict[str, Verdict] = {}
+    for each in told:
+        predicate = each.statement.predicate
+        if isinstance(predicate, Attestation) and each.statement.tree == tree and each.signers:
+            found |= {verdict.gate: verdict for verdict in predicate.verdicts}
+    return found
+
+
+def history(library: Library, keyring: Keyring, told: Sequence[Heard] | None = None) -> list[str]:
+    """What is wrong with the ledger as a whole: signed over another history, cut back, or rewritten; empty when sound.
+
+    Notes the newest head where somebody trusted has signed something, so that a later cut is seen.
+    """
+    signed = [h for h in (heard(library, keyring) if told is None else told) if h.signers]
+    heads = {head.number: head for head in library.trust.heads()}
+    broken = [
+        f"entry {h.entry.number} was signed over another history"
+        for h in signed
+        if heads.get(h.statement.head.number) != h.statement.head or h.statement.head.number >= h.entry.number
+    ]
+    seen, last = keyring.seen(library.path), heads[max(heads)]
+    if seen is not None and heads.get(seen.number) != seen:
+        what = "cut back" if last.number < seen.number else "rewritten"
+        broken.append(f"it was {what} since it was seen here with {seen.number} entries")
+    if not broken and signed and seen != last:
+        # Where this cannot be kept, the next look compares with an older head: less is seen, nothing is trusted more.
+        with suppress(UserError):
+            keyring.remember(library.path, last)
+    return broken
+
+
+def wrote(name: str, authors: Iterable[str]) -> bool:
+    """Whether the holder of the key called `name` is among the authors of a version."""
+    own = {"", SELF, "by hand"} if name == SELF else {name}
+    return bool(own & set(authors))
+
+
+def _weighed(told: Iterable[Heard]) -> dict[str, _Version]:
+    versions: dict[str, _Version] = {}
+    for each in told:
+        predicate, tree = each.statement.predicate, each.statement.tree
+        version = versions.setdefault(tree, _Version())
+        match predicate:
+            case Revocation():
+                for hit in predicate.trees:
+                    versions.setdefault(
+                        hit, _Version()
+                    ).revoked = f"{predicate.what} {predicate.id[:16]}: {predicate.reason}"
+            case Demotion():
+                version.promotions = {k: p for k, p in version.promotions.items() if p.to <= predicate.to}
+                version.lowered = f"{predicate.by} lowered it: {predicate.reason}"
+            case Promotion():
+                for key in each.signers:
+                    if "approver" in key.roles and not (
+                        predicate.to >= Tier.TRUSTED and wrote(key.name, predicate.author)
+                    ):
+                        version.promotions[key.id] = predicate
+            case Release():
+                version.publisher = next((k.id for k in each.signers if "publisher" in k.roles), version.publisher)
+            case Attestation():
+                pass
+    versions.pop("", None)
+    return versions
+
+
+def _standing(version: _Version) -> Standing:
+    if version.revoked:
+        return Standing(why=f"revoked with {version.revoked}", revoked=True)
+    waits = ""
+    for tier in (Tier.CERTIFIED, Tier.TRUSTED, Tier.REVIEWED):
+        backers = [p for p in version.promotions.values() if p.to >= tier]
+        if not backers:
+            continue
+        asked = backers[-1].capabilities
+        if tier == Tier.CERTIFIED and not version.publisher:
+            waits = "T4 waits for a release by a trusted publisher"
+        elif tier >= Tier.TRUSTED and len(backers) < 2 and asked.scripts and (asked.programs or asked.hosts):
+            waits = f"{tier} waits for a second person, since its scripts start programs or use the network"
+        else:
+            names = ", ".join(dict.fromkeys(p.by for p in backers))
+            granted = asked if tier >= Tier.TRUSTED else Capabilities()
+            return Standing(
+                tier, "; ".join(filter(None, [f"{names} vouched for it", waits])), granted, version.publisher
+            )
+    return Standing(why=version.lowered or waits or Standing().why, publisher=version.publisher)
+
+
+def _signers(entry: Stated, keyring: Keyring) -> tuple[Key, ...]:
+    payload = entry.payload.encode()
+    return tuple(key for s in entry.signatures if (key := keyring.check(payload, s)) is not None)
