@@ -28,10 +28,11 @@ def revoke(
     yes: Yes = False,
     json: Json = False,
 ) -> None:
-    """Take the trust from a skill, a trajectory or a key, for good.
+    """Take the trust from a skill, a session or a key.
 
-    With a trajectory, every version of every skill that was learned from it is hit, in one step. Nothing is deleted:
-    the texts stay in the library, are shown to no agent, and nothing can be learned from that trajectory again.
+    For good. With a trajectory, every version of every skill that was learned from it is hit, in one step. Nothing is
+    deleted: the texts stay in the library, are shown to no agent, and nothing can be learned from that trajectory
+    again.
     """
     from prowess.cli.screen import Screen
     from prowess.core.errors import UserError

@@ -8,10 +8,12 @@ import typer
 from prowess.cli.options import Json, LibraryPath, Yes, open_library
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from prowess.cli.screen import Screen
     from prowess.guard.account import Account
     from prowess.guard.keys import Keyring, Role
-    from prowess.library import Library
+    from prowess.library import Change, Library
 
 STYLES = {1: "red", 2: "bold", 3: "green", 4: "green"}
 
@@ -41,7 +43,7 @@ def trust(
     yes: Yes = False,
     json: Json = False,
 ) -> None:  # fmt: skip
-    """Say how far each skill is trusted; raise or lower one.
+    """Say how far skills are trusted; raise or lower one.
 
     T1 quarantined, T2 reviewed, T3 trusted, T4 certified. What raises a skill is signed with your key; what lowers one
     holds at once, and takes back the copies that prowess put into agents' folders.
@@ -76,6 +78,40 @@ def trust(
         screen.data(found)
     elif page is None:
         _account(screen, found)
+
+
+def accepted(screen: "Screen", library: "Library", change: "Change") -> None:
+    """A person has read what a change does and said yes: its skills are reviewed (T2), unless something stands against.
+
+    The proof of that is their signature, so no gate and no run does it in their place.
+    """
+    from prowess.core.errors import Refused
+    from prowess.core.trust import Tier
+    from prowess.guard.keys import Keyring
+    from prowess.guard.promotion import promote
+
+    for name, (_, tree) in change.trees.items():
+        if tree is None:
+            continue
+        try:
+            after = promote(library, Keyring(), name, Tier.REVIEWED, reason=f"accepted change {change.id[:8]}")
+        except Refused as refused:
+            screen.note((f"{name} stays T1: ", "bold"), refused.message)
+        else:
+            screen.note((name, "bold"), f" is {after.tier} {after.tier.name.lower()}")
+
+
+def attested(library: "Library", changes: "Iterable[str]") -> None:
+    """Signs what the gates of a run said of each version that it left behind, and vouches for those that it may."""
+    from prowess.guard.keys import Keyring
+    from prowess.guard.promotion import attest, vouch
+
+    keyring = Keyring()
+    for change in map(library.change, changes):
+        for name, (_, tree) in change.trees.items():
+            if tree is not None and library.versions(name)[0].tree == tree:
+                attest(library, keyring, name, change.verdicts)
+                vouch(library, keyring, name)
 
 
 def withdraw(screen: "Screen", library: "Library", keyring: "Keyring") -> list[Path]:

@@ -27,7 +27,7 @@ def verify(
     yes: Yes = False,
     json: Json = False,
 ) -> None:
-    """Check a skill's folder against its release, or the library's ledger against what was signed.
+    """Check a skill against its release, or the ledger.
 
     A folder with one file more, one less or another is not the release. A ledger that was cut back or rewritten since
     this machine saw it makes every skill T1 until you --accept it. Exit code 1 when something does not hold, or the
@@ -89,6 +89,7 @@ def _folder(screen: "Screen", folder: Path, release: Path | None) -> None:
 
 def _ledger(screen: "Screen", library: Path | None, accept: bool, yes: bool) -> None:
     from prowess.guard.keys import Keyring
+    from prowess.guard.tiers import accept as take
     from prowess.guard.tiers import heard, history
 
     opened, keyring = open_library(library), Keyring()
@@ -98,7 +99,7 @@ def _ledger(screen: "Screen", library: Path | None, accept: bool, yes: bool) -> 
     head = opened.trust.heads()[-1]
     if broken and accept:
         screen.confirm(f"Take the ledger of {opened.path} as it is now: {'; '.join(broken)}?", yes)
-        keyring.remember(opened.path, head)
+        take(opened, keyring)
         broken = history(opened, keyring, told)
     signed = sum(bool(each.signers) for each in told)
     if screen.json:

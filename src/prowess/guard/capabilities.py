@@ -27,7 +27,7 @@ from prowess.core.trust import Capabilities, Tier
 
 MANIFEST: Final = "prowess.json"
 _CAP: Final = 65_536
-_READ: Final = 200_000
+_READ: Final = 100_000
 """Characters of one file that are looked at; a longer program counts as one that cannot be known."""
 ANY: Final = ("*",)
 _URL = re.compile(r"(?:https?|ftp|wss?)://(?:[^\s/@\"'`<>]{0,100}@)?([A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:]{2,45}\])")
@@ -44,7 +44,12 @@ _AGENT = (
     ("memory", re.compile(r"\b(?:CLAUDE|AGENTS|GEMINI|MEMORY|SOUL)\.md\b|\.cursor/rules|copilot-instructions")),
 )
 _FENCE = re.compile(r"(?ms)^(```|~~~)[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^\1|\Z)")
-_WORD = re.compile(r"(?m)(?:^|&&|\|\|?|;|\$\(|`|\bthen\b|\bdo\b|\belse\b)[ \t]*((?:[A-Za-z_]\w*=\S* +)*)([\w./~+-]+)")
+_BLOCKS: Final = 100
+"""Blocks of code in one text that are read one by one."""
+_CHANGES = re.compile(r"(?i)\b(?:edit|append|add|write|change|update|set)\b")
+_WORD = re.compile(
+    r"(?m)(?:^|&&|\|\|?|;|\$\(|`|\bthen\b|\bdo\b|\belse\b)[ \t]*((?:[A-Za-z_]\w*=\S* +)*)([\w./~+-]+)(?=[\s;|&)]|$)"
+)
 _SHELL_NETWORK = re.compile(r"\b(?:curl|wget|nc|ncat|ssh|scp|sftp|rsync|ftp|telnet|socat)\b")
 _VARIABLE = re.compile(r"\$\{?([A-Z][A-Z0-9_]{2,})\b")
 _ASSIGNED = re.compile(r"(?m)(?:^|[\s;])([A-Z][A-Z0-9_]{2,})=")
@@ -90,15 +95,14 @@ def observed(skill: Skill) -> Capabilities:
     for file in skill.files:
         if is_script(file):
             found |= _of_file(file) | Capabilities(scripts=(file.path,))
-    for text in (skill.body, *(f.text[:_READ] for f in skill.files if f.path.endswith(".md"))):
-        for _, language, code in _FENCE.findall(text[:_READ]):
+    for text in (skill.body[:_READ], *(f.text[:_READ] for f in skill.files if f.path.endswith(".md"))):
+        blocks = _FENCE.findall(text)
+        for _, language, code in blocks[:_BLOCKS]:
             # Programs that the text tells the agent to start are the agent's to allow, by its own rules.
             found |= _of_code(code, language.lower()).model_copy(update={"programs": ()})
-        found |= Capabilities(
-            agent=_agent(text[:_READ])
-            if re.search(r"(?i)\b(?:edit|append|add|write|change|update|set)\b", text)
-            else ()
-        )
+        found |= _of_other("\n".join(code for _, _, code in blocks[_BLOCKS:]))
+        if _CHANGES.search(text):
+            found |= Capabilities(agent=_agent(text))
     return found
 
 
@@ -159,7 +163,7 @@ def _of_python(code: str) -> Capabilities:
                 programs.add(_started(node))
             elif called in _words("hides") and not (called == "compile" and isinstance(node.func, ast.Attribute)):
                 programs.add("*")
-            elif called in ("os.getenv", "os.environ.get", "os.environ.pop", "os.environ.setdefault"):
+            elif called in _words("environment"):
                 env.add(_constant(node.args[0]) if node.args else "*")
         elif isinstance(node, ast.Subscript) and _dotted(node.value, names) == "os.environ":
             env.add(_constant(node.slice))
@@ -205,7 +209,7 @@ def _dotted(node: ast.AST, names: dict[str, str]) -> str:
 
 
 def _bare_uses(nodes: list[ast.AST]) -> Iterator[ast.AST]:
-    """Names and attributes in which nothing is looked up: `os.environ` in `dict(os.environ)`, not in `os.environ["A"]`."""
+    """Names and attributes in which nothing is looked up: `os.environ` in `dict(os.environ)`, but not with a key."""
     inner = {id(n.value) for n in nodes if isinstance(n, ast.Subscript | ast.Attribute)}
     yield from (n for n in nodes if isinstance(n, ast.Attribute | ast.Name) and id(n) not in inner)
 
@@ -245,7 +249,7 @@ def _of_shell(code: str) -> Capabilities:
 def _of_other(code: str) -> Capabilities:
     """A language that is not read: what its texts and the usual names of its environment give away."""
     hosts = set(_URL.findall(code))
-    env = set(re.findall(r"(?:process\.env\.|ENV\[['\"]|getenv\(['\"])([A-Za-z_]\w{2,})", code))
+    env = set(re.findall(r"(?:process\.env\.|ENV\[['\"]|getenv\W{2})([A-Za-z_]\w{2,})", code))
     return Capabilities(hosts=tuple(sorted(hosts)), env=tuple(sorted(env)), agent=_agent(code))
 
 

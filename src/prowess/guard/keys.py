@@ -10,12 +10,10 @@ of all trust on this machine; nothing of it travels with a library.
 """
 
 import base64
-import binascii
 import hashlib
 import json
 import os
 import secrets
-import struct
 import subprocess
 from collections.abc import Iterable
 from contextlib import suppress
@@ -54,6 +52,15 @@ class Key(Frozen):
     """`approver`: vouches for skills; `publisher`: releases them."""
     revoked: str = ""
     """Why it does not count any more; empty while it does."""
+
+
+class Seen(Frozen):
+    """What this machine knows of a library's ledger."""
+
+    head: Head = Head(number=0, chain="")
+    """The newest one that it saw."""
+    accepted: int = 0
+    """Up to this entry a person took the ledger as it was."""
 
 
 class Keyring:
@@ -207,21 +214,21 @@ class Keyring:
 
     # Heads that were seen: a ledger that lacks one was cut back or replaced
 
-    def seen(self, library: Path) -> Head | None:
-        """The newest head of the library at that path that this machine knows."""
-        return self._heads().get(str(library))
+    def seen(self, library: Path) -> Seen:
+        """What was seen of the library at that path."""
+        return self._seen().get(str(library), Seen())
 
-    def remember(self, library: Path, head: Head) -> None:
+    def remember(self, library: Path, seen: Seen) -> None:
         """Notes how far the ledger has come; raises UserError when that cannot be kept."""
-        heads = self._heads()
-        if heads.get(str(library)) != head:
-            data = {path: h.model_dump() for path, h in {**heads, str(library): head}.items()}
-            self._put("heads.json", json.dumps(data, indent=1, sort_keys=True).encode())
+        all_ = self._seen()
+        if all_.get(str(library)) != seen:
+            data = {path: s.model_dump() for path, s in {**all_, str(library): seen}.items()}
+            self._put("seen.json", json.dumps(data, indent=1, sort_keys=True).encode())
 
-    def _heads(self) -> dict[str, Head]:
-        file = self.folder / "heads.json"
+    def _seen(self) -> dict[str, Seen]:
+        file = self.folder / "seen.json"
         try:
-            return TypeAdapter(dict[str, Head]).validate_json(file.read_bytes())
+            return TypeAdapter(dict[str, Seen]).validate_json(file.read_bytes())
         except FileNotFoundError:
             return {}
         except (OSError, ValidationError) as error:
@@ -249,7 +256,7 @@ def holds(public: str, payload: bytes, signature: Signature) -> bool:
         else:
             made, message = base64.b64decode(signature.value, validate=True), envelope(payload)
         Ed25519PublicKey.from_public_bytes(raw).verify(made, message)
-    except (InvalidSignature, ValueError, binascii.Error, struct.error):
+    except (InvalidSignature, ValueError):
         return False
     return True
 
@@ -277,7 +284,7 @@ def sign_with_ssh(payload: bytes, file: Path) -> Signature:
     armoured = done.stdout.decode("ascii", "replace")
     try:
         _, raw, _ = _opened(armoured, b"")
-    except (ValueError, binascii.Error, struct.error) as error:
+    except ValueError as error:
         raise UserError(f"the key in {file} cannot be used: {error}", "use an Ed25519 key") from error
     return Signature(key=_ssh_id(raw), value=armoured)
 
@@ -320,7 +327,7 @@ def _opened(armoured: str, message: bytes) -> tuple[bytes, bytes, bytes]:
     if len(armoured) > _CAP or not lines or "BEGIN SSH SIGNATURE" not in lines[0] or "END SSH" not in lines[-1]:
         raise ValueError("no SSH signature")
     data = base64.b64decode("".join(lines[1:-1]), validate=True)
-    if data[:6] != b"SSHSIG" or struct.unpack(">I", data[6:10])[0] != 1:
+    if data[:10] != b"SSHSIG\0\0\0\1":
         raise ValueError("an unknown form of SSH signature")
     public, rest = _take(data[10:])
     namespace, rest = _take(rest)
@@ -341,11 +348,11 @@ def _opened(armoured: str, message: bytes) -> tuple[bytes, bytes, bytes]:
 
 
 def _string(data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + data
+    return len(data).to_bytes(4) + data
 
 
 def _take(data: bytes) -> tuple[bytes, bytes]:
-    length = struct.unpack(">I", data[:4])[0]
-    if length > len(data) - 4:
+    length = int.from_bytes(data[:4])
+    if len(data) < 4 or length > len(data) - 4:
         raise ValueError("cut short")
     return data[4 : 4 + length], data[4 + length :]

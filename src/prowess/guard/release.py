@@ -7,12 +7,10 @@ stranger has released stays quarantined.
 """
 
 import base64
-import binascii
 import json
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from pydantic import ValidationError
 
 from prowess import __version__
 from prowess.core.base import Frozen
@@ -110,7 +108,7 @@ def opened(data: bytes) -> tuple[bytes, Statement, tuple[Signature, ...]]:
             for s in found.signatures
         )
         statement = Statement.model_validate_json(payload)
-    except (ValidationError, binascii.Error, UnicodeDecodeError) as error:
+    except ValueError as error:  # pydantic, base64 and UTF-8 all raise some kind of it
         raise UserError(f"this is no release: {str(error).splitlines()[0]}", hint) from error
     if found.payloadType != PAYLOAD or not isinstance(statement.predicate, Release):
         raise UserError("this is a signed statement, but no release", hint)

@@ -12,22 +12,22 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from prowess.core.base import Frozen
 from prowess.core.errors import UserError
 from prowess.core.evidence import Verdict
 from prowess.core.trust import Attestation, Capabilities, Demotion, Promotion, Release, Revocation, Statement, Tier
-from prowess.guard.keys import SELF, Key, Keyring, fingerprints
+from prowess.guard.keys import SELF, Key, Keyring, Seen, fingerprints
 from prowess.library import Library
 from prowess.library.records import Stated
 from prowess.library.trees import tree_digest
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Frozen):
     """How far one version of a skill is trusted, and why not further."""
 
     tier: Tier = Tier.QUARANTINED
     why: str = "nobody has vouched for this version"
-    granted: Capabilities = Capabilities()  # noqa: RUF009 (frozen)
+    granted: Capabilities = Capabilities()
     """What it may do; nothing below T3."""
     publisher: str = ""
     """Id of the trusted key that has released it."""
@@ -110,20 +110,27 @@ def history(library: Library, keyring: Keyring, told: Sequence[Heard] | None = N
     """
     signed = [h for h in (heard(library, keyring) if told is None else told) if h.signers]
     heads = {head.number: head for head in library.trust.heads()}
+    seen, last = keyring.seen(library.path), heads[max(heads)]
     broken = [
         f"entry {h.entry.number} was signed over another history"
         for h in signed
-        if heads.get(h.statement.head.number) != h.statement.head or h.statement.head.number >= h.entry.number
+        if h.entry.number > seen.accepted
+        and (heads.get(h.statement.head.number) != h.statement.head or h.statement.head.number != h.entry.number - 1)
     ]
-    seen, last = keyring.seen(library.path), heads[max(heads)]
-    if seen is not None and heads.get(seen.number) != seen:
-        what = "cut back" if last.number < seen.number else "rewritten"
-        broken.append(f"it was {what} since it was seen here with {seen.number} entries")
-    if not broken and signed and seen != last:
+    if heads.get(seen.head.number) != seen.head:
+        what = "cut back" if last.number < seen.head.number else "rewritten"
+        broken.append(f"it was {what} since it was seen here with {seen.head.number} entries")
+    if not broken and signed and seen.head != last:
         # Where this cannot be kept, the next look compares with an older head: less is seen, nothing is trusted more.
         with suppress(UserError):
-            keyring.remember(library.path, last)
+            keyring.remember(library.path, seen.model_copy(update={"head": last}))
     return broken
+
+
+def accept(library: Library, keyring: Keyring) -> None:
+    """Takes the ledger as it is now, whatever was wrong with it: a person has looked at it."""
+    last = library.trust.heads()[-1]
+    keyring.remember(library.path, Seen(head=last, accepted=last.number))
 
 
 def wrote(name: str, authors: Iterable[str]) -> bool:
@@ -144,7 +151,8 @@ def _weighed(told: Iterable[Heard]) -> dict[str, _Version]:
                         hit, _Version()
                     ).revoked = f"{predicate.what} {predicate.id[:16]}: {predicate.reason}"
             case Demotion():
-                version.promotions = {k: p for k, p in version.promotions.items() if p.to <= predicate.to}
+                left = {k: p.model_copy(update={"to": min(p.to, predicate.to)}) for k, p in version.promotions.items()}
+                version.promotions = left if predicate.to > Tier.QUARANTINED else {}
                 version.lowered = f"{predicate.by} lowered it: {predicate.reason}"
             case Promotion():
                 for key in each.signers:
@@ -176,9 +184,8 @@ def _standing(version: _Version) -> Standing:
         else:
             names = ", ".join(dict.fromkeys(p.by for p in backers))
             granted = asked if tier >= Tier.TRUSTED else Capabilities()
-            return Standing(
-                tier, "; ".join(filter(None, [f"{names} vouched for it", waits])), granted, version.publisher
-            )
+            why = "; ".join(filter(None, [f"{names} vouched for it", waits]))
+            return Standing(tier=tier, why=why, granted=granted, publisher=version.publisher)
     return Standing(why=version.lowered or waits or Standing().why, publisher=version.publisher)
 
 
