@@ -5,12 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from prowess.guard.keys import Keyring
 from prowess.library import Library
 from prowess.settings import config_folder
 
 
-def rows(done) -> dict[str, dict]:  # noqa: ANN001
+def rows(done) -> dict[str, dict]:
     return done.data["skills"]
 
 

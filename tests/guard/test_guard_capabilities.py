@@ -53,7 +53,8 @@ def test_python(name: str) -> None:
 
 
 def test_shell() -> None:
-    code = "#!/bin/sh\n# curl in a comment\nset -e\nOUT=x\ncurl -s https://h.example/a | jq .a > $OUT\ncat $HOME/.aws/c $TOKEN\n"
+    code = "#!/bin/sh\n# curl in a comment\nset -e\nOUT=x\ncurl -s https://h.example/a | jq .a > $OUT\n"
+    code += "cat $HOME/.aws/c $TOKEN\n"
     found = observed(skill(code, "scripts/run.sh"))
     assert found.programs == ("cat", "curl", "jq") and found.hosts == ("h.example",)
     assert found.env == ("TOKEN",) and found.paths == ("~/.aws/c",)
@@ -85,7 +86,7 @@ def test_unreadable_programs_may_do_anything() -> None:
 
 @pytest.mark.parametrize("manifest", [[], {"capabilities": {"host": []}}, {"capabilities": {"hosts": "x"}}, {"x": 1}])
 def test_bad_manifests(manifest: object) -> None:
-    with pytest.raises(UserError, match="prowess.json"):
+    with pytest.raises(UserError, match=r"prowess\.json"):
         declared(skill(manifest=manifest))
 
 

@@ -166,7 +166,7 @@ def test_a_release_says_where_a_skill_comes_from(library: Library, ring: Keyring
 )
 def test_one_file_more_or_another_is_not_the_release(
     library: Library, ring: Keyring, tmp_path: Path, change, says
-) -> None:  # noqa: ANN001
+) -> None:
     data = bundle(release(library, ring, "ledger", "1")).encode()
     folder = tmp_path / "copy" / "ledger"
     folder.parent.mkdir()

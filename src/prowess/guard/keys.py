@@ -17,6 +17,7 @@ import secrets
 import subprocess
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -168,10 +169,7 @@ class Keyring:
 
     def check(self, payload: bytes, signature: Signature) -> Key | None:
         """The trusted key that made the signature; None when it is wrong, or its key is a stranger's or revoked."""
-        for key in self.keys():
-            if signature.key in fingerprints(key.public) and holds(key.public, payload, signature):
-                return key
-        return None
+        return signer(self.keys(), payload, signature)
 
     def _private(self) -> "Ed25519PrivateKey":
         from cryptography.hazmat.primitives import serialization as form
@@ -242,6 +240,15 @@ def envelope(payload: bytes) -> bytes:
     return b"DSSEv1 %d %s %d %s" % (len(PAYLOAD), PAYLOAD.encode(), len(payload), payload)
 
 
+def signer(keys: Iterable[Key], payload: bytes, signature: Signature) -> Key | None:
+    """The key among these that made the signature."""
+    for key in keys:
+        if signature.key in fingerprints(key.public) and holds(key.public, payload, signature):
+            return key
+    return None
+
+
+@lru_cache(maxsize=4096)
 def holds(public: str, payload: bytes, signature: Signature) -> bool:
     """Whether the key made this signature under the payload."""
     from cryptography.exceptions import InvalidSignature
@@ -289,6 +296,7 @@ def sign_with_ssh(payload: bytes, file: Path) -> Signature:
     return Signature(key=_ssh_id(raw), value=armoured)
 
 
+@lru_cache(maxsize=256)
 def fingerprints(public: str) -> tuple[str, str]:
     """The two ids of one key: as our own signatures and as SSH signatures name it. Raises ValueError for no key."""
     raw = _raw(public)

@@ -11,7 +11,6 @@ import json
 from pathlib import Path
 from typing import Final, NamedTuple
 
-
 from prowess import __version__
 from prowess.core.base import Frozen
 from prowess.core.errors import Refused, UserError

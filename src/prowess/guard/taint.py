@@ -3,7 +3,8 @@
 Two questions about each line that learning would write into a skill:
 
 - *Where was it said first?* A tool's answer or a web page is data. What an agent repeats from it is still the page's,
-  so an instruction whose words stood there first is dropped.
+  so an instruction whose words stood there first is dropped, and so is whatever goes to a machine that was named there
+  first: an agent that did what a page told it to has said so in its own words, but the address is the page's.
 - *Who shows it?* What one's own sessions show is one's own affair. What strangers show counts only when enough of them
   do, and however many sessions one of them brings, they weigh as `CAP`.
 
@@ -34,6 +35,9 @@ _RUN: Final = 4
 _READ: Final = 2_000_000
 """Characters of one trajectory that are compared."""
 _WORD = re.compile(r"\w+")
+_HOST = re.compile(
+    r"(?:://(?:[^\s/@]{0,100}@)?|[\w.+-]@)((?:[\w-]{1,63}\.){1,8}[A-Za-z]{2,24}|\d{1,3}(?:\.\d{1,3}){3})"
+)
 _WEB = re.compile(r"(?i)web|fetch|browse|search_?online|http|url|crawl|scrape")
 _DOWNLOAD = re.compile(r"\b(?:curl|wget|lynx|w3m)\b|https?://")
 _OPENING = re.compile(r"(?i)^\W*(?:(?:please|then|first|now|next|instead|also|just|simply|and)\b\W*)*([a-z][\w-]*)")
@@ -71,6 +75,19 @@ def origins(trajectory: Trajectory, texts: Sequence[str]) -> list[Origin]:
                 for run in wanted.intersection(zip(*(words[i:] for i in range(size)), strict=False)):
                     first.setdefault(run, origin)
     return [_least_trusted([first[run] for run in own if run in first], len(own)) for own in runs]
+
+
+def borrowed(trajectory: Trajectory, texts: Sequence[str]) -> list[bool]:
+    """Whether a text names a machine or a mail address that a tool's answer or a web page named first."""
+    named = [{host.casefold() for host in _HOST.findall(text)} for text in texts]
+    unknown = {host for hosts in named for host in hosts}
+    theirs: set[str] = set()
+    for origin, said in _spoken(trajectory) if unknown else ():
+        text = said.casefold()
+        found = {host for host in unknown if host in text}
+        unknown -= found
+        theirs |= found if origin in ("tool", "web") else set()
+    return [bool(hosts & theirs) for hosts in named]
 
 
 def supported(principals: Iterable[str]) -> bool:

@@ -16,7 +16,7 @@ from prowess.core.base import Frozen
 from prowess.core.errors import UserError
 from prowess.core.evidence import Verdict
 from prowess.core.trust import Attestation, Capabilities, Demotion, Promotion, Release, Revocation, Statement, Tier
-from prowess.guard.keys import SELF, Key, Keyring, Seen, fingerprints
+from prowess.guard.keys import SELF, Key, Keyring, Seen, fingerprints, signer
 from prowess.library import Library
 from prowess.library.records import Stated
 from prowess.library.trees import tree_digest
@@ -56,8 +56,9 @@ class Heard:
 
 def heard(library: Library, keyring: Keyring) -> list[Heard]:
     """All statements of a library, oldest first, with the signatures that count. Keys that were revoked do not."""
+    keys = keyring.keys()
     entries = [(entry, told) for entry in library.trust.statements() if (told := entry.statement) is not None]
-    found = [Heard(entry, told, _signers(entry, keyring)) for entry, told in entries]
+    found = [Heard(entry, told, _signers(entry, keys)) for entry, told in entries]
     gone: set[str] = set()
     for each in found:
         predicate = each.statement.predicate
@@ -189,6 +190,6 @@ def _standing(version: _Version) -> Standing:
     return Standing(why=version.lowered or waits or Standing().why, publisher=version.publisher)
 
 
-def _signers(entry: Stated, keyring: Keyring) -> tuple[Key, ...]:
+def _signers(entry: Stated, keys: Sequence[Key]) -> tuple[Key, ...]:
     payload = entry.payload.encode()
-    return tuple(key for s in entry.signatures if (key := keyring.check(payload, s)) is not None)
+    return tuple(key for s in entry.signatures if (key := signer(keys, payload, s)) is not None)

@@ -16,12 +16,14 @@ from prowess.evolve.logs.sayings import Code, Saying, programs, sayings
 from prowess.evolve.logs.text import legible, line, request
 from prowess.evolve.logs.vocabulary import FORMATS
 from prowess.evolve.logs.words import words
-from prowess.guard.taint import imperative, origins, principal_of
+from prowess.guard.taint import borrowed, imperative, origins, principal_of
 from prowess.trajectories.segment import Unit, segment
 from prowess.trajectories.signals import lessons_of
 
 SAYINGS = 150
 """Lines kept of one piece at most."""
+_LONG = 4
+"""Words from which on a command line is compared with what tools said: short ones are everybody's."""
 ACTIONS = 2
 """A piece with fewer calls of tools taught nothing about doing."""
 _CORRECTED = ("The user corrected:", "The user refused")
@@ -114,7 +116,7 @@ def works_of(trajectory: Trajectory) -> list[Work]:
             found[-1].take_in(work)
         else:
             found.append(work)
-    _drop_repeated_orders(trajectory, found)
+    _drop_words_of_others(trajectory, found)
     return found
 
 
@@ -125,15 +127,34 @@ def _of(principal: str, lesson: Lesson) -> Lesson:
     return lesson.model_copy(update={"references": told})
 
 
-def _drop_repeated_orders(trajectory: Trajectory, found: list[Work]) -> None:
-    """Takes out sayings that tell to do something and only repeat what a tool or a web page had said before.
+def _drop_words_of_others(trajectory: Trajectory, found: list[Work]) -> None:
+    """Takes out what only repeats a tool or a web page and tells to do something, or goes to a machine named there.
 
     What the agent worked out by itself, and what the user asked for, stays.
     """
-    orders = [(work, s) for work in found for s in work.sayings if imperative(s.text)]
-    for (work, saying), origin in zip(orders, origins(trajectory, [s.text for _, s in orders]), strict=True):
-        if origin in ("tool", "web"):
-            work.sayings.remove(saying)
+    compared = [s.text for work in found for s in work.sayings if imperative(s.text)]
+    others = [s.text for work in found for s in work.sayings] + [c.text for work in found for c in work.codes]
+    for lesson in (lesson for work in found for lesson in work.lessons):
+        commands = [r.quote for r in lesson.references] if _is_commands(lesson) else []
+        compared += [command for command in commands if len(command.split()) >= _LONG]
+        others += commands or [lesson.text]
+    drop = {t for t, origin in zip(compared, origins(trajectory, compared), strict=True) if origin in ("tool", "web")}
+    drop |= {text for text, theirs in zip(others, borrowed(trajectory, others), strict=True) if theirs}
+    if not drop:
+        return
+    for work in found:
+        work.sayings = [s for s in work.sayings if s.text not in drop]
+        work.codes = [c for c in work.codes if c.text not in drop]
+        kept = [_without(lesson, drop) if _is_commands(lesson) else lesson for lesson in work.lessons]
+        work.lessons = [lesson for lesson in kept if lesson.references and lesson.text not in drop]
+
+
+def _is_commands(lesson: Lesson) -> bool:
+    return lesson.text.startswith("Commands that worked")
+
+
+def _without(lesson: Lesson, drop: set[str]) -> Lesson:
+    return lesson.model_copy(update={"references": tuple(r for r in lesson.references if r.quote not in drop)})
 
 
 def _corrections(work: Work, step: int | None = None) -> bool:
