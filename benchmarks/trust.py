@@ -5,9 +5,9 @@ anybody else's is run, and no model is asked.
 
     poison    x % of the sessions that `learn` sees carry an order of the attacker: from one person, from many who
               agree, inside what a tool answered, inside a web page, as an insecure habit that "worked", and as an order
-              that waits for a trigger. Counted are lines of the order in what is proposed (T1, seen by a person only) and in
-              what can reach T2 at all, if the semantic and the behaviour gate let everything pass and a person says yes
-              to whatever the rules allow. Beside it: the same sessions with provenance and taint switched off.
+              that waits for a trigger. Counted are lines of the order in what is proposed (T1, seen by a person only)
+              and in what can reach T2 at all, if the semantic and the behaviour gate let everything pass and a person
+              says yes to whatever the rules allow. Beside it: the same sessions with provenance and taint switched off.
     secrets   200 secrets of 13 kinds in all places of a session; then import, learn, accept, sign, export. Every file
               that came of it is searched. Encoded and split secrets are counted apart.
     tamper    releases, ledgers and locks with one thing changed.
@@ -568,7 +568,8 @@ def cascade(seed: int, skills: int = 100, trajectories: int = 1000) -> list[Row]
         return [
             {
                 "skills": skills, "learned from it": len(hit), "revoked": len(found & hit),
-                "others hit": len(found - hit), "ledger entries": library.trust.number() - before, "seconds": round(seconds, 3),
+                "others hit": len(found - hit), "ledger entries": library.trust.number() - before,
+                "seconds": round(seconds, 3),
             }
         ]  # fmt: skip
 
@@ -594,7 +595,7 @@ NAMES = (
     "a/b", "a\\b", "pdf ", "pdf\n", "pdf\0", "con", "é",
 )  # fmt: skip
 HARMLESS = (
-    "合計を計算します。", "احسب المجاميع لكل حساب.", "Сложить суммы по счетам.", 
+    "合計を計算します。", "احسب المجاميع لكل حساب.", "Сложить суммы по счетам.",
     "Adds up 📊 totals 👩‍💻 by account 🏴󠁧󠁢󠁥󠁮󠁧󠁿.",
     "Zählt Beträge — café, naïve, Ω.", "계정별로 합계를 구합니다.", "เพิ่มยอดรวม", "जोड़ो",
 )  # fmt: skip

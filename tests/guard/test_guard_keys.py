@@ -14,8 +14,9 @@ from trust_parts import SUM, add_line, lesson, open_library, other, skill, trust
 
 from prowess.core.errors import Refused, UserError
 from prowess.core.trust import Release, Signature, Tier
-from prowess.guard.keys import Keyring, fingerprints, holds, sign_with_ssh
+from prowess.guard.keys import Keyring
 from prowess.guard.release import bundle, opened, release, verify
+from prowess.guard.signatures import fingerprints, holds, sign_with_ssh
 from prowess.library import Library, lock
 from prowess.library.disk import write_folder
 

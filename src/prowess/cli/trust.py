@@ -173,7 +173,7 @@ def _all(screen: "Screen", library: "Library", keyring: "Keyring") -> None:
 
 
 def _account(screen: "Screen", found: "Account") -> None:
-    from prowess.cli import views
+    from prowess.cli import entries
 
     screen.line((found.name, "bold"), "  ", (f"{found.tier} {found.tier.name.lower()}", STYLES[found.tier]))
     screen.line("  ", found.why, (f"  (version {found.tree[:12]})", "dim"))
@@ -187,7 +187,7 @@ def _account(screen: "Screen", found: "Account") -> None:
     screen.line(f"  written by {', '.join(found.authors) or 'nobody known'}{learned}{strangers}")
     if found.evidence:
         screen.line("  attested")
-        views.verdicts(screen, found.evidence)
+        entries.verdicts(screen, found.evidence)
     for lack in found.lacks:
         screen.line(f"  {found.next} needs: ", lack)
     for event in found.history:

@@ -15,7 +15,8 @@ from prowess import __version__
 from prowess.core.base import Frozen
 from prowess.core.errors import Refused, UserError
 from prowess.core.trust import Release, Signature, Statement
-from prowess.guard.keys import PAYLOAD, Key, Keyring, fingerprints, holds, sign_with_ssh
+from prowess.guard.keys import Key, Keyring
+from prowess.guard.signatures import PAYLOAD, fingerprints, holds, sign_with_ssh
 from prowess.guard.tiers import attested, heard
 from prowess.library import Library
 from prowess.library.disk import read_folder

@@ -16,7 +16,8 @@ from prowess.core.base import Frozen
 from prowess.core.errors import UserError
 from prowess.core.evidence import Verdict
 from prowess.core.trust import Attestation, Capabilities, Demotion, Promotion, Release, Revocation, Statement, Tier
-from prowess.guard.keys import SELF, Key, Keyring, Seen, fingerprints, signer
+from prowess.guard.keys import SELF, Key, Keyring, Seen, signer
+from prowess.guard.signatures import fingerprints
 from prowess.library import Library
 from prowess.library.records import Stated
 from prowess.library.trees import tree_digest
