@@ -67,18 +67,32 @@ def test_t3_needs_every_gate_and_a_person_who_is_not_the_author(tmp_path: Path, 
     (own.path / "mine").mkdir()
     (own.path / "mine" / "SKILL.md").write_text("---\nname: mine\ndescription: Mine. Use it.\n---\nText\n")
     attest(own, ring, "mine", PASSED)
-    assert missing(own, ring, "mine", Tier.TRUSTED) == ["you wrote it, so somebody else must vouch for it"]
-    alice, _ = other(tmp_path / "alice", ring)
-    attest(own, alice, "mine", PASSED)
-    # Alice says so in her own library; here it is her signature that counts, and she did not write it.
+    assert "you wrote it" in missing(own, ring, "mine", Tier.TRUSTED)[0]
+    # A lie about the author, by the author, is not counted either.
     tree = own.trust.tree("mine")
-    vouches = Promotion(to=Tier.TRUSTED, by="alice", author=("by hand",))
-    own.trust.say("mine", vouches, lambda payload: (alice.sign(payload),), tree)
-    assert tier(own, ring, "mine") == Tier.TRUSTED
-    forged = Promotion(to=Tier.TRUSTED, by="alice", author=("alice",))
-    demote(own, ring, "mine", reason="try")
-    own.trust.say("mine", forged, lambda payload: (alice.sign(payload),), tree)
+    own.trust.say("mine", Promotion(to=Tier.TRUSTED, by="user", author=("user",)), lambda p: (ring.sign(p),), tree)
     assert tier(own, ring, "mine") == Tier.QUARANTINED
+
+
+def test_a_colleague_vouches_for_what_its_author_has_signed(tmp_path: Path, ring: Keyring) -> None:
+    library = open_library(tmp_path / "shared")
+    (library.path / "mine").mkdir()
+    (library.path / "mine" / "SKILL.md").write_text("---\nname: mine\ndescription: Mine. Use it.\n---\nText\n")
+    alice, _ = other(tmp_path / "alice", ring)
+    attest(library, alice, "mine", PASSED)
+    assert "you wrote it" in missing(library, alice, "mine", Tier.TRUSTED)[0], (
+        "who is `by hand`?"
+    )
+    release(library, ring, "mine", "1")
+    assert "you wrote it" in missing(library, ring, "mine", Tier.TRUSTED)[0]
+    assert promote(library, alice, "mine", Tier.TRUSTED, by="alice").tier == Tier.TRUSTED
+    assert tier(library, ring, "mine") == Tier.TRUSTED
+    demote(library, ring, "mine", reason="try")
+    tree, bob = library.trust.tree("mine"), ring.own()
+    assert bob is not None
+    lie = Promotion(to=Tier.TRUSTED, by="bob", author=(bob.id,))
+    library.trust.say("mine", lie, lambda payload: (ring.sign(payload),), tree)
+    assert tier(library, alice, "mine") == Tier.QUARANTINED
 
 
 def test_scripts_that_start_programs_need_two_people(tmp_path: Path, ring: Keyring) -> None:

@@ -5,6 +5,7 @@ permissions are looked at anew at each promotion, everything else must have been
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,10 +17,11 @@ from prowess.guard.capabilities import MANIFEST, beyond_tier, declared, observed
 from prowess.guard.keys import SELF, Keyring
 from prowess.guard.scan import scan
 from prowess.guard.taint import supported
-from prowess.guard.tiers import Heard, Standing, attested, heard, standing, standings, wrote
+from prowess.guard.tiers import UNNAMED, Heard, Standing, attested, heard, history, standing, standings
 from prowess.library import Library
+from prowess.library.disk import read_folder
 from prowess.library.records import Stated
-from prowess.library.trust import Sign
+from prowess.library.trust import Lineage, Sign
 
 GATES: Final = ("behaviour", "trials")
 """What must have passed, with a signed attestation, before T3: it did no harm in the sandbox, and it helps."""
@@ -43,20 +45,48 @@ def missing(library: Library, keyring: Keyring, name: str, to: Tier) -> list[str
     Raises:
         UserError: there is no such skill.
     """
-    tree, lineage = library.trust.tree(name), library.trust.lineage(name)
-    skill = library.snapshot().get(name)
-    if skill is None:
+    return _missing(library, keyring, _Case.of(library, keyring, name), to)
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One version of a skill, and all that is known of it at one instant."""
+
+    name: str
+    tree: str
+    skill: Skill | None
+    lineage: Lineage
+    told: list[Heard]
+    authors: tuple[str, ...]
+
+    @classmethod
+    def of(cls, library: Library, keyring: Keyring, name: str) -> "_Case":
+        tree = library.trust.tree(name)
+        lineage, told = library.trust.lineage(name), heard(library, keyring)
+        skill = next((s for s in library.trust.contents([tree]).get(tree, ()) if s.name == name), None)
+        # The ledger calls everybody "user" who works on it; whoever has released the version first was that user.
+        released = (h for h in told if h.statement.tree == tree and isinstance(h.statement.predicate, Release))
+        publisher = next((key for h in released for key in h.signers), None)
+        authors = lineage.authors
+        if publisher is not None and publisher.name != SELF:
+            authors = tuple(publisher.id if author in UNNAMED else author for author in authors)
+        return cls(name, tree, skill, lineage, told, authors)
+
+
+def _missing(library: Library, keyring: Keyring, case: _Case, to: Tier) -> list[str]:
+    if case.skill is None:
         return ["it cannot be read as a skill"]
-    told = heard(library, keyring)
-    found = [f"the folder holds what is not versioned: {p}" for p in library.problems().get(name, ()) if "link" in p]
-    if (now := standings(library, keyring).get(tree, Standing())).revoked:
+    found = [f"the ledger cannot be trusted: {problem}" for problem in history(library, keyring, case.told)]
+    found += [f"the folder holds what is not versioned: {p}" for p in read_folder(library.path / case.name).problems]
+    if (now := standings(library, keyring).get(case.tree, Standing())).revoked:
         found.append(f"this version is {now.why}")
-    blocks = [f for f in scan(skill) if f.severity == "block"]
+    blocks = [f for f in scan(case.skill) if f.severity == "block"]
     found += [f"the scan blocks {f.file}, line {f.line}: {f.why}" for f in blocks[:5]]
-    verdicts, others = attested(told, tree), bool(set(lineage.principals.values()) - {OWN})
-    if not supported(lineage.principals.values()):
+    principals = case.lineage.principals.values()
+    if not supported(principals):
         found.append("it was learned from strangers, and too few of them show the same")
-    for gate in GATES if to >= Tier.TRUSTED else GATES[:1] if others else ():
+    verdicts = attested(case.told, case.tree)
+    for gate in GATES if to >= Tier.TRUSTED else GATES[:1] if set(principals) - {OWN} else ():
         if (verdict := verdicts.get(gate)) is None:
             found.append(f"nobody has attested that it passes the gate {gate}")
         elif verdict.status != "pass":
@@ -64,11 +94,13 @@ def missing(library: Library, keyring: Keyring, name: str, to: Tier) -> list[str
     if to >= Tier.TRUSTED:
         if (read := verdicts.get("semantic")) is not None and read.status == "fail":
             found.append(f"it did not pass the gate semantic: {read.note}")
-        found += permission(skill, to)
-        if wrote(SELF, lineage.authors):
-            found.append("you wrote it, so somebody else must vouch for it")
+        found += permission(case.skill, to)
+        if UNNAMED & set(case.authors):
+            found.append(
+                "you wrote it, so somebody else must vouch for it; where somebody else did, they sign it first"
+            )
     if to == Tier.CERTIFIED:
-        found += _certification(told, tree, library.trust.now())
+        found += _certification(case.told, case.tree, library.trust.now())
     return found
 
 
@@ -96,16 +128,16 @@ def promote(library: Library, keyring: Keyring, name: str, to: Tier, *, by: str 
         Refused: something is missing; the text says all of it.
         UserError: there is no such skill.
     """
-    if found := missing(library, keyring, name, to):
+    case = _Case.of(library, keyring, name)
+    if found := _missing(library, keyring, case, to):
         raise Refused(f"{name} cannot be {to}: {'; '.join(found)}", f"`prowess trust {name}` shows where it stands")
-    tree, lineage, skill = library.trust.tree(name), library.trust.lineage(name), library.snapshot().get(name)
-    assert skill is not None
-    passed = [v for v in attested(heard(library, keyring), tree).values() if v.status == "pass"]
+    assert case.skill is not None
+    passed = tuple(v for v in attested(case.told, case.tree).values() if v.status == "pass")
     promotion = Promotion(
-        to=to, by=by, reason=reason, capabilities=declared(skill), author=lineage.authors, evidence=tuple(passed)
+        to=to, by=by, reason=reason, capabilities=declared(case.skill), author=case.authors, evidence=passed
     )
-    library.trust.say(name, promotion, _signing(keyring), tree)
-    return standings(library, keyring).get(tree, Standing())
+    library.trust.say(name, promotion, _signing(keyring), case.tree)
+    return standings(library, keyring).get(case.tree, Standing())
 
 
 def demote(

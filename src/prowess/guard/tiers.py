@@ -11,6 +11,7 @@ library that was cloned, shared or tampered with brings statements along, but no
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Final
 
 from prowess.core.base import Frozen
 from prowess.core.errors import UserError
@@ -21,6 +22,9 @@ from prowess.guard.signatures import fingerprints
 from prowess.library import Library
 from prowess.library.records import Stated
 from prowess.library.trees import tree_digest
+
+UNNAMED: Final = frozenset({"", SELF, "by hand"})
+"""What a ledger calls the person who works on it, whoever that was."""
 
 
 class Standing(Frozen):
@@ -96,11 +100,12 @@ def standing(library: Library, keyring: Keyring, name: str) -> Standing:
 
 
 def attested(told: Iterable[Heard], tree: str) -> dict[str, Verdict]:
-    """The last verdict of each gate on a version, of those that somebody trusted has signed."""
+    """The last verdict of each gate on a version, of those that a trusted approver has signed."""
     found: dict[str, Verdict] = {}
     for each in told:
         predicate = each.statement.predicate
-        if isinstance(predicate, Attestation) and each.statement.tree == tree and each.signers:
+        by_approver = any("approver" in key.roles for key in each.signers)
+        if isinstance(predicate, Attestation) and each.statement.tree == tree and by_approver:
             found |= {verdict.gate: verdict for verdict in predicate.verdicts}
     return found
 
@@ -135,10 +140,9 @@ def accept(library: Library, keyring: Keyring) -> None:
     keyring.remember(library.path, Seen(head=last, accepted=last.number))
 
 
-def wrote(name: str, authors: Iterable[str]) -> bool:
-    """Whether the holder of the key called `name` is among the authors of a version."""
-    own = {"", SELF, "by hand"} if name == SELF else {name}
-    return bool(own & set(authors))
+def _wrote(key: Key, authors: Iterable[str]) -> bool:
+    """Whether the key's holder is among the authors of a version."""
+    return bool(({*UNNAMED} if key.name == SELF else {key.name, key.id}) & set(authors))
 
 
 def _weighed(told: Iterable[Heard]) -> dict[str, _Version]:
@@ -158,9 +162,7 @@ def _weighed(told: Iterable[Heard]) -> dict[str, _Version]:
                 version.lowered = f"{predicate.by} lowered it: {predicate.reason}"
             case Promotion():
                 for key in each.signers:
-                    if "approver" in key.roles and not (
-                        predicate.to >= Tier.TRUSTED and wrote(key.name, predicate.author)
-                    ):
+                    if "approver" in key.roles and not (predicate.to >= Tier.TRUSTED and _wrote(key, predicate.author)):
                         version.promotions[key.id] = predicate
             case Release():
                 version.publisher = next((k.id for k in each.signers if "publisher" in k.roles), version.publisher)
