@@ -32,16 +32,20 @@ from prowess.cli import (
     power,
     probe,
     review,
+    revoke,
     route,
     router,
     scan,
     search,
     shelf,
     show,
+    sign,
     structure,
     trace,
     triggers,
+    trust,
     undo,
+    verify,
     why,
 )
 from prowess.cli import run as run_verb
@@ -103,10 +107,9 @@ app.command()(demo.demo)
 app.command("import")(import_.import_)
 for function in (
     learn.learn, review.review, apply.apply, undo.undo, log.log, diff.diff, show.show, add.add, scan.scan,
-    search.search, route.route,
-    index.index, shelf.shelf, lint.lint, structure.structure, why.why, trace.trace, measure.measure, power.power,
-    probe.probe, attribute.attribute, triggers.triggers, funnel.funnel, run_verb.run, export.export, doctor.doctor,
-    config.config,
+    search.search, route.route, index.index, shelf.shelf, lint.lint, structure.structure, why.why, trace.trace,
+    measure.measure, power.power, probe.probe, attribute.attribute, triggers.triggers, funnel.funnel, trust.trust,
+    sign.sign, verify.verify, revoke.revoke, run_verb.run, export.export, doctor.doctor, config.config,
 ):  # fmt: skip
     app.command()(function)
 app.command("compile")(compile_.compile_)

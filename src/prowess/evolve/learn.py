@@ -27,6 +27,7 @@ from prowess.evolve.logs.snippet import snippet
 from prowess.evolve.logs.words import cosine, vector, words
 from prowess.evolve.logs.works import works
 from prowess.evolve.parts import Event
+from prowess.guard.redact import redact
 from prowess.guard.scan import scan, scan_change
 from prowess.library import Library, Proposal
 from prowess.library.patching import apply
@@ -153,6 +154,8 @@ def _case(group: Group, past: list[Past], library: Snapshot, taken: set[str]) ->
         return None, "seen in one session only"
     if why := reason_to_wait(group, past):
         return None, why
+    if not group.believes(group.sessions):
+        return None, "seen by too few people"
     page = page_of(group, points(group), snippet(group))
     safe, left_out = _without_blocked(page)
     existing = _covering(group, past, library)
@@ -180,6 +183,8 @@ def _without_blocked(page: Page) -> tuple[Page, int]:
 
 
 def _blocked(text: str) -> bool:
+    if redact(text) != text:  # taken out before a session is stored; here stands what only looks like one together
+        return True
     probe = Skill(name="probe", description="-", body=text)
     return any(finding.severity == "block" for finding in scan(probe, learned=True))
 

@@ -22,6 +22,7 @@ from prowess.core.task import Task
 from prowess.core.upkeep import Audit, KeptTask
 from prowess.evolve.parts import Context, Episode, Recipe
 from prowess.evolve.record import Decision, Point
+from prowess.guard.redact import redact_patch
 from prowess.library.patching import apply, rebase, touched
 from prowess.measure.gates import ApprovalGate, Gate, GateContext, accepted, cascade, changed
 from prowess.measure.regression import kept_task
@@ -136,6 +137,7 @@ class _Run:
         self, patch: Patch, base: Snapshot, families: tuple[str, ...]
     ) -> tuple[Patch, Snapshot, tuple[Verdict, ...]]:
         """The patch as it fits the library now, the library with it, and the gates' answers."""
+        patch = redact_patch(patch)
         gates: tuple[Gate, ...] = self.recipe.gates
         if self.context.foreign & {*touched(patch)} and not any(isinstance(g, ApprovalGate) for g in gates):
             gates = (*gates, ApprovalGate())

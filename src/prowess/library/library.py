@@ -31,6 +31,7 @@ from prowess.library.proposals import Queue
 from prowess.library.records import Change, Proposal, Use, Version
 from prowess.library.store import Store
 from prowess.library.trees import Tree, is_component, skill_of, tree_digest, tree_of
+from prowess.library.trust import Trust, refuse_revoked
 from prowess.library.undoing import to_undo, undone
 from prowess.library.upkeep import Upkeep
 
@@ -50,6 +51,7 @@ class Library:
         self._contents = Contents(store)
         self._queue = Queue(store)
         self.upkeep = Upkeep(store, self._now)
+        self.trust = Trust(store, self._now, self._record_edits)
 
     @classmethod
     def open(
@@ -222,14 +224,17 @@ class Library:
 
         Raises:
             PatchConflict: it does not fit.
-            Refused: it would change a skill that prowess did not write, or lose something that is not versioned.
+            Refused: it would change a skill that prowess did not write, lose something that is not versioned, or rests
+                on a trajectory that was revoked.
             UserError: the disk is full, or another process kept the library too long.
         """
+        lessons = tuple(lessons)
         with self._store.writing():
             with self._store.index() as index:
                 done = index.applied(patch.id)
-            if done is not None:
-                return done
+                if done is not None:
+                    return done
+                refuse_revoked(index, lessons)
             disk = self._record_edits()
             now = self._contents.present(disk)
             moved = patching.Rebased(patch, "same base")
@@ -246,7 +251,7 @@ class Library:
             check_writable(new, disk, self._store, allow_foreign)
             return self._commit(
                 disk, new, kind="apply", patch=moved.patch, patch_id=patch.id, rebased=moved.how,
-                verdicts=tuple(verdicts), lessons=tuple(lessons), cost=cost or Cost(), by=by,
+                verdicts=tuple(verdicts), lessons=lessons, cost=cost or Cost(), by=by,
                 kept=self.upkeep.keep(kept),
             )  # fmt: skip
 
