@@ -26,7 +26,7 @@ from prowess.evolve.logs.points import points
 from prowess.evolve.logs.snippet import snippet
 from prowess.evolve.logs.words import cosine, vector, words
 from prowess.evolve.logs.works import works
-from prowess.evolve.parts import Event
+from prowess.evolve.protocols import Event
 from prowess.guard.scan import scan
 from prowess.library import Library, Proposal
 from prowess.library.patching import apply

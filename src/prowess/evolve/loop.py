@@ -20,7 +20,7 @@ from prowess.core.patch import Patch
 from prowess.core.skill import Snapshot
 from prowess.core.task import Task
 from prowess.core.upkeep import Audit, KeptTask
-from prowess.evolve.parts import Context, Episode, Recipe
+from prowess.evolve.protocols import Context, Episode, Recipe
 from prowess.evolve.record import Decision, Point
 from prowess.library.patching import apply, rebase, touched
 from prowess.measure.gates import ApprovalGate, Gate, GateContext, accepted, cascade, changed
