@@ -193,7 +193,7 @@ def test_import_counts_what_it_read_and_show_opens_it(prowess, library, tmp_path
     assert done.data["unknown"] == {"from-the-future": 1} and len(done.data["broken_lines"]) == 1
     again = prowess("import", logs, "--json").data
     assert again["new"] == 0 and again["in_store"] == 1
-    assert "1 sessions in 1 files" in prowess("import", logs).out
+    assert "1 session in 1 file" in prowess("import", logs).out
 
     from prowess.cli.places import trajectories
 

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import anyio
-
 from prowess.core.errors import ModelError, PatchConflict
 from prowess.core.evidence import Verdict
 from prowess.core.lesson import Lesson
@@ -26,12 +24,13 @@ from prowess.evolve.logs.points import points
 from prowess.evolve.logs.snippet import snippet
 from prowess.evolve.logs.words import cosine, vector, words
 from prowess.evolve.logs.works import works
-from prowess.evolve.parts import Event
+from prowess.evolve.protocols import Event
 from prowess.guard.redact import redact
 from prowess.guard.scan import scan, scan_change
 from prowess.library import Library, Proposal
 from prowess.library.patching import apply
 from prowess.library.skillmd import validate
+from prowess.measure.pool import for_each
 from prowess.trajectories.store import CorruptTrajectory, TrajectoryStore
 
 NO_MODEL = "none"
@@ -86,21 +85,15 @@ async def learn(
     snapshot = library.snapshot()
     cases = _cases(groups(found), history(library, found), snapshot, report)
     done: dict[int, Proposal] = {}
-    limiter = anyio.CapacityLimiter(max(1, concurrency))
 
-    async def one(number: int, case: _Case) -> None:
-        async with limiter:
-            proposal = await _propose(case, snapshot, library, writer, report)
+    async def one(number: int) -> None:
+        case = cases[number]
+        proposal = await _propose(case, snapshot, library, writer, report)
         if proposal is not None:
             done[number] = proposal
         report(Event("propose", case.name, {"total": len(cases)}))
 
-    try:
-        async with anyio.create_task_group() as tasks:
-            for number, case in enumerate(cases):
-                tasks.start_soon(one, number, case)
-    except ExceptionGroup as several:
-        raise several.exceptions[0] from several
+    await for_each(range(len(cases)), one, concurrency)
     return tuple(done[number] for number in sorted(done))
 
 
