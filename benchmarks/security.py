@@ -123,7 +123,7 @@ def cell(r: dict[str, Any]) -> str:
 
 
 def macro(rates: Iterable[dict[str, Any]]) -> str:
-    """The mean over authors with its interval, made from theirs (MOVER: Zou and Donner 2008, equation 4)."""
+    """The mean over authors with its interval, made from theirs (MOVER: Zou and Donner 2008)."""
     found = list(rates)
     centre = mean(r["share"] for r in found)
     down = sum((r["share"] - r["low"]) ** 2 for r in found) ** 0.5 / len(found)
