@@ -196,7 +196,7 @@ async def loop(out: Path, tasks: int, gate: int) -> list[dict[str, Any]]:
     from prowess.agents.sandbox import find_sandbox
     from prowess.evolve.lifecycle import Retire
     from prowess.evolve.loop import evolve
-    from prowess.evolve.parts import Context
+    from prowess.evolve.protocols import Context
     from prowess.evolve.providers import BestMatches
     from prowess.evolve.recipes import Setup, lifecycle
     from prowess.measure.trials import Arm, Bench, run_trials

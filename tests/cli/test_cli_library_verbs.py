@@ -203,6 +203,7 @@ def test_no_library_says_what_to_do(prowess) -> None:
 
 
 def test_export_installs_and_asks_before_it_removes(prowess, library: Library) -> None:
+    prowess("trust", "ledger-totals", "--to", "T2", "--yes")
     installed = Path(".claude/skills/ledger-totals/SKILL.md")
     dry = prowess("export", "--target", "claude-code", "--dry-run")
     assert "ledger-totals" in dry.out and not installed.exists()
@@ -216,10 +217,11 @@ def test_export_installs_and_asks_before_it_removes(prowess, library: Library) -
 
 
 def test_export_leaves_edited_copies_alone(prowess, library: Library) -> None:
+    prowess("trust", "ledger-totals", "--to", "T2", "--yes")
     prowess("export", "--target", "claude-code", "--yes")
     installed = Path(".claude/skills/ledger-totals/SKILL.md")
     installed.write_text(installed.read_text() + "\nmine\n")
-    library.accept(library.proposals()[0].id)
+    prowess("review", "--accept", library.proposals()[0].id, "--yes")
     done = prowess("export", "--target", "claude-code", "--yes")
     assert done.code == 1 and "edited since" in done.out and "mine" in installed.read_text()
 

@@ -73,11 +73,13 @@ def test_help_lines_are_not_cut(prowess) -> None:
 
 def verbs() -> list[list[str]]:
     plain = ["demo", "import", "learn", "review", "apply", "undo", "log", "diff", "show", "search", "measure", "run"]
-    plain += ["power", "export", "doctor", "config", "why", "trace", "attribute", "lifecycle"]
+    plain += ["power", "export", "doctor", "config", "why", "trace", "attribute", "lifecycle", "route", "index"]
+    plain += ["trust", "sign", "verify", "revoke"]
     return (
         [[verb] for verb in plain]
         + [["model", verb] for verb in ("pull", "list", "use")]
         + [["lifecycle", verb] for verb in ("restore", "archive")]
+        + [["router", "train"]]
     )
 
 
@@ -191,7 +193,7 @@ def test_import_counts_what_it_read_and_show_opens_it(prowess, library, tmp_path
     assert done.data["unknown"] == {"from-the-future": 1} and len(done.data["broken_lines"]) == 1
     again = prowess("import", logs, "--json").data
     assert again["new"] == 0 and again["in_store"] == 1
-    assert "1 sessions in 1 files" in prowess("import", logs).out
+    assert "1 session in 1 file" in prowess("import", logs).out
 
     from prowess.cli.places import trajectories
 

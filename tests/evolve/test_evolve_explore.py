@@ -16,7 +16,7 @@ from prowess.core.skill import Snapshot
 from prowess.core.task import File
 from prowess.core.trajectory import Trajectory
 from prowess.evolve.explore import FAILURES, Explore
-from prowess.evolve.parts import Context, Episode, Event
+from prowess.evolve.protocols import Context, Episode, Event
 from prowess.evolve.providers import NoSkills
 from prowess.measure.trials import run_trial
 from prowess.trajectories.runstore import RunStore

@@ -25,6 +25,7 @@ def apply(
     """
     from prowess.cli import entries
     from prowess.cli.screen import Screen
+    from prowess.cli.trust import accepted
 
     screen = Screen(json)
     opened = open_library(library)
@@ -38,6 +39,7 @@ def apply(
         change = opened.apply(patch, by="user", allow_foreign=foreign)
     else:
         change = opened.accept(patch.id, by="user", allow_foreign=foreign)
+    accepted(screen, opened, change)
     if json:
         screen.data({"change": change.model_dump(mode="json"), "diff": difference})
     else:

@@ -10,6 +10,7 @@ from prowess.cli.options import Json, LibraryPath, Yes, open_library
 if TYPE_CHECKING:
     from prowess.cli.screen import Screen
     from prowess.library import Library
+    from prowess.library.lock import Trusted
     from prowess.library.scopes import Scope
     from prowess.library.targets import Report
 
@@ -65,10 +66,7 @@ def export(
         write_archive(archive, {name: tree for name, tree in trees.items() if not skill or name in skill})
         screen.note(f"wrote {archive}")
     if lock is not None:
-        from prowess.library import lock as locks
-
-        locks.write(lock, locks.of(opened))
-        screen.note(f"wrote {lock}")
+        _write_lock(screen, opened, lock, yes)
     reports = {
         name: _install(screen, opened, name, scope, skills=skill, link=link, remove=remove, dry_run=dry_run, yes=yes)
         for name in target or ()
@@ -92,6 +90,8 @@ def _install(
     yes: bool,
 ) -> "Report":
     from prowess.core.errors import UserError
+    from prowess.guard.keys import Keyring
+    from prowess.guard.runtime import barred
     from prowess.library import targets
     from prowess.settings import variables
 
@@ -103,12 +103,14 @@ def _install(
     environ = variables(moved.name) if moved is not None else {}
     root = _root(whose)
 
+    refuses = barred(library, Keyring())
+
     def go(dry: bool) -> "Report":
         if remove:
             return targets.uninstall(library, agent, whose, root, dry_run=dry, environ=environ)
         mode = "link" if link else "copy"
         return targets.install(
-            library, agent, whose, root, names=names, mode=mode, dry_run=dry, environ=environ
+            library, agent, whose, root, names=names, mode=mode, dry_run=dry, environ=environ, barred=refuses
         )  # fmt: skip
 
     plan = go(dry=True)
@@ -143,16 +145,41 @@ def _say(screen: "Screen", agent: str, report: "Report", dry_run: bool) -> None:
         screen.line(("  left alone: ", "red"), f"{name}: {why}")
 
 
+def _write_lock(screen: "Screen", library: "Library", file: Path, yes: bool) -> None:
+    """Asks first where the file there has a skill that another key has released since."""
+    from prowess.library import lock as locks
+
+    trusted = _trusted(library)
+    signers = [d for d in locks.check(file, library, trusted) if d.kind == "signer"] if file.exists() else []
+    if signers:
+        names = ", ".join(f"{d.name} ({d.found or 'nobody trusted'} instead of {d.locked})" for d in signers)
+        screen.confirm(f"Lock skills that somebody else has released: {names}?", yes)
+    locks.write(file, locks.of(library, trusted))
+    screen.note(f"wrote {file}")
+
+
+def _trusted(library: "Library") -> "dict[str, Trusted]":
+    from prowess.guard.keys import Keyring
+    from prowess.guard.tiers import Standing, standings
+    from prowess.library.lock import Trusted
+    from prowess.library.trees import tree_digest
+
+    known = standings(library, Keyring())
+    found = {name: known.get(tree_digest(tree), Standing()) for name, tree in library.trees().items()}
+    return {name: Trusted(stands.tier, stands.publisher or None) for name, stands in found.items()}
+
+
 def _check(screen: "Screen", library: "Library", file: Path) -> None:
     from prowess.library import lock as locks
 
-    drift = locks.check(file, library)
+    drift = locks.check(file, library, _trusted(library))
     if screen.json:
         screen.data({"drift": drift})
     elif not drift:
         screen.line("no drift: the library is as the lock file says")
     for item in () if screen.json else drift:
-        screen.line((item.kind, "red"), f"  {item.name}")
+        told = f": {item.found}" if item.kind in ("extra", "signer") else ""
+        screen.line((item.kind, "red"), f"  {item.name}{told}")
     if drift:
         raise typer.Exit(1)
 

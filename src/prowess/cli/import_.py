@@ -23,8 +23,15 @@ def import_(
         str | None,
         typer.Option("--format", metavar="FORMAT", help="claude-code, codex, chat or atif, where it is not clear."),
     ] = None,
+    principal: Annotated[
+        str,
+        typer.Option(
+            "--principal", metavar="NAME", help="Whose sessions they are, when not your own: few people alone teach "
+            "nothing.", show_default=False,
+        ),
+    ] = "",
     json: Json = False,
-) -> None:
+) -> None:  # fmt: skip
     """Read sessions that agents left behind.
 
     Knows Claude Code, Codex, chats and ATIF. Secrets are taken out before anything is stored; importing a session again
@@ -38,7 +45,7 @@ def import_(
     screen = Screen(json)
     reports: list[Report] = []
     with trajectories() as store, Waiting() as waiting:
-        new = store.put_all(_read(paths, format, reports, waiting))
+        new = store.put_all(_read(paths, format, principal, reports, waiting))
         kept = len(store)
     sums: dict[str, Counter[str]] = {name: Counter() for name in ("known", "unknown", "redacted")}
     for report in reports:
@@ -72,13 +79,18 @@ def import_(
         raise typer.Exit(1)
 
 
-def _read(paths: list[Path], format: str | None, reports: "list[Report]", waiting: "Waiting") -> "Iterator[Trajectory]":
+def _read(
+    paths: list[Path], format: str | None, principal: str, reports: "list[Report]", waiting: "Waiting"
+) -> "Iterator[Trajectory]":
     """The trajectories of all files; their reports are added to `reports`."""
     from prowess.trajectories.importers import import_path
 
     for path in paths:
         for imported in import_path(
-            path, lambda p: waiting.at("kilobytes", p.bytes >> 10, p.bytes_total >> 10, p.path.name), format=format
+            path,
+            lambda p: waiting.at("kilobytes", p.bytes >> 10, p.bytes_total >> 10, p.path.name),
+            format=format,
+            principal=principal,
         ):
             if not reports or reports[-1] is not imported.report:
                 reports.append(imported.report)

@@ -10,7 +10,7 @@ from prowess.cli.options import Budget, Concurrency, Json, LibraryPath, chosen_b
 
 if TYPE_CHECKING:
     from prowess.cli.screen import Screen
-    from prowess.evolve.parts import Event
+    from prowess.evolve.protocols import Event
     from prowess.library import Proposal
 
 SHOWN = 5

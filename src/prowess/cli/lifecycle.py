@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from prowess.core.patch import Patch
     from prowess.core.skill import Snapshot
     from prowess.core.task import Task
-    from prowess.evolve.parts import Context
+    from prowess.evolve.protocols import Context
     from prowess.library import Library
     from prowess.measure.lifecycle import State
     from prowess.suites.base import Suite
@@ -180,7 +180,7 @@ def _known(snapshot: "Snapshot", names: list[str] | None) -> "tuple[str, ...]":
 def _context(suite: "Suite", model: str, seed: int, concurrency: int, limit: float | None) -> "Context":
     from prowess.agents.models import open_metered
     from prowess.agents.sandbox import find_sandbox
-    from prowess.evolve.parts import Context
+    from prowess.evolve.protocols import Context
     from prowess.evolve.run import agent_of
     from prowess.settings import load
     from prowess.trajectories.runstore import RunStore

@@ -14,6 +14,7 @@ from prowess.cli import (
     add,
     apply,
     attribute,
+    compile_,
     config,
     demo,
     diff,
@@ -21,19 +22,30 @@ from prowess.cli import (
     export,
     funnel,
     import_,
+    index,
     learn,
     lifecycle,
+    lint,
     log,
     measure,
     model,
     power,
+    probe,
     review,
+    revoke,
+    route,
+    router,
     scan,
     search,
+    shelf,
     show,
+    sign,
+    structure,
     trace,
     triggers,
+    trust,
     undo,
+    verify,
     why,
 )
 from prowess.cli import run as run_verb
@@ -94,14 +106,16 @@ def prowess(
 app.command()(demo.demo)
 app.command("import")(import_.import_)
 for function in (
-    learn.learn, review.review, apply.apply, undo.undo, log.log, diff.diff, show.show, search.search,
-    add.add, scan.scan,
-    why.why, trace.trace, measure.measure, power.power, attribute.attribute, triggers.triggers, funnel.funnel,
-    run_verb.run, export.export, doctor.doctor, config.config,
+    learn.learn, review.review, apply.apply, undo.undo, log.log, diff.diff, show.show, add.add, scan.scan,
+    search.search, route.route, index.index, shelf.shelf, lint.lint, structure.structure, why.why, trace.trace,
+    measure.measure, power.power, probe.probe, attribute.attribute, triggers.triggers, funnel.funnel, trust.trust,
+    sign.sign, verify.verify, revoke.revoke, run_verb.run, export.export, doctor.doctor, config.config,
 ):  # fmt: skip
     app.command()(function)
+app.command("compile")(compile_.compile_)
 app.add_typer(lifecycle.app, name="lifecycle")
 app.add_typer(model.app, name="model")
+app.add_typer(router.app, name="router")
 
 
 def run() -> None:

@@ -26,7 +26,9 @@ ModelSpec = Annotated[
 ]  # fmt: skip
 SuiteName = Annotated[
     str,
-    typer.Option("--suite", "-s", metavar="SUITE", help="Where the tasks come from: workbench or spreadsheetbench."),
+    typer.Option(
+        "--suite", "-s", metavar="SUITE", help="Where the tasks come from: workbench, spreadsheetbench or sra."
+    ),
 ]
 Families = Annotated[
     list[str] | None,

@@ -17,7 +17,7 @@ from prowess.report.text import duration, money, visible
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from prowess.evolve.parts import Event
+    from prowess.evolve.protocols import Event
     from prowess.measure.trials import Progress as Trials
 
 SILENCE = 15.0

@@ -30,6 +30,7 @@ def review(
     """
     from prowess.cli import entries
     from prowess.cli.screen import Screen
+    from prowess.cli.trust import accepted as vouch
     from prowess.core.errors import PatchConflict
 
     screen = Screen(json)
@@ -41,6 +42,8 @@ def review(
             entries.proposal(screen, opened, proposal)
         screen.confirm(f"Accept {len(accepted)} and reject {len(rejected)} in {opened.path}?", yes)
         changes = [opened.accept(p.id, by="user", allow_foreign=foreign) for p in accepted]
+        for change in changes:
+            vouch(screen, opened, change)
         for proposal in rejected:
             opened.reject(proposal.id, reason)
         if json:
@@ -66,9 +69,12 @@ def review(
 
 def _decide(screen: "Screen", library: "Library", proposal: "Proposal", foreign: bool) -> bool:
     """Asks about one proposal and does what is said; False to stop asking."""
+    from prowess.cli.trust import accepted as vouch
+
     answer = screen.ask("[a]ccept, [r]eject, [s]kip or [q]uit?")
     if answer.startswith("a"):
         change = library.accept(proposal.id, by="user", allow_foreign=foreign)
+        vouch(screen, library, change)
         screen.line(f"applied as {change.id[:8]}")
     elif answer.startswith("r"):
         library.reject(proposal.id, screen.ask("Why?"))

@@ -16,6 +16,7 @@ from prowess.cli.options import (
     SuiteName,
     chosen_budget,
     chosen_library,
+    open_library,
 )
 
 
@@ -52,6 +53,7 @@ def run(
     from prowess.cli.outcome import finish
     from prowess.cli.progress import Waiting
     from prowess.cli.screen import Screen
+    from prowess.cli.trust import attested
     from prowess.evolve.run import run_recipe
     from prowess.settings import load
 
@@ -75,4 +77,6 @@ def run(
                 report=waiting.tell,
             )
         )
+    if changes := [decision.change for decision in record.decisions if decision.change is not None]:
+        attested(open_library(library), changes)
     finish(screen, record, folder)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from prowess.core.errors import UserError
 
-GATES = ("format", "scan", "lint", "cached-outputs", "semantic", "regression", "trials", "approval")
+GATES = ("format", "scan", "permission", "lint", "cached-outputs", "semantic", "regression", "trials", "approval")
 """Cheap ones first: text, then the sandbox, then the model, then the agent, then a person."""
 
 

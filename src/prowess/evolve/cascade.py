@@ -9,9 +9,10 @@ from dataclasses import replace
 
 from prowess.core.gates import GATES, known_gates
 from prowess.core.model import Model
-from prowess.evolve.parts import Recipe
+from prowess.evolve.protocols import Recipe
 from prowess.evolve.recipes import Setup
 from prowess.measure.gates import ApprovalGate, FormatGate, Gate, LintGate, ScanGate, TrialsGate
+from prowess.measure.permission import PermissionGate
 from prowess.measure.regression import CachedOutputsGate
 from prowess.measure.semantic import SemanticGate
 from prowess.measure.stats.design import Design, fewest_pairs
@@ -40,6 +41,7 @@ def with_gates(
     make: dict[str, Callable[[], Gate]] = {
         "format": FormatGate,
         "scan": ScanGate,
+        "permission": PermissionGate,
         "lint": LintGate,
         "semantic": lambda: SemanticGate(model),
         "cached-outputs": lambda: CachedOutputsGate(recipe.provider, setup.sandbox),

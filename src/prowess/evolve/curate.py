@@ -16,7 +16,7 @@ from prowess.core.model import Message, Request
 from prowess.core.patch import CreateSkill, DeleteSkill, Operation, Patch
 from prowess.core.skill import Skill, Snapshot
 from prowess.core.text import last_lines
-from prowess.evolve.parts import Context, Episode
+from prowess.evolve.protocols import Context, Episode
 from prowess.library.skillmd import validate
 
 SYSTEM = """You curate a small repository of skills that helps an agent with office tasks.

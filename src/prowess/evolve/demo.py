@@ -11,7 +11,7 @@ from anyio import to_thread
 
 from prowess.agents.models import open_metered
 from prowess.agents.models.pull import pull
-from prowess.evolve.parts import Event
+from prowess.evolve.protocols import Event
 from prowess.evolve.record import RunRecord
 from prowess.evolve.run import Plan, Report, run_plan
 from prowess.library import Library

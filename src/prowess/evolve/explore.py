@@ -35,7 +35,7 @@ from prowess.core.text import first_lines
 from prowess.core.trajectory import Observation, Step, Trajectory
 from prowess.core.view import View
 from prowess.evolve.examples import COOKBOOK, EXAMPLE, EXAMPLE_CHANGE, EXAMPLE_REPAIR
-from prowess.evolve.parts import Context, Episode
+from prowess.evolve.protocols import Context, Episode
 from prowess.trajectories.runstore import keep
 
 FAILURES = 3

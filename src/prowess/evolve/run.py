@@ -23,7 +23,7 @@ from prowess.core.task import Split, Task
 from prowess.core.upkeep import Audit, KeptTask
 from prowess.evolve.cascade import with_gates
 from prowess.evolve.loop import Evolved, evolve
-from prowess.evolve.parts import Context, Event, Provider
+from prowess.evolve.protocols import Context, Event
 from prowess.evolve.providers import BestMatches
 from prowess.evolve.recipes import Setup, build, check
 from prowess.evolve.record import Comparison, Decision, RunRecord, StageCost
@@ -31,7 +31,7 @@ from prowess.evolve.sitting import Sitting
 from prowess.library import Library
 from prowess.measure.calibration import calibrate, verdicts_with_noise, with_noise
 from prowess.measure.compare import compare
-from prowess.measure.gates import proposed
+from prowess.measure.gates import Provider, proposed
 from prowess.measure.splits import require_apart
 from prowess.measure.stats.design import Design, fewest_pairs
 from prowess.measure.trials import Arm, Bench, run_trials

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
+from prowess.core.patch import CreateSkill, Patch
 from prowess.core.task import File
 from prowess.core.trajectory import Trajectory
 
@@ -285,6 +286,20 @@ def redact_trajectory(trajectory: Trajectory) -> tuple[Trajectory, Counter[str]]
     if not counts:
         return trajectory, counts
     return Trajectory.model_validate({**(clean or trajectory.model_dump()), "outputs": outputs}), counts
+
+
+def redact_patch(patch: Patch) -> Patch:
+    """The patch without secrets in any text that it would write into a library; itself where there are none."""
+    counts: Counter[str] = Counter()
+    operations: list[dict[str, Any]] = []
+    for operation in patch.operations:
+        data = operation.model_dump(mode="python", exclude={"skill": {"files"}})
+        clean = redact_value(data, counts)
+        if isinstance(operation, CreateSkill):
+            files = operation.skill.files
+            clean["skill"]["files"] = [{"path": f.path, "data": _redact_bytes(f.data, counts)} for f in files]
+        operations.append(clean)
+    return Patch.model_validate({**patch.model_dump(), "operations": operations}) if counts else patch
 
 
 def _redact_bytes(data: bytes, counts: Counter[str]) -> bytes:

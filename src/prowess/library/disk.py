@@ -7,6 +7,7 @@ flushes the folder, in that order. What the bytes mean is not known here.
 import ctypes
 import errno
 import fcntl
+import hashlib
 import os
 import secrets
 import stat
@@ -39,8 +40,11 @@ class Folder:
     problems: tuple[str, ...]
 
 
-def read_folder(folder: Path) -> Folder:
+def read_folder(folder: Path, strict: bool = False) -> Folder:
     """Every regular file below `folder`. Interpreter caches and desktop files are passed over.
+
+    Args:
+        strict: Count those as problems: a compiled file beside a script is run in its place.
 
     Raises:
         OSError: the folder itself is no folder, or a link.
@@ -50,18 +54,21 @@ def read_folder(folder: Path) -> Folder:
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     root = os.open(folder, flags)
     try:
-        _read_into(root, "", 0, files, problems)
+        _read_into(root, "", 0, files, problems, strict)
     finally:
         os.close(root)
     return Folder(dict(sorted(files.items())), tuple(sorted(problems)))
 
 
-def _read_into(fd: int, prefix: str, size: int, files: dict[str, bytes], problems: list[str]) -> int:
+def _read_into(
+    fd: int, prefix: str, size: int, files: dict[str, bytes], problems: list[str], strict: bool = False
+) -> int:
     """Reads the folder open at `fd`; returns the bytes read so far in all."""
     for name in sorted(os.listdir(fd)):
-        if name in _JUNK or name.endswith(".pyc"):
-            continue
         path = prefix + name
+        if name in _JUNK or name.endswith(".pyc"):
+            problems += [f"{path!r} is not part of the skill"] if strict else []
+            continue
         try:
             path.encode()
         except UnicodeEncodeError:
@@ -78,7 +85,7 @@ def _read_into(fd: int, prefix: str, size: int, files: dict[str, bytes], problem
                     continue
                 child = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
                 try:
-                    size = _read_into(child, path + "/", size, files, problems)
+                    size = _read_into(child, path + "/", size, files, problems, strict)
                 finally:
                     os.close(child)
                 continue
@@ -108,6 +115,21 @@ def _read_at(name: str, folder: int, cap: int) -> bytes | None:
             raise OSError(errno.EINVAL, "not a regular file")
         data = file.read(cap + 1)
     return data if len(data) <= cap else None
+
+
+def stamp_folder(folder: Path) -> str:
+    """A value that changes when anything is written below `folder`, from sizes, times and numbers of files alone."""
+    seen = hashlib.sha256()
+    waiting = [(folder, 0)]
+    while waiting and len(waiting) <= COUNT_CAP:
+        here, depth = waiting.pop()
+        for entry in sorted(os.scandir(here), key=lambda e: e.name):
+            found = entry.stat(follow_symlinks=False)
+            facts = (found.st_mode, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+            seen.update(f"{depth} {entry.name!r} {facts}\n".encode("utf-8", "replace"))
+            if stat.S_ISDIR(found.st_mode) and depth < _DEPTH_CAP and entry.name not in _JUNK:
+                waiting.append((here / entry.name, depth + 1))
+    return seen.hexdigest()[:32]
 
 
 def write_file(path: Path, data: bytes, scratch: Path) -> None:

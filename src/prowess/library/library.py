@@ -20,7 +20,7 @@ from prowess.core.errors import Refused, UserError
 from prowess.core.evidence import Verdict
 from prowess.core.lesson import Lesson
 from prowess.core.patch import Patch
-from prowess.core.skill import Snapshot
+from prowess.core.skill import Skill, Snapshot
 from prowess.core.trajectory import Trajectory
 from prowess.core.upkeep import KeptTask
 from prowess.library import patching
@@ -30,7 +30,8 @@ from prowess.library.index import Index
 from prowess.library.proposals import Queue
 from prowess.library.records import Change, Proposal, Use, Version
 from prowess.library.store import Store
-from prowess.library.trees import Tree, is_component, tree_digest, tree_of
+from prowess.library.trees import Tree, is_component, skill_of, tree_digest, tree_of
+from prowess.library.trust import Trust, refuse_revoked
 from prowess.library.undoing import to_undo, undone
 from prowess.library.upkeep import Upkeep
 
@@ -50,6 +51,7 @@ class Library:
         self._contents = Contents(store)
         self._queue = Queue(store)
         self.upkeep = Upkeep(store, self._now)
+        self.trust = Trust(store, self._now, self._record_edits)
 
     @classmethod
     def open(
@@ -90,6 +92,23 @@ class Library:
         """All readable skills as they lie on disk now, edits by hand included."""
         with self._store.reading():
             return self._contents.present(self._contents.on_disk())
+
+    def stamps(self) -> dict[str, str]:
+        """Every folder, with a value that changes when anything in it is written. Nothing is read, so it is quick."""
+        with self._store.reading():
+            return self._store.stamps()
+
+    def skills(self, names: Iterable[str]) -> list[Skill]:
+        """The readable ones among the skills of those names, as they lie on disk now; no other folder is read."""
+        with self._store.reading():
+            folders = [(name, self._store.folder(name)) for name in names]
+        parsed = [skill_of(name, folder.files) for name, folder in folders if folder is not None]
+        return [p.skill for p in parsed if p.skill is not None]
+
+    @property
+    def own(self) -> Path:
+        """The folder of what prowess keeps beside the skills."""
+        return self._store.own
 
     def problems(self) -> dict[str, list[str]]:
         """For each folder with something wrong, what; folders that `snapshot` leaves out say so first."""
@@ -205,14 +224,17 @@ class Library:
 
         Raises:
             PatchConflict: it does not fit.
-            Refused: it would change a skill that prowess did not write, or lose something that is not versioned.
+            Refused: it would change a skill that prowess did not write, lose something that is not versioned, or rests
+                on a trajectory that was revoked.
             UserError: the disk is full, or another process kept the library too long.
         """
+        lessons = tuple(lessons)
         with self._store.writing():
             with self._store.index() as index:
                 done = index.applied(patch.id)
-            if done is not None:
-                return done
+                if done is not None:
+                    return done
+                refuse_revoked(index, lessons)
             disk = self._record_edits()
             now = self._contents.present(disk)
             moved = patching.Rebased(patch, "same base")
@@ -229,7 +251,7 @@ class Library:
             check_writable(new, disk, self._store, allow_foreign)
             return self._commit(
                 disk, new, kind="apply", patch=moved.patch, patch_id=patch.id, rebased=moved.how,
-                verdicts=tuple(verdicts), lessons=tuple(lessons), cost=cost or Cost(), by=by,
+                verdicts=tuple(verdicts), lessons=lessons, cost=cost or Cost(), by=by,
                 kept=self.upkeep.keep(kept),
             )  # fmt: skip
 

@@ -4,6 +4,7 @@
     <library>/.prowess/ledger/       one file for each change, proposal and rejection; the truth for history
     <library>/.prowess/blobs/        every file and folder manifest that a version ever had, by SHA-256
     <library>/.prowess/library.db    the index, made from the ledger
+    <library>/.prowess/search.db     the search index, made and kept by `prowess.search`
     <library>/.prowess/journal.json  there only while a change is under way
     <library>/.prowess/staging/      unfinished files
 
@@ -28,12 +29,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from prowess.core.base import canonical_json
 from prowess.core.errors import UserError
+from prowess.core.trust import Head
 from prowess.library.disk import (
     Folder,
     exchange,
     locked,
     read_folder,
     remove_folder,
+    stamp_folder,
     sync_folder,
     write_file,
     write_folder,
@@ -43,7 +46,7 @@ from prowess.library.records import RECORD, Change, Entry
 from prowess.library.trees import Tree, is_component, manifest, paths_of, tree_digest
 
 FORMAT: Final = "1"
-_IGNORED: Final = "library.db*\nlock\nstaging/\njournal.json\ninstalls.json\n"
+_IGNORED: Final = "library.db*\nsearch.db*\nlock\nstaging/\njournal.json\ninstalls.json\n"
 _log = logging.getLogger(__name__)
 
 
@@ -134,6 +137,15 @@ class Store:
             return read_folder(self.path / name) if is_component(name) else None
         except OSError:
             return None
+
+    def stamps(self) -> dict[str, str]:
+        """Every folder that may be a skill, with a stamp of what lies in it (`disk.stamp_folder`)."""
+        found: dict[str, str] = {}
+        for entry in os.scandir(self.path):
+            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
+                with suppress(OSError):
+                    found[entry.name] = stamp_folder(Path(entry.path))
+        return found
 
     def _digest(self, folder: Path) -> str | None:
         """Content digest of a folder now; None where there is none, "" for something else."""
@@ -247,6 +259,16 @@ class Store:
                 index.add(record, digest)
         except (UserError, sqlite3.DatabaseError) as error:
             _log.warning("the index is behind and will be mended at the next use: %s", error)
+
+    def heads(self) -> list[Head]:
+        """Every head of the ledger, from the empty one to the last; made from the bytes as they lie there."""
+        found = [Head(number=0, chain="")]
+        for path in sorted(self.ledger.glob("[0-9]*.json")):
+            body = path.read_bytes().partition(b"\n")[2]
+            number = int(path.stem)
+            link = f"{found[-1].chain} {number} {hashlib.sha256(body).hexdigest()}"
+            found.append(Head(number=number, chain=hashlib.sha256(link.encode()).hexdigest()))
+        return found
 
     def next_number(self) -> int:
         with self.index() as index:

@@ -7,7 +7,8 @@ from importlib import import_module
 from prowess.agents.sandbox import Sandbox
 from prowess.core.errors import UserError
 from prowess.core.task import Split, Task
-from prowess.evolve.parts import Provider, Recipe
+from prowess.evolve.protocols import Recipe
+from prowess.measure.gates import Provider
 from prowess.measure.regression import RegressionGate
 from prowess.suites.base import Suite
 

@@ -99,7 +99,7 @@ def _guard(case: Case, used: list[str]) -> list[str]:
         '        raise SystemExit(f"put the name that the task has for it in place of {value!r}")',
     ]
     source = next(file for file in case.files if file.path == case.names["source"])
-    head = source.text.partition("\n")[0] if source.path.endswith(".csv") else ""
+    head = source.text.partition("\n")[0] if source.path.endswith((".csv", ".txt")) else ""
     columns = [_parameter(purpose) for purpose in used if purpose not in OTHERS and case.names[purpose] in head]
     if not columns:
         return lines
