@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prowess.cli.options import Json, LibraryPath, ModelSpec
+from prowess.cli.options import Json, LibraryPath, ModelSpec, SkillsFolder
 
 if TYPE_CHECKING:
     from prowess.search.filters import Filter
@@ -56,21 +56,24 @@ def search(
     ] = "",
     model: ModelSpec = None,
     library: LibraryPath = None,
+    skills: SkillsFolder = None,
     json: Json = False,
 ) -> None:
     """Find skills by words, and by meaning where the index has vectors.
 
     Looks in names, descriptions and texts. Exit code 1 when nothing is found.
     """
-    from prowess.cli.finding import Found, libraries, rank
+    from prowess.cli.finding import Found, libraries, place, place_below, rank
     from prowess.cli.screen import BOLD, SOFT, Screen
     from prowess.search.snippets import snippet
 
     screen, text = Screen(json), " ".join(query)
     found: list[tuple[Found, str]] = []
     hidden: set[str] = set()
-    for word, path in libraries(library, scope):
-        answer = rank(screen, path, text, limit, router, filter_of(kind, tier, tag, tool), model or "")
+    places = [("", skills)] if skills is not None else libraries(library, scope)
+    for word, path in places:
+        where = place(screen, path) if skills is None else place_below(screen, library, path)
+        answer = rank(screen, where, text, limit, router, filter_of(kind, tier, tag, tool), model or "")
         found += [(one, word) for one in answer.found if one.name not in hidden]
         hidden |= answer.index.stamps().keys() if scope == "all" else set()
     shown = sorted(found, key=lambda pair: -pair[0].score)[:limit]

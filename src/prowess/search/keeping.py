@@ -1,6 +1,6 @@
 """Keeps the search index of a library current: what changed since the last time is read, nothing else."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -65,8 +65,3 @@ def refresh(index: SearchIndex, library: Library, progress: Progress = lambda do
     if gone:
         index.update((), gone)
     return Kept(indexed, len(gone))
-
-
-def descriptions(library: Library, names: Sequence[str]) -> dict[str, str]:
-    """The descriptions of some skills, by name."""
-    return {skill.name: skill.description for skill in library.skills(names)}
