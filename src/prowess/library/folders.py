@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from prowess.core.errors import UserError
-from prowess.core.skill import Snapshot
+from prowess.core.skill import Skill, Snapshot
 from prowess.library.disk import read_folder
 from prowess.library.trees import skill_of
 
@@ -25,7 +25,7 @@ def skills_below(folder: Path) -> Below:
     """
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}", "name one that holds folders with a SKILL.md")
-    found, unreadable, taken = [], list[str](), set[str]()
+    found, unreadable, taken = list[Skill](), list[str](), set[str]()
     for file in sorted(folder.rglob("SKILL.md")):
         name = file.parent.absolute().name
         try:
