@@ -2,8 +2,8 @@
 
 Each question names the skills that answer it. Their ids tell the data set, so they are never shown: skills are called
 by a hash. The data come without the skills' texts. Where the corpus has been downloaded (`sra/corpus.json`) it is used;
-else a *stand-in* is made of each skill: four questions of the evidence split with their answers, the first of which is
-its description. A stand-in tests retrieval and the harness; it is no substitute for the corpus in figures about answers.
+else a *stand-in* is made of each skill: four questions of the evidence split with their answers, the first of which
+describes it. A stand-in tests retrieval and the harness; it is no substitute for the corpus in figures about answers.
 """
 
 import json
