@@ -77,13 +77,14 @@ def test_two_libraries_the_project_counts(prowess, library: Library, home: Path)
     project = Library.open(Path.cwd() / ".agents" / "skills", create=True)
     add(project, made("ledger-totals", "Sums ledgers of this project."), made("local", "Reads ledgers here."))
 
-    def found(word: str, scope: str) -> dict[str, str]:
-        return {row["name"]: row["library"] for row in prowess("search", word, "--scope", scope, "--json").data}
+    def found(word: str, *scope: str) -> dict[str, str]:
+        return {row["name"]: row["library"] for row in prowess("search", word, *scope, "--json").data}
 
-    assert found("ledgers", "all") == {"ledger-totals": "project", "local": "project"}
-    assert found("void", "user") == {"ledger-totals": "user"}
-    assert found("void", "all") == {}, "the project's skill of that name hides it"
-    assert found("ledgers", "project").keys() == {"ledger-totals", "local"}
+    ours, mine = str(project.path), str(library.path)
+    assert found("ledgers") == {"ledger-totals": ours, "local": ours}
+    assert found("void", "--scope", "user") == {"ledger-totals": mine}
+    assert found("void") == {}, "the project's skill of that name hides it"
+    assert found("ledgers", "--scope", "project").keys() == {"ledger-totals", "local"}
     assert prowess("search", "void", "--scope", "moon").code == 2
     assert prowess("search", "void", "--scope", "user", "--library", library.path).code == 2
 

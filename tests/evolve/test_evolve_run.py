@@ -22,7 +22,7 @@ from prowess.core.model import Request, Response
 from prowess.core.skill import Skill, Snapshot
 from prowess.core.task import Split, Task
 from prowess.evolve.loop import Evolved, evolve
-from prowess.evolve.parts import Context, Event
+from prowess.evolve.protocols import Context, Event
 from prowess.evolve.providers import BestMatches, NoSkills
 from prowess.evolve.recipes import Setup, build
 from prowess.evolve.recipes.human import Given

@@ -60,7 +60,7 @@ def compile_(
 def _show(
     screen: "Screen", skills: "tuple[Skill, ...]", doubts: "tuple[Doubt, ...]", found: "Against | None", id: str | None
 ) -> None:
-    from prowess.cli import views
+    from prowess.cli import entries
     from prowess.cli.screen import BOLD
     from prowess.library.skillmd import render
     from prowess.report.text import percent, spent
@@ -71,7 +71,7 @@ def _show(
     for doubt in doubts:
         screen.note(("doubt: ", BOLD), f"{doubt.why}  ({doubt.condition})")
     if found is not None:
-        screen.line((views.evidence(found.evidence), views.STYLES[found.evidence.outcome]))
+        screen.line((entries.evidence(found.evidence), entries.STYLES[found.evidence.outcome]))
         screen.line(f"  team {spent(found.team)}; skills {spent(found.skills)}: {percent(found.tokens)} of the tokens")
     if id is not None:
         screen.note(f"proposed as {id[:8]}; `prowess review` shows it, `prowess apply {id[:8]}` takes it")

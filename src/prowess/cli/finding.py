@@ -56,18 +56,16 @@ class Place:
     """Where a router looks."""
 
     index: "SearchIndex"
+    path: Path
     read: "Callable[[Sequence[str]], list[Skill]]"
     """Skills by name."""
     snapshot: "Callable[[], Snapshot]"
     library: "Library | None" = None
 
 
-def place(screen: "Screen", path: Path) -> Place:
-    """The library at `path` with its index brought up to date."""
-    from prowess.library import Library
-
-    library = Library.open(path)
-    return Place(open_current(screen, library), library.skills, library.snapshot, library)
+def place(screen: "Screen", library: "Library") -> Place:
+    """A library with its index brought up to date."""
+    return Place(open_current(screen, library), library.path, library.skills, library.snapshot, library)
 
 
 def place_below(screen: "Screen", library: Path | None, folder: Path) -> Place:
@@ -76,7 +74,9 @@ def place_below(screen: "Screen", library: Path | None, folder: Path) -> Place:
 
     snapshot = _below(screen, library, folder)
     by_name = {skill.name: skill for skill in snapshot.skills}
-    return Place(SearchIndex.of(snapshot), lambda names: [by_name[n] for n in names if n in by_name], lambda: snapshot)
+    return Place(
+        SearchIndex.of(snapshot), folder, lambda names: [by_name[n] for n in names if n in by_name], lambda: snapshot
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,28 +95,27 @@ class Answer:
     router: str
 
 
-def libraries(given: Path | None, scope: str) -> list[tuple[str, Path]]:
-    """The libraries to look in, each with the word for it: the project's first, since its names count.
+def libraries(given: Path | None, scope: str) -> "list[Library]":
+    """The libraries to look in: all that apply, the project's first, since its names count; or that of one scope.
 
     Raises:
         UserError: there is no such scope, or no library in it.
     """
-    from prowess.cli.options import chosen_library
+    from prowess.cli.options import open_libraries, open_library
     from prowess.core.errors import UserError
-    from prowess.library.scopes import library_path, user_library
+    from prowess.library.scopes import project_library, user_library
 
     if not scope:
-        return [("", chosen_library(given))]
+        return open_libraries(given)
     if given is not None:
         raise UserError("--scope and --library both say where to look", "leave out one of them")
-    places = {"project": library_path("project", Path.cwd()), "user": user_library()}
-    if scope not in (*places, "all"):
-        raise UserError(f"there is no scope {scope!r}", "choose project, user or all")
-    wanted = [(word, path) for word, path in places.items() if scope in (word, "all") and path is not None]
-    if not (found := [(word, path) for word, path in wanted if (path / ".prowess").is_dir()]):
-        where = "either scope" if scope == "all" else f"the scope {scope!r}"
-        raise UserError(f"there is no library in {where} here", "`prowess learn` makes one, or give --library FOLDER")
-    return found
+    places = {"project": project_library(Path.cwd()), "user": user_library()}
+    if scope not in places:
+        raise UserError(f"there is no scope {scope!r}", "choose project or user, or leave it out for both")
+    path = places[scope]
+    if path is None:
+        raise UserError("this folder belongs to no project", "a project has a folder .git or .agents")
+    return [open_library(path)]
 
 
 def open_current(screen: "Screen", library: "Library") -> "SearchIndex":

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from prowess import __version__
 from prowess.cli import (
+    add,
     apply,
     attribute,
     compile_,
@@ -31,15 +32,20 @@ from prowess.cli import (
     power,
     probe,
     review,
+    revoke,
     route,
     router,
+    scan,
     search,
     shelf,
     show,
+    sign,
     structure,
     trace,
     triggers,
+    trust,
     undo,
+    verify,
     why,
 )
 from prowess.cli import run as run_verb
@@ -100,10 +106,10 @@ def prowess(
 app.command()(demo.demo)
 app.command("import")(import_.import_)
 for function in (
-    learn.learn, review.review, apply.apply, undo.undo, log.log, diff.diff, show.show, search.search, route.route,
-    index.index, shelf.shelf, lint.lint, structure.structure, why.why, trace.trace, measure.measure, power.power,
-    probe.probe, attribute.attribute, triggers.triggers, funnel.funnel, run_verb.run, export.export, doctor.doctor,
-    config.config,
+    learn.learn, review.review, apply.apply, undo.undo, log.log, diff.diff, show.show, add.add, scan.scan,
+    search.search, route.route, index.index, shelf.shelf, lint.lint, structure.structure, why.why, trace.trace,
+    measure.measure, power.power, probe.probe, attribute.attribute, triggers.triggers, funnel.funnel, trust.trust,
+    sign.sign, verify.verify, revoke.revoke, run_verb.run, export.export, doctor.doctor, config.config,
 ):  # fmt: skip
     app.command()(function)
 app.command("compile")(compile_.compile_)

@@ -35,9 +35,9 @@ def train(
     """
     import anyio
 
+    from prowess.cli.entries import evidence as shown
     from prowess.cli.finding import best_ready, place, router_path
     from prowess.cli.screen import Screen
-    from prowess.cli.views import evidence as shown
     from prowess.measure.routing import compare_routers, split
     from prowess.search.experience import read_experience
     from prowess.search.routers import save
@@ -45,7 +45,7 @@ def train(
 
     screen, opened = Screen(json), open_library(library)
     entries = read_experience(log) if log is not None else _from_store()
-    where = place(screen, opened.path)
+    where = place(screen, opened)
     to_train, held_out = split(entries)
     new = learn(where.index, to_train, seed)
     old = best_ready(screen, where)

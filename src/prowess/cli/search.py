@@ -1,5 +1,6 @@
 """`prowess search`: find skills by words, and by meaning where the index has vectors."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -49,9 +50,9 @@ def search(
         str,
         typer.Option(
             "--scope",
-            metavar="project|user|all",
+            metavar="project|user",
             show_default=False,
-            help="Whose library; in all, a project's skill hides your own of its name.",
+            help="Only the project's skills, or only your own; of both, a project's skill hides yours of its name.",
         ),
     ] = "",
     model: ModelSpec = None,
@@ -61,31 +62,35 @@ def search(
 ) -> None:
     """Find skills by words, and by meaning where the index has vectors.
 
-    Looks in names, descriptions and texts. Exit code 1 when nothing is found.
+    Looks in names, descriptions and texts, of the project's skills and of your own. Exit code 1 when
+    nothing is found.
     """
     from prowess.cli.finding import Found, libraries, place, place_below, rank
     from prowess.cli.screen import BOLD, SOFT, Screen
     from prowess.search.snippets import snippet
 
     screen, text = Screen(json), " ".join(query)
-    found: list[tuple[Found, str]] = []
+    found: list[tuple[Found, Path]] = []
     hidden: set[str] = set()
-    places = [("", skills)] if skills is not None else libraries(library, scope)
-    for word, path in places:
-        where = place(screen, path) if skills is None else place_below(screen, library, path)
-        answer = rank(screen, where, text, limit, router, filter_of(kind, tier, tag, tool), model or "")
-        found += [(one, word) for one in answer.found if one.name not in hidden]
-        hidden |= answer.index.stamps().keys() if scope == "all" else set()
+    only = filter_of(kind, tier, tag, tool)
+    if skills is not None:
+        places = [place_below(screen, library, skills)]
+    else:
+        places = [place(screen, each) for each in libraries(library, scope)]
+    for where in places:
+        answer = rank(screen, where, text, limit, router, only, model or "")
+        found += [(one, where.path) for one in answer.found if one.name not in hidden]
+        hidden |= answer.index.stamps().keys()
     shown = sorted(found, key=lambda pair: -pair[0].score)[:limit]
     if json:
         screen.data(
             [
-                {"name": one.name, "score": one.score, "library": word, "snippet": snippet(one.skill, text)}
-                for one, word in shown
+                {"name": one.name, "score": one.score, "library": path, "snippet": snippet(one.skill, text)}
+                for one, path in shown
             ]
         )
-    for one, word in () if json else shown:
-        screen.line((one.name, BOLD), (f"  {word}", SOFT))
+    for one, _ in () if json else shown:
+        screen.line((one.name, BOLD))
         screen.line("  ", (snippet(one.skill, text), SOFT))
     if not shown:
         screen.note("no skill was found")

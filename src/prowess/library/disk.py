@@ -40,8 +40,11 @@ class Folder:
     problems: tuple[str, ...]
 
 
-def read_folder(folder: Path) -> Folder:
+def read_folder(folder: Path, strict: bool = False) -> Folder:
     """Every regular file below `folder`. Interpreter caches and desktop files are passed over.
+
+    Args:
+        strict: Count those as problems: a compiled file beside a script is run in its place.
 
     Raises:
         OSError: the folder itself is no folder, or a link.
@@ -51,18 +54,21 @@ def read_folder(folder: Path) -> Folder:
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     root = os.open(folder, flags)
     try:
-        _read_into(root, "", 0, files, problems)
+        _read_into(root, "", 0, files, problems, strict)
     finally:
         os.close(root)
     return Folder(dict(sorted(files.items())), tuple(sorted(problems)))
 
 
-def _read_into(fd: int, prefix: str, size: int, files: dict[str, bytes], problems: list[str]) -> int:
+def _read_into(
+    fd: int, prefix: str, size: int, files: dict[str, bytes], problems: list[str], strict: bool = False
+) -> int:
     """Reads the folder open at `fd`; returns the bytes read so far in all."""
     for name in sorted(os.listdir(fd)):
-        if name in _JUNK or name.endswith(".pyc"):
-            continue
         path = prefix + name
+        if name in _JUNK or name.endswith(".pyc"):
+            problems += [f"{path!r} is not part of the skill"] if strict else []
+            continue
         try:
             path.encode()
         except UnicodeEncodeError:
@@ -79,7 +85,7 @@ def _read_into(fd: int, prefix: str, size: int, files: dict[str, bytes], problem
                     continue
                 child = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
                 try:
-                    size = _read_into(child, path + "/", size, files, problems)
+                    size = _read_into(child, path + "/", size, files, problems, strict)
                 finally:
                     os.close(child)
                 continue

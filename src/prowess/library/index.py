@@ -13,7 +13,7 @@ from typing import Final, Literal
 from prowess.core.base import digest
 from prowess.core.errors import UserError
 from prowess.core.lesson import Lesson
-from prowess.library.records import Audited, Change, Entry, Proposal, Refusal, Rejection, Use, Version
+from prowess.library.records import Audited, Change, Entry, Proposal, Refusal, Rejection, Stated, Use, Version
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS head (only INTEGER PRIMARY KEY CHECK (only = 1), number INTEGER, digest TEXT);
@@ -248,6 +248,14 @@ class Index:
         )
         return {other for (other,) in rows}
 
+    def heirs(self, name: str, number: int) -> list[tuple[str, int]]:
+        """Skills that an entry after `number` wrote together with a change of `name`, with the first such entry."""
+        return self._db.execute(
+            "SELECT w.name, min(w.number) FROM versions v JOIN versions w ON w.number = v.number"
+            " WHERE v.name = ? AND v.number > ? AND w.tree IS NOT NULL GROUP BY w.name",
+            (name, number),
+        ).fetchall()
+
     def undone_by(self, number: int) -> int | None:
         """Number of the change that the undo at ledger entry `number` reverts; None where that is no undo."""
         row = self._db.execute(
@@ -313,6 +321,14 @@ class Index:
         """Every content digest that any version points to."""
         return {tree for (tree,) in self._db.execute("SELECT DISTINCT tree FROM versions WHERE tree IS NOT NULL")}
 
+    def names_of(self, trees: set[str]) -> dict[str, list[str]]:
+        """For each of these content digests, the skills that ever had it."""
+        found: dict[str, list[str]] = {}
+        for tree, name in self._db.execute("SELECT DISTINCT tree, name FROM versions WHERE tree IS NOT NULL"):
+            if tree in trees:
+                found.setdefault(tree, []).append(name)
+        return found
+
     def lesson(self, id: str) -> Lesson | None:
         """The one whose id begins with `id`; None where there is none, or several."""
         rows = self._db.execute("SELECT body FROM lessons WHERE substr(id, 1, ?) = ? LIMIT 2", (len(id), id)).fetchall()
@@ -352,7 +368,7 @@ class Index:
         )
         return [sha for id, sha in rows if id in valid]
 
-    def notes(self, kind: Literal["audited", "refusal"]) -> list[str]:
+    def notes(self, kind: Literal["audited", "refusal", "stated"]) -> list[str]:
         """Bodies of all entries of that kind, oldest first."""
         rows = self._db.execute("SELECT body FROM notes WHERE kind = ? ORDER BY number", (kind,))
         return [body for (body,) in rows]
@@ -392,8 +408,13 @@ class Index:
         ]  # fmt: skip
 
 
-def key_of(note: Audited | Refusal) -> str:
-    """What makes an entry the same as an earlier one, so that a killed caller may simply tell it again."""
+def key_of(note: Audited | Refusal | Stated) -> str:
+    """What makes an entry the same as an earlier one, so that a killed caller may simply tell it again.
+
+    Statements name the ledger's head, so no two are alike.
+    """
     if isinstance(note, Audited):
         return note.audit.id
+    if isinstance(note, Stated):
+        return digest(note.payload)
     return digest([note.patch.id, [(v.gate, v.status, v.note) for v in note.verdicts]])

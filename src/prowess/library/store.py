@@ -29,6 +29,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from prowess.core.base import canonical_json
 from prowess.core.errors import UserError
+from prowess.core.trust import Head
 from prowess.library.disk import (
     Folder,
     exchange,
@@ -258,6 +259,16 @@ class Store:
                 index.add(record, digest)
         except (UserError, sqlite3.DatabaseError) as error:
             _log.warning("the index is behind and will be mended at the next use: %s", error)
+
+    def heads(self) -> list[Head]:
+        """Every head of the ledger, from the empty one to the last; made from the bytes as they lie there."""
+        found = [Head(number=0, chain="")]
+        for path in sorted(self.ledger.glob("[0-9]*.json")):
+            body = path.read_bytes().partition(b"\n")[2]
+            number = int(path.stem)
+            link = f"{found[-1].chain} {number} {hashlib.sha256(body).hexdigest()}"
+            found.append(Head(number=number, chain=hashlib.sha256(link.encode()).hexdigest()))
+        return found
 
     def next_number(self) -> int:
         with self.index() as index:

@@ -13,7 +13,7 @@ import threading
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from pydantic import ValidationError
 
@@ -21,6 +21,8 @@ from prowess.core.bulk import no_collection
 from prowess.core.cost import Cost, total
 from prowess.core.errors import UserError
 from prowess.core.evidence import Trial
+from prowess.core.trajectory import Trajectory
+from prowess.guard.redact import redact_trajectory
 
 _TRIALS = """CREATE TABLE IF NOT EXISTS trial (
     key TEXT PRIMARY KEY, conditions TEXT NOT NULL, task TEXT NOT NULL, view TEXT NOT NULL, seed INTEGER NOT NULL,
@@ -48,6 +50,23 @@ class Spent(NamedTuple):
     kind: str
     values: int
     cost: Cost
+
+
+class Keeps(Protocol):
+    """What `keep` needs of a store."""
+
+    def put(self, kind: str, key: str, value: bytes, cost: Cost = ...) -> None: ...
+
+
+def keep(store: Keeps, kind: str, key: str, run: Trajectory) -> Trajectory:
+    """Store a run that prowess made itself. All of them go this way, so that no store holds a secret.
+
+    Returns:
+        The run as it is stored: who goes on with it sees what one sees who resumes.
+    """
+    kept, _ = redact_trajectory(run)
+    store.put(kind, key, kept.model_dump_json().encode(), kept.cost)
+    return kept
 
 
 class RunStore:

@@ -1,4 +1,6 @@
-"""Where trajectories are kept: one SQLite file, safe with many processes and with kill -9.
+"""Where imported sessions are kept: one SQLite file, safe with many processes and with kill -9.
+
+Importers have taken secrets out of what comes here; runs of our own lie in `prowess.trajectories.runstore`.
 
 A light row per trajectory answers questions without touching the steps; the steps lie in a second table, compressed
 and with a digest, so that damage is noticed and stays where it is. The file is opened at the first use.

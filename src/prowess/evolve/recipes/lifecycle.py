@@ -13,7 +13,7 @@ from prowess.evolve.consolidate import Unmerged
 from prowess.evolve.distil import Distil
 from prowess.evolve.explore import Explore
 from prowess.evolve.lifecycle import Lifecycle, Retire
-from prowess.evolve.parts import Recipe
+from prowess.evolve.protocols import Recipe
 from prowess.evolve.providers import BestMatches
 from prowess.evolve.recipes import Setup
 from prowess.evolve.recipes.human import Given

@@ -8,7 +8,7 @@ not asked. Its own training signal, later tasks of the same group, is what our p
 
 from prowess.evolve.consolidate import Unmerged
 from prowess.evolve.curate import Curator, Transcript
-from prowess.evolve.parts import Recipe
+from prowess.evolve.protocols import Recipe
 from prowess.evolve.providers import BestMatches
 from prowess.evolve.recipes import Setup
 from prowess.evolve.selectors import Last

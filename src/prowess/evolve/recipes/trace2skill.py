@@ -10,7 +10,7 @@ the paper picks the best of three seeds on the training tasks.
 from prowess.evolve.consolidate import Unmerged
 from prowess.evolve.distil import Distil
 from prowess.evolve.explore import Explore
-from prowess.evolve.parts import Recipe
+from prowess.evolve.protocols import Recipe
 from prowess.evolve.providers import BestMatches
 from prowess.evolve.recipes import Setup
 from prowess.evolve.selectors import Last

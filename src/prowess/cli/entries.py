@@ -1,4 +1,4 @@
-"""How changes, proposals, evidence and skills are written out; shared by several verbs."""
+"""How the entries of a library's ledger are printed: changes, proposals, lessons, verdicts and their evidence."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from prowess.core.evidence import Evidence, Verdict
     from prowess.core.lesson import Lesson
     from prowess.core.patch import Patch
-    from prowess.core.skill import Snapshot
     from prowess.library import Change, Library, Proposal
 
 SIGNS = {"pass": ("✓", GOOD), "fail": ("✗", BAD), "propose": ("?", BOLD)}
@@ -35,10 +34,12 @@ def verdicts(screen: Screen, found: "Sequence[Verdict]") -> None:
 
 
 def lessons(screen: Screen, found: "Sequence[Lesson]") -> None:
+    from prowess.core.text import one_line
+
     for lesson in found:
         screen.line("  • ", lesson.text)
         for reference in lesson.references[:3]:
-            quote = " ".join(reference.quote.split())[:160]
+            quote = one_line(reference.quote, 160)
             where = f"{reference.trajectory[:16]}, step {reference.first_step + 1}"
             screen.line("    ", (f"“{quote}” " if quote else "", ""), (f"({where})", SOFT))
         if len(lesson.references) > 3:
@@ -51,7 +52,7 @@ def proposal(screen: Screen, library: "Library", found: "Proposal") -> None:
     screen.line((found.id[:8], BOLD), f"  {found.patch.reason}", (f"  {found.when[:16]}{by}", SOFT))
     verdicts(screen, found.verdicts)
     lessons(screen, found.lessons)
-    screen.diff(preview(library, found.patch))
+    screen.diff(difference(library, found.patch))
 
 
 def change(screen: Screen, found: "Change", undone: bool = False) -> None:
@@ -69,38 +70,8 @@ def change(screen: Screen, found: "Change", undone: bool = False) -> None:
             screen.line("          ", (evidence(verdict.evidence), STYLES[verdict.evidence.outcome]))
 
 
-def preview(library: "Library", patch: "Patch") -> str:
-    """The difference that a patch would make to the library as it is now.
-
-    Raises:
-        PatchConflict: it does not fit.
-    """
+def difference(library: "Library", patch: "Patch") -> str:
+    """What a patch would change in the library as it is now, as a unified diff; raises PatchConflict."""
     from prowess.library.patching import diff
 
-    return diff(library.snapshot(), patched(library, patch))
-
-
-def patched(library: "Library", patch: "Patch") -> "Snapshot":
-    """The library as it is now with a patch applied.
-
-    Raises:
-        PatchConflict: it does not fit.
-    """
-    from prowess.core.errors import UserError
-    from prowess.library.patching import apply, rebase
-
-    now = library.snapshot()
-    try:
-        base = library.at(patch.base)
-    except UserError:  # not known here: the operations must fit as they are
-        base = None
-    return apply(rebase(patch, now, base).patch, now)
-
-
-def undone(changes: "Sequence[Change]") -> set[str]:
-    """Ids of the changes that are taken back, given all of them, newest first."""
-    found: set[str] = set()
-    for change in changes:
-        if change.kind == "undo" and change.id not in found and change.undoes is not None:
-            found.add(change.undoes)
-    return found
+    return diff(library.snapshot(), library.preview(patch))

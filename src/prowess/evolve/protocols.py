@@ -1,4 +1,4 @@
-"""The parts of the loop: one-method protocols, and what they are given.
+"""What the parts of the loop must do: one protocol for each, of one method, and what they are given.
 
 A recipe is a choice of parts (`prowess.evolve.recipes`); the loop that joins them is `prowess.evolve.loop`.
 """
@@ -15,8 +15,7 @@ from prowess.core.skill import Snapshot
 from prowess.core.task import Task
 from prowess.core.trajectory import Trajectory
 from prowess.core.upkeep import Audit
-from prowess.core.view import View
-from prowess.measure.gates import Gate
+from prowess.measure.gates import Gate, Provider
 from prowess.suites.base import Suite
 from prowess.trajectories.runstore import RunStore
 
@@ -62,12 +61,6 @@ class Source(Protocol):
     """Where tasks come from. An empty answer ends the loop."""
 
     def tasks(self, round_: int, library: Snapshot, history: Sequence[Episode]) -> tuple[Task, ...]: ...
-
-
-class Provider(Protocol):
-    """What an agent is shown for a task."""
-
-    def view(self, task: Task, library: Snapshot) -> View: ...
 
 
 class Analyst(Protocol):
