@@ -2,7 +2,7 @@
 
     python benchmarks/need.py [--data FOLDER] [--check] [--json FILE]
 
-For every query of a dataset a small library is drawn from it (1 to 120 skills), once with a skill that fits and once
+For every query of a dataset a small library is drawn from it (1 to 400 skills), once with a skill that fits and once
 without. The best lexical match of each is judged by `prowess.search.need`. Weights and line come from the tuning
 queries, all datasets counting alike; the rates that are printed are those of the held-out queries. `--check` leaves
 the file as it is and measures what is in it.
@@ -26,7 +26,7 @@ from prowess.suites.workbench import Workbench
 
 TARGET = Path(__file__).parents[1] / "src" / "prowess" / "search" / "need.json"
 SUITE = Workbench()
-SIZES = (1, 4, 12, 40, 120)
+SIZES = (1, 4, 12, 40, 120, 400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    found: dict[Part, list[Row]] = {"tune": [], "test": []}
+    found: dict[Part, list[Row]] = {"test": []} if args.check else {"tune": [], "test": []}
     for dataset in [*datasets(args.data), workbench()]:
         for part in found:
             found[part] += rows(dataset, part, args.limit, args.seed)

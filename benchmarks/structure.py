@@ -4,8 +4,8 @@
 
 On all queries, held out or not (nothing is chosen here), of the two sets of `corpora.py` whose skills are real. Texts
 are indexed as they are; `+ structure` adds the search text of the extracted structure to the body. Differences are
-paired by query, intervals resample subjects (percentile bootstrap, 1,000 draws). The paper's normaliser is a model, so
-a null here says that extraction alone is not enough, and nothing about the paper.
+paired by query, intervals resample subjects (percentile bootstrap). The paper's normaliser is a model, so a null here
+says that extraction alone is not enough, and nothing about the paper.
 """
 
 import argparse

@@ -3,8 +3,9 @@
     python benchmarks/tuning.py [--data FOLDER] [--rounds N]       words: coordinate descent
     python benchmarks/tuning.py --fusion FOLDER [--data FOLDER]    words and the encoder in FOLDER: weights, and ranks
 
-Every dataset counts alike. What it finds is written by hand into `prowess.search.scoring`, `background` and `routers`;
-held-out queries are for `benchmarks/retrieval.py`.
+Every kind of dataset counts alike: the five of SRA-Bench together as much as each of the others. What it finds is
+written by hand into `prowess.search.scoring`, `background` and `routers`; held-out queries are for
+`benchmarks/retrieval.py`.
 """
 
 import argparse
@@ -111,7 +112,10 @@ def mean_mrr(found: list[tuple[Dataset, Corpus, list[Any]]], numbers: Numbers) -
         dataset.name: float(np.mean([corpus.rank(counts, numbers, gold) for counts, gold in queries]))
         for dataset, corpus, queries in found
     }
-    return float(np.mean(list(each.values()))), each
+    kinds: defaultdict[str, list[float]] = defaultdict(list)
+    for name, value in each.items():
+        kinds[name.partition("-")[0]].append(value)
+    return float(np.mean([np.mean(values) for values in kinds.values()])), each
 
 
 def fusion(found: list[Dataset], encoder: Encoder, limit: int) -> None:

@@ -166,3 +166,29 @@ def test_compile_runs_both_on_tasks(prowess, library, tmp_path: Path) -> None:
     evidence = done.data["against"]["evidence"]
     assert (evidence["baseline"], evidence["treatment"], evidence["n"]) == ("team", "skills", 2)
     assert done.data["against"]["team"]["calls"] > done.data["against"]["skills"]["calls"]
+
+
+def test_any_folder_of_skills_will_do(prowess, tmp_path: Path) -> None:
+    for i in range(40):
+        folder = tmp_path / "pool" / f"tool-{i}"
+        folder.mkdir(parents=True)
+        kind = ("garden", "invoice", "video", "protein")[i % 4]
+        text = f"Handles {kind} of sort {kind}{i}. Use it for {kind} work."
+        (folder / "SKILL.md").write_text(f"---\nname: tool-{i}\ndescription: {text}\n---\n# {kind}\n\n- Read it.\n")
+    (tmp_path / "pool" / "tool-3" / "SKILL.md").write_text("no skill")
+    before = sorted((tmp_path / "pool").rglob("*"))
+    here = ("--skills", tmp_path / "pool")
+    found = prowess("search", "video", "video6", *here, "--json")
+    assert found.data[0]["name"] == "tool-6" and "left out: tool-3" in found.err
+    assert prowess("search", "video6", "--router", "hierarchical", *here, "--json").data[0]["name"] == "tool-6"
+    assert prowess("search", "video6", "--router", "learned", *here).code == 2
+    assert prowess("route", "Do", "the", "video", "work", "of", "video6", *here, "--json").data["skills"]
+    assert len(prowess("shelf", *here, "--json").data["listing"]["entries"]) == 39
+    assert len(prowess("shelf", "--tree", *here, "--json").data["children"]) >= 2
+    assert prowess("lint", *here, "--json").data
+    assert prowess("structure", "tool-6", *here).code == 0
+    assert prowess("structure", "--against", "abc", *here).code == 2
+    assert prowess("probe", *here, "--size", "5", "--libraries", "1", "--json").data["pool"] == 39
+    assert prowess("search", "x", *here, "--library", tmp_path).code == 2
+    assert prowess("search", "x", "--skills", tmp_path / "absent").code == 2
+    assert sorted((tmp_path / "pool").rglob("*")) == before, "nothing is written"

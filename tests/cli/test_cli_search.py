@@ -149,6 +149,9 @@ def test_index_says_what_is_in_it(prowess, library: Library) -> None:
     assert (again["skills"], again["indexed"], again["encoder"]) == (1, 0, "")
     assert prowess("index", "--rebuild", "--json").data["indexed"] == 1
     assert "1 skills can be found by words" in prowess("index").out
+    (library.path / "broken").mkdir()
+    (library.path / "broken" / "SKILL.md").write_text("no frontmatter")
+    assert prowess("index", "--json").data["unreadable"] == ["broken"] and "left out: broken" in prowess("index").err
 
 
 def test_an_encoder_stays_until_it_is_taken_away(prowess, library: Library, vectors: Synonyms) -> None:

@@ -117,7 +117,9 @@ def test_the_pruned_ranking_is_that_of_adding_everything_up() -> None:
         weight = float(-np.log(share) + 0.1)
         lists.append((weight, Postings(ids, chance.integers(1, 256, len(ids)).astype(np.uint8))))
     whole = np.zeros(size)
-    for weight, (ids, impacts) in lists:
+    lists = [(weight, found.spread() if number % 2 else found) for number, (weight, found) in enumerate(lists)]
+    assert any(found.dense is not None for _, found in lists)
+    for weight, (ids, impacts, _) in lists:
         whole[ids] += weight * scoring.SCALE * impacts
     expected = np.lexsort((np.arange(size), -whole))[:20]
     for cap in (10**9, 200):

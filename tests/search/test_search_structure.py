@@ -135,6 +135,9 @@ def test_scripts_that_cannot_be_read_have_no_facts() -> None:
     assert facts_of("a.rb", "puts 1") is None
     broken = facts_of("a.py", "def (")
     assert broken is not None and broken.touches == ()
+    npm = facts_of("bash", "npm test\nnpm install test\n")
+    assert npm is not None
+    assert npm.touches == (Touch("runs", "PROCESS", "npm test"), Touch("calls", "NETWORK", "npm install test"))
     shell = facts_of("bash", "FOO=1 rm -rf build && curl -H $API_KEY x > out.txt\nfor f in *; do git add $f; done")
     assert shell is not None and shell.loops
     assert {Touch("deletes", "LOCAL_FS", "build"), Touch("writes", "LOCAL_FS", "out.txt")} <= set(shell.touches)

@@ -52,11 +52,13 @@ def index(
     used = "" if made.encoder is None else made.encoder.name
     size = index_path(opened).stat().st_size
     if json:
-        screen.data(
-            {"skills": len(made), "indexed": kept.indexed, "removed": kept.removed, "encoder": used, "bytes": size}
-        )
+        found = {"skills": len(made), "indexed": kept.indexed, "removed": kept.removed, "unreadable": kept.unreadable}
+        screen.data({**found, "encoder": used, "bytes": size})
         return
     by = f"by words and by {used}" if used else "by words"
     screen.line(
         f"{len(made)} skills can be found {by}; {kept.indexed} indexed, {kept.removed} removed in {seconds:.1f} s"
     )
+    if kept.unreadable:
+        more = f" and {len(kept.unreadable) - 3} more" if kept.unreadable[3:] else ""
+        screen.note(f"no readable skills, so left out: {', '.join(kept.unreadable[:3])}{more}")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from prowess.cli.options import Json, LibraryPath, open_library
+from prowess.cli.options import Json, LibraryPath, SkillsFolder
 
 _REQUEST = 500
 """Characters of a request that are put to the descriptions."""
@@ -20,6 +20,7 @@ def lint(
         bool, typer.Option("--sessions/--no-sessions", help="Use the requests of imported sessions too.")
     ] = True,
     library: LibraryPath = None,
+    skills: SkillsFolder = None,
     json: Json = False,
 ) -> None:
     """Find skills that will not be found.
@@ -28,18 +29,18 @@ def lint(
     """
     from dataclasses import asdict
 
+    from prowess.cli.finding import look
     from prowess.cli.screen import BOLD, SOFT, Screen
     from prowess.measure.shelf import crowded
     from prowess.measure.triggers.catalogue import preset, presets
     from prowess.search.lint import lint as find
 
-    screen, opened = Screen(json), open_library(library)
-    snapshot = opened.snapshot()
+    screen = Screen(json)
+    looked = look(screen, library, skills)
     agents = [preset(name) for name in agent] if agent else list(presets().values())
-    uses = {name: use.loaded for name, use in opened.uses().items()}
     problems = (
-        *find(snapshot.skills, queries=_asked() if sessions else None),
-        *crowded(snapshot, agents, uses),
+        *find(looked.snapshot.skills, queries=_asked() if sessions else None),
+        *crowded(looked.snapshot, agents, looked.loaded),
     )
     if json:
         screen.data([asdict(problem) for problem in problems])

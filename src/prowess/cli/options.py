@@ -17,6 +17,13 @@ LibraryPath = Annotated[
         show_default=False,
     ),
 ]  # fmt: skip
+SkillsFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--skills", metavar="FOLDER", help="The skills below this folder, instead of a library; nothing is written.",
+        show_default=False,
+    ),
+]  # fmt: skip
 ModelSpec = Annotated[
     str | None,
     typer.Option(

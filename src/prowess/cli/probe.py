@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prowess.cli.options import Budget, Concurrency, Json, LibraryPath, Seed, open_library
+from prowess.cli.options import Budget, Concurrency, Json, LibraryPath, Seed, SkillsFolder
 
 if TYPE_CHECKING:
     from prowess.cli.screen import Screen
@@ -42,6 +42,7 @@ def probe(
     concurrency: Concurrency = None,
     budget: Budget = None,
     library: LibraryPath = None,
+    skills: SkillsFolder = None,
     json: Json = False,
 ) -> None:
     """Measure how many skills can be told apart.
@@ -53,9 +54,11 @@ def probe(
 
     import anyio
 
+    from prowess.cli.finding import look
     from prowess.cli.places import write
     from prowess.cli.progress import Waiting
     from prowess.cli.screen import Screen
+    from prowess.library.folders import skills_below
     from prowess.measure.capacity import compare_ways, line
     from prowess.measure.capacity import probe as run
     from prowess.report.capacity import chart as draw
@@ -63,14 +66,15 @@ def probe(
 
     screen, settings = Screen(json), load().settings
     limit = settings.budget_usd if budget is None else budget
-    own = open_library(library).snapshot().skills
-    skills = (*own, *_strangers(pool, {s.name for s in own}))
-    cases, ways = _cases(own, asked), _ways(model, look_alikes, limit)
-    sizes = size or sorted({n for n in (*SIZES, len(skills)) if n <= len(skills)})
+    own = look(screen, library, skills).snapshot
+    strangers = () if pool is None else skills_below(pool).snapshot.skills
+    everyone = (*own.skills, *(s for s in strangers if own.get(s.name) is None))
+    cases, ways = _cases(own.skills, asked), _ways(model, look_alikes, limit)
+    sizes = size or sorted({n for n in (*SIZES, len(everyone)) if n <= len(everyone)})
     with Waiting(limit) as waiting:
         choices = anyio.run(
             lambda: run(
-                cases, skills, ways, sizes=sizes, libraries=libraries, queries=requests, seed=seed,
+                cases, everyone, ways, sizes=sizes, libraries=libraries, queries=requests, seed=seed,
                 concurrency=concurrency or settings.concurrency,
                 on_done=lambda done, total: waiting.at("choices", done, total, ""),
             )
@@ -81,7 +85,7 @@ def probe(
         write(chart, draw(lines))
     if json:
         differences = [{"from": a, "to": b, "by_size": [asdict(d) for d in found]} for a, b, found in against]
-        screen.data({"pool": len(skills), "requests": len(cases), "ways": [_plain(x) for x in lines],
+        screen.data({"pool": len(everyone), "requests": len(cases), "ways": [_plain(x) for x in lines],
                      "differences": differences})  # fmt: skip
         return
     _table(screen, lines)
@@ -114,22 +118,6 @@ def _cases(own: "tuple[Skill, ...]", asked: Path | None) -> "list[Case]":
     if asked is None:
         return [Case(query, frozenset({s.name})) for s in own for query in own_queries(s)]
     return [Case(entry.query, frozenset({entry.skill})) for entry in read_experience(asked) if entry.helped]
-
-
-def _strangers(folder: Path | None, taken: set[str]) -> "list[Skill]":
-    """Readable skills below `folder`, but for those whose name is taken."""
-    from prowess.library.skillmd import read
-
-    found: list[Skill] = []
-    for file in sorted(folder.rglob("SKILL.md")) if folder is not None else ():
-        try:
-            skill = read(file.read_text("utf-8", "replace"), file.parent.name).skill
-        except OSError:
-            continue
-        if skill is not None and skill.name not in taken:
-            taken.add(skill.name)
-            found.append(skill)
-    return found
 
 
 def _plain(line: "Line") -> dict[str, object]:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from prowess.cli.options import Json, LibraryPath, ModelSpec
+from prowess.cli.options import Json, LibraryPath, ModelSpec, SkillsFolder
 from prowess.cli.search import Kind, Query, RouterName, Tags, Tier, Tools, filter_of
 
 
@@ -19,20 +19,22 @@ def route(
     tool: Tools = None,
     model: ModelSpec = None,
     library: LibraryPath = None,
+    skills: SkillsFolder = None,
     json: Json = False,
 ) -> None:
     """Say which skill a task needs, if any.
 
     Each skill comes with the chance that it fits. Exit code 1 when none does.
     """
-    from prowess.cli.finding import rank
+    from prowess.cli.finding import place, place_below, rank
     from prowess.cli.options import open_library
     from prowess.cli.screen import BOLD, SOFT, Screen
     from prowess.search.need import FALSE_TRIGGERS, fit
 
     screen, text = Screen(json), " ".join(query)
     only = filter_of(kind, tier, tag, tool)
-    answer = rank(screen, open_library(library), text, limit, router, only, model or "")
+    where = place(screen, open_library(library)) if skills is None else place_below(screen, library, skills)
+    answer = rank(screen, where, text, limit, router, only, model or "")
     fits = [(one, fit(text, one.skill, answer.index)) for one in answer.found]
     needed = [(one, found) for one, found in fits if found.needed]
     if json:

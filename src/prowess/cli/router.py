@@ -36,7 +36,7 @@ def train(
     import anyio
 
     from prowess.cli.entries import evidence as shown
-    from prowess.cli.finding import best_ready, open_current, router_path
+    from prowess.cli.finding import best_ready, place, router_path
     from prowess.cli.screen import Screen
     from prowess.measure.routing import compare_routers, split
     from prowess.search.experience import read_experience
@@ -45,11 +45,11 @@ def train(
 
     screen, opened = Screen(json), open_library(library)
     entries = read_experience(log) if log is not None else _from_store()
-    index = open_current(screen, opened)
+    where = place(screen, opened)
     to_train, held_out = split(entries)
-    new = learn(index, to_train, seed)
-    old = best_ready(screen, opened, index)
-    found = anyio.run(compare_routers, old, new, index, held_out)
+    new = learn(where.index, to_train, seed)
+    old = best_ready(screen, where)
+    found = anyio.run(compare_routers, old, new, where.index, held_out)
     used = found.outcome == "better"
     if used:
         save(new, router_path(opened))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prowess.cli.options import Json, LibraryPath, ModelSpec
+from prowess.cli.options import Json, LibraryPath, ModelSpec, SkillsFolder
 
 if TYPE_CHECKING:
     from prowess.search.filters import Filter
@@ -57,6 +57,7 @@ def search(
     ] = "",
     model: ModelSpec = None,
     library: LibraryPath = None,
+    skills: SkillsFolder = None,
     json: Json = False,
 ) -> None:
     """Find skills by words, and by meaning where the index has vectors.
@@ -64,16 +65,21 @@ def search(
     Looks in names, descriptions and texts, of the project's skills and of your own. Exit code 1 when
     nothing is found.
     """
-    from prowess.cli.finding import Found, libraries, rank
+    from prowess.cli.finding import Found, libraries, place, place_below, rank
     from prowess.cli.screen import BOLD, SOFT, Screen
     from prowess.search.snippets import snippet
 
     screen, text = Screen(json), " ".join(query)
     found: list[tuple[Found, Path]] = []
     hidden: set[str] = set()
-    for opened in libraries(library, scope):
-        answer = rank(screen, opened, text, limit, router, filter_of(kind, tier, tag, tool), model or "")
-        found += [(one, opened.path) for one in answer.found if one.name not in hidden]
+    only = filter_of(kind, tier, tag, tool)
+    if skills is not None:
+        places = [place_below(screen, library, skills)]
+    else:
+        places = [place(screen, each) for each in libraries(library, scope)]
+    for where in places:
+        answer = rank(screen, where, text, limit, router, only, model or "")
+        found += [(one, where.path) for one in answer.found if one.name not in hidden]
         hidden |= answer.index.stamps().keys()
     shown = sorted(found, key=lambda pair: -pair[0].score)[:limit]
     if json:

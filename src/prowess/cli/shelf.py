@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prowess.cli.options import Json, LibraryPath, open_library
+from prowess.cli.options import Json, LibraryPath, SkillsFolder
 
 if TYPE_CHECKING:
+    from prowess.cli.finding import Shown
     from prowess.cli.screen import Screen
     from prowess.core.skill import Skill
     from prowess.search.tree import Node, Tree
@@ -28,6 +29,7 @@ def shelf(
         str | None, typer.Option("--model", "-m", metavar="MODEL", help="With --tree: let this model name categories.")
     ] = None,
     library: LibraryPath = None,
+    skills: SkillsFolder = None,
     json: Json = False,
 ) -> None:  # fmt: skip
     """Show what an agent sees of the library.
@@ -36,28 +38,28 @@ def shelf(
     """
     from dataclasses import asdict
 
+    from prowess.cli.finding import look
     from prowess.cli.screen import BAD, SOFT, Screen
-    from prowess.library.derived import Derived
     from prowess.measure.shelf import losses, rendered, tokens
     from prowess.measure.triggers.catalogue import listing, preset
-    from prowess.search.tree import by_verb, keep_tree, kept_tree
+    from prowess.search.tree import keep_tree
 
-    screen, opened = Screen(json), open_library(library)
-    snapshot = opened.snapshot()
+    screen = Screen(json)
+    looked = look(screen, library, skills)
     if tree:
-        found = by_verb(snapshot.skills) if verbs else kept_tree(snapshot.skills, Derived(opened.path))
+        found = _tree(looked, verbs)
         if model is not None and not verbs:
-            found = _named(found, snapshot.skills, model)
-            keep_tree(found, Derived(opened.path))
+            found = _named(found, looked.snapshot.skills, model)
+            if looked.kept is not None:
+                keep_tree(found, looked.kept)
         if json:
             screen.data(found.root)
         else:
             _branch(screen, found.root, 0)
         return
     chosen = preset(agent, window)
-    uses = {name: use.loaded for name, use in opened.uses().items()}
-    listed = listing(snapshot, chosen, uses)
-    lost = losses(listed, chosen, uses)
+    listed = listing(looked.snapshot, chosen, looked.loaded)
+    lost = losses(listed, chosen, looked.loaded)
     if json:
         screen.data({"listing": listed, "tokens": tokens(listed), "losses": [asdict(x) for x in lost],
                      "source": chosen.source})  # fmt: skip
@@ -69,6 +71,15 @@ def shelf(
             screen.note((f"{loss.shown}: ", BAD), loss.name, (f"  {loss.lost:,} characters lost: {loss.why}", SOFT))
     if lost:
         raise typer.Exit(1)
+
+
+def _tree(looked: "Shown", verbs: bool) -> "Tree":
+    from prowess.search.tree import by_verb, grow, kept_tree
+
+    skills = looked.snapshot.skills
+    if verbs:
+        return by_verb(skills)
+    return grow(skills) if looked.kept is None else kept_tree(skills, looked.kept)
 
 
 def _named(tree: "Tree", skills: "tuple[Skill, ...]", spec: str) -> "Tree":

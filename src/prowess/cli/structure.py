@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from prowess.cli.options import Budget, Json, LibraryPath, open_library
+from prowess.cli.options import Budget, Json, LibraryPath, SkillsFolder, open_library
 
 if TYPE_CHECKING:
     from prowess.cli.screen import Screen
@@ -30,6 +30,7 @@ def structure(
     ] = None,
     budget: Budget = None,
     library: LibraryPath = None,
+    skills: SkillsFolder = None,
     json: Json = False,
 ) -> None:
     """Show the structure of skills: scenes, steps, side effects.
@@ -37,23 +38,25 @@ def structure(
     Read off the text without a model, unless a model has written it. Exit code 1 when `--against` finds a skill that
     touches something new: network, credentials, files.
     """
+    from prowess.cli.finding import look
     from prowess.cli.screen import Screen
     from prowess.core.errors import UserError
-    from prowess.library.derived import Derived
     from prowess.report.structure import mermaid, svg
     from prowess.search.sidecar import structure_of
 
-    screen, opened = Screen(json), open_library(library)
-    snapshot = opened.snapshot()
+    screen = Screen(json)
+    if skills is not None and (model is not None or against is not None):
+        raise UserError("--model and --against need a library", "leave out --skills, and give --library")
+    looked = look(screen, library, skills)
+    snapshot, kept = looked.snapshot, looked.kept
     if unknown := [name for name in skill or () if snapshot.get(name) is None]:
         raise UserError(f"the library has no skill {unknown[0]!r}", "`prowess show` lists its skills")
     chosen = [s for s in snapshot.skills if not skill or s.name in skill]
-    kept = Derived(opened.path)
-    if model is not None:
+    if model is not None and kept is not None:
         _write(screen, chosen, model, kept, budget)
     found = {s.name: structure_of(s, kept) for s in chosen}
     if against is not None:
-        _differences(screen, found, {s.name: structure_of(s, kept) for s in opened.at(against).skills})
+        _differences(screen, found, {s.name: structure_of(s, kept) for s in open_library(library).at(against).skills})
     elif picture is not None:
         if len(found) != 1:
             raise UserError(f"a picture of {len(found)} skills", "name one skill")

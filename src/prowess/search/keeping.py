@@ -1,6 +1,6 @@
 """Keeps the search index of a library current: what changed since the last time is read, nothing else."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -24,6 +24,8 @@ class Kept:
 
     indexed: int
     removed: int
+    unreadable: tuple[str, ...] = ()
+    """Folders that are no readable skills."""
 
 
 def index_path(library: Library) -> Path:
@@ -49,6 +51,7 @@ def refresh(index: SearchIndex, library: Library, progress: Progress = lambda do
     Killed on the way, it leaves what is done; the next call goes on. A folder that is no readable skill is left out.
     """
     known, now = index.stamps(), library.stamps()
+    unreadable: list[str] = []
     changed = [name for name, stamp in now.items() if known.get(name) != stamp]
     gone = [name for name in known if name not in now]
 
@@ -56,7 +59,9 @@ def refresh(index: SearchIndex, library: Library, progress: Progress = lambda do
         rest, done = iter(changed), 0
         while names := list(islice(rest, _AT_ONCE)):
             skills = library.skills(names)
-            gone.extend(name for name in {*names} - {skill.name for skill in skills} if name in known)
+            unread = sorted({*names} - {skill.name for skill in skills})
+            unreadable.extend(unread)
+            gone.extend(name for name in unread if name in known)
             yield from ((skill, now[skill.name]) for skill in skills)
             done += len(names)
             progress(done, len(changed))
@@ -64,9 +69,4 @@ def refresh(index: SearchIndex, library: Library, progress: Progress = lambda do
     indexed = index.update(read())
     if gone:
         index.update((), gone)
-    return Kept(indexed, len(gone))
-
-
-def descriptions(library: Library, names: Sequence[str]) -> dict[str, str]:
-    """The descriptions of some skills, by name."""
-    return {skill.name: skill.description for skill in library.skills(names)}
+    return Kept(indexed, len(gone), tuple(unreadable))

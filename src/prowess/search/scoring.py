@@ -44,6 +44,10 @@ BODY_CAP: Final = 200_000
 """Characters of a skill's texts that are indexed."""
 ADD_CAP: Final = 100_000
 """Entries of posting lists that one query adds up before it turns to its best candidates."""
+_SPARSE: Final = 16
+"""Skills for each one that holds a term, beyond which its list is not spread out."""
+_DENSE: Final = 4
+"""Skills for each one that holds a term, up to which its impacts are added up without looking for their places."""
 POOL: Final = 500
 """Candidates for which the commonest terms are looked up."""
 
@@ -53,6 +57,24 @@ class Postings(NamedTuple):
 
     ids: Ids
     impacts: Impacts
+    dense: Impacts | None = None
+    """Of a common term the impacts by id, 0 for skills without it and at the end: quicker to look up."""
+
+    def at(self, ids: Ids) -> Impacts:
+        """The impacts in these skills, 0 where the term is not."""
+        if self.dense is not None:
+            return self.dense.take(ids, mode="clip")
+        places = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
+        return np.where(self.ids[places] == ids, self.impacts[places], np.uint8(0))
+
+    def spread(self) -> "Postings":
+        """The same, laid out for looking up if the term is common enough for that to cost little memory."""
+        end = int(self.ids[-1]) + 2
+        if len(self.ids) * _SPARSE < end:
+            return self
+        dense = np.zeros(end, np.uint8)
+        dense[self.ids] = self.impacts
+        return self._replace(dense=dense)
 
 
 def texts(skill: Skill) -> dict[str, str]:
@@ -115,17 +137,19 @@ def best(
     scores = np.zeros(size, np.float32)
     spent, at = 0, 0
     while at < len(ordered) and (spent == 0 or spent + len(ordered[at][1].ids) <= ADD_CAP):
-        weight, (ids, packed) = ordered[at]
-        scores[ids] += packed * np.float32(weight * SCALE)
+        weight, (ids, packed, dense) = ordered[at]
+        if dense is not None and _DENSE * len(ids) > size:  # running over all skills beats jumping to these
+            scores[: len(dense)] += dense[:size] * np.float32(weight * SCALE)
+        else:
+            scores[ids] += packed * np.float32(weight * SCALE)
         spent += len(ids)
         at += 1
     if allowed is not None:
         scores[~allowed] = 0
     pool = _top(scores, max(limit, POOL) if at < len(ordered) else limit, [p.ids for _, p in ordered[:at]])
     found = scores[pool]
-    for weight, (ids, packed) in ordered[at:]:
-        places = np.minimum(np.searchsorted(ids, pool), len(ids) - 1)
-        found += np.where(ids[places] == pool, packed[places] * np.float32(weight * SCALE), np.float32(0))
+    for weight, postings in ordered[at:]:
+        found += postings.at(pool) * np.float32(weight * SCALE)
     order = np.lexsort((pool, -found))[:limit]
     return pool[order], found[order]
 

@@ -28,6 +28,8 @@ _NETWORK: Final = {
 }
 _NETWORK_COMMANDS: Final = {"curl", "wget", "ssh", "scp", "rsync", "nc", "gh", "aws", "gcloud", "kubectl", "docker"}
 _INSTALLERS: Final = {"pip", "pip3", "uv", "npm", "npx", "conda", "mamba", "apt", "apt-get", "brew", "cargo"}
+_LOCAL: Final = {("npm", "test"), ("npm", "run"), ("pip", "list"), ("pip", "show"), ("pip", "freeze")}
+"""What installers do with what is there already."""
 _CODEBASE: Final = {"git", "make", "pytest", "ruff", "mypy"}
 _DELETERS: Final = {"rm", "rmdir", "shred"}
 _READS: Final = {
@@ -204,6 +206,6 @@ def _command(command: str) -> Touch | None:
     shown = " ".join(words)[:120]
     if name in _DELETERS:
         return Touch("deletes", "LOCAL_FS", " ".join(w for w in words[1:] if not w.startswith("-"))[:120] or shown)
-    if name in _NETWORK_COMMANDS | _INSTALLERS:
+    if name in _NETWORK_COMMANDS or (name in _INSTALLERS and (name, *words[1:2]) not in _LOCAL):
         return Touch("calls", "NETWORK", shown)
     return Touch("runs", "CODEBASE" if name in _CODEBASE else "PROCESS", shown)

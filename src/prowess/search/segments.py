@@ -58,8 +58,12 @@ class Segments:
             found = _joined(rows.fetchall())
             if self._bytes > _CACHE:
                 self._forget()
+            if found is not None:
+                found = found.spread()
+                self._bytes += found.ids.nbytes + found.impacts.nbytes
+                self._bytes += 0 if found.dense is None else found.dense.nbytes
             self._lists[term] = found
-            self._bytes += 100 if found is None else 100 + 5 * len(found.ids)
+            self._bytes += 100
         return self._lists[term]
 
     def count(self, term: str) -> int:
@@ -79,7 +83,7 @@ class Segments:
             self._insert(first, count, ((t, p.ids + np.uint32(first), p.impacts) for t, p in lists.items()))
         else:
             new: dict[int, dict[str, int]] = {first + i: {} for i in range(count)}
-            for term, (ids, impacts) in lists.items():
+            for term, (ids, impacts, _) in lists.items():
                 for id, impact in zip(ids.tolist(), impacts.tolist(), strict=True):
                     new[first + id][term] = impact
             self._db.executemany("INSERT INTO fresh VALUES (?, ?)", [(i, json.dumps(t)) for i, t in new.items()])
@@ -162,7 +166,7 @@ def _joined_rows(rows: sqlite3.Cursor, dead: Ids) -> Iterator[tuple[str, bytes, 
         found = _joined([(ids, impacts) for _, ids, impacts in group])
         if found is None:
             continue
-        ids, impacts = found
+        ids, impacts, _ = found
         if len(dead):
             alive = ~np.isin(ids, dead)
             ids, impacts = ids[alive], impacts[alive]

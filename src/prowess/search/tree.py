@@ -11,6 +11,7 @@ gives better ones; upkeep leaves the categories that it need not touch as they a
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -34,6 +35,8 @@ _REGROW: Final = 1 / 3
 """Share of skills that came or went since, beyond which the tree is grown anew."""
 _ROUNDS: Final = 20
 _TELLING: Final = math.log(2)
+_COMMON: Final = 0.2
+"""Share of the skills of a category that hold a word which may name it."""
 _WORDS: Final = 6
 _UNFIT: Final = re.compile(r"[^\w &,/()-]")
 _KIND, _KEY = "tree", "categories"
@@ -301,10 +304,13 @@ def _named(root: Node, skills: Sequence[Skill]) -> Node:
 
 def _distinctive(inside: Sequence[Mapping[str, float]], everywhere: Mapping[str, float], total: int) -> list[str]:
     """Terms by how much they tell of the category: their share in it, times the log of how much commoner they are,
-    times what they tell anywhere. Those that are not at least twice as common as in the whole library tell nothing.
+    times what they tell anywhere. Those that are not at least twice as common as in the whole library tell nothing,
+    and neither do those of few skills, such as names of single ones.
     """
     found = _sums(inside)
-    share = {term: weight / len(inside) for term, weight in found.items() if weight > 1 or len(inside) == 1}
+    least = min(len(inside), max(2, round(_COMMON * len(inside))))
+    held = Counter(term for terms in inside for term in terms)
+    share = {term: weight / len(inside) for term, weight in found.items() if held[term] >= least}
     lift = {term: math.log(s * total / everywhere[term]) for term, s in share.items() if not term.isdigit()}
     telling = {t: share[t] * lift[t] * rarity(t, 0, 0) for t in lift if lift[t] >= _TELLING}
     return sorted(telling, key=lambda term: (-telling[term], term))[:_WORDS]

@@ -2,15 +2,14 @@
 
 Each question names the skills that answer it. Their ids tell the data set, so they are never shown: skills are called
 by a hash. The data come without the skills' texts. Where the corpus has been downloaded (`sra/corpus.json`) it is used;
-else a *stand-in* is made of each skill: questions of the evidence split with their answers, and the words they share.
-A stand-in tests retrieval and the harness; it is no substitute for the corpus in figures about answers.
+else a *stand-in* is made of each skill: four questions of the evidence split with their answers, the first of which
+describes it. A stand-in tests retrieval and the harness; it is no substitute for the corpus in figures about answers.
 """
 
 import json
 import math
 import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -21,7 +20,6 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from prowess.core.errors import UserError
 from prowess.core.skill import Skill, Snapshot
 from prowess.core.task import Check, File, Score, Split, Task
-from prowess.search.words import words
 
 DATA = Path("../shared/data")
 DATASETS: Final = ("champ", "logicbench", "medcalcbench", "theoremqa", "toolqa")
@@ -134,9 +132,7 @@ class SraBench:
                 evidence.setdefault(id, [])
                 if record.split == "evidence":
                     evidence[id].append(record)
-        everywhere = Counter(t for r in self._records.values() for t in words().count(r.question))
-        total = len(self._records)
-        made = [_stand_in(id, questions, everywhere, total) for id, questions in evidence.items() if id not in texts]
+        made = [_stand_in(id, questions) for id, questions in evidence.items() if id not in texts]
         return Snapshot.of([*(_skill(text) for text in texts.values()), *made])
 
     def _task(self, record: Record) -> Task:
@@ -216,19 +212,15 @@ def _plain(text: str) -> str:
     return " ".join(re.sub(r"[^\w.%$:/-]+", " ", text.casefold()).split()).strip(". ")
 
 
-def _stand_in(id: str, questions: Sequence[Record], everywhere: Mapping[str, int], total: int) -> Skill:
-    counts = Counter(term for r in questions for term in words().count(r.question) if not term.isdigit())
-    least = 2 if len(questions) > 2 else 1
-    scores = {t: n / len(questions) * math.log(total / everywhere[t]) for t, n in counts.items() if n >= least}
-    spelt = words().spelt("\n".join(r.question for r in questions))
-    telling = [spelt[term] for term in sorted(scores, key=lambda t: (-scores[t], t))[:24]]
+def _stand_in(id: str, questions: Sequence[Record]) -> Skill:
     examples = [
         f"## Example {i}\n\n{r.question.strip()[:_QUESTION]}\n\nAnswer: {r.answer}\n"
         for i, r in enumerate(questions[:_EXAMPLES], 1)
     ]
+    first = " ".join(questions[0].question.split()) if questions else ""
     return Skill(
         name=named(id),
-        description=f"Questions about {', '.join(telling)}." if telling else "A skill without an example.",
+        description=f"Use for questions such as: {first}"[:1024] if first else "A skill without an example.",
         body="# Examples\n\n" + "\n".join(examples),
         metadata={"prowess.made": STAND_IN},
     )
