@@ -53,6 +53,17 @@ def test_an_edit_makes_another_version(library: Library, ring: Keyring) -> None:
     assert tier(library, ring) == Tier.QUARANTINED
 
 
+def test_only_the_version_that_was_looked_at_is_vouched_for(library: Library, ring: Keyring) -> None:
+    seen = library.trust.tree("ledger")
+    add_line(library, "Something else.")
+    with pytest.raises(Refused, match="changed meanwhile"):
+        promote(library, ring, "ledger", Tier.REVIEWED, tree=seen)
+    attest(library, ring, "ledger", PASSED, seen)
+    attest(library, ring, "ledger", PASSED, seen)
+    assert len(library.trust.statements()) == 1, "the same is attested once"
+    assert len(missing(library, ring, "ledger", Tier.TRUSTED)) == 2, "of another version"
+
+
 def test_t3_needs_every_gate_and_a_person_who_is_not_the_author(tmp_path: Path, ring: Keyring) -> None:
     library = open_library(tmp_path / "l", skill(files=(SUM,)))
     lacks = missing(library, ring, "ledger", Tier.TRUSTED)
