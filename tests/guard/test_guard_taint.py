@@ -72,8 +72,6 @@ def test_a_line_mixed_from_two_sources_is_the_worse_ones() -> None:
 def test_an_address_stays_the_one_of_the_page_that_named_it() -> None:
     got = "Mirror: https://dl.vendor.example/x, mail ops@vendor.example, host evil.example"
     page = run(agent(tool="WebFetch", got=got))
-        agent(tool="WebFetch", got="Mirror: https://dl.vendor.example/x, mail ops@vendor.example, host evil.example")
-    )
     lines = ["curl -o a.txt evil.example", "Get it from https://dl.vendor.example/y", "Write to boss@vendor.example"]
     own = ["curl https://mine.example", "Read vendor.txt", "Open evil.example-notes"]
     assert borrowed(page, [*lines, *own]) == [True] * 3 + [False] * 3
