@@ -208,6 +208,8 @@ def test_an_accepted_patch_leaves_checks_of_the_evidence_split_for_the_next(tmp_
 # Gates by name
 
 
+TEXT = ("format", "scan", "permission", "lint")
+"""Gates that read a patch and run nothing."""
 SETUP = Setup(SUITE, find_sandbox(), ("ledger-totals", "room-conflicts"))
 
 
@@ -218,15 +220,15 @@ def names(recipe: Recipe) -> list[str]:
 @pytest.mark.parametrize(
     ("base", "named", "added", "expected"),
     [
-        ("skillos", (), (), ["format", "scan", "lint", "regression"]),
+        ("skillos", (), (), [*TEXT, "regression"]),
         ("skillos", ("trials", "format"), (), ["format", "trials"]),
-        ("skillos", (), ("approval", "trials"), ["format", "scan", "lint", "regression", "trials", "approval"]),
+        ("skillos", (), ("approval", "trials"), [*TEXT, "regression", "trials", "approval"]),
         ("skillos", ("format",), ("scan",), ["format", "scan"]),
         ("human", ("cached-outputs", "lint"), (), ["lint", "cached-outputs"]),
-        ("trace2skill", (), (), ["format", "scan", "lint", "cached-outputs", "unseen", "regression", "trials"]),
+        ("trace2skill", (), (), [*TEXT, "cached-outputs", "unseen", "regression", "trials"]),
         ("trace2skill", ("approval", "scan"), (), ["scan", "unseen", "approval"]),
-        ("lifecycle", (), (), ["format", "scan", "lint", "cached-outputs", "regression", "trials"]),
-        ("skillos", (), ("semantic",), ["format", "scan", "lint", "semantic", "regression"]),
+        ("lifecycle", (), (), [*TEXT, "cached-outputs", "regression", "trials"]),
+        ("skillos", (), ("semantic",), [*TEXT, "semantic", "regression"]),
     ],
 )
 def test_gates_are_chosen_by_name_and_asked_cheap_first(base: str, named, added, expected: list[str]) -> None:

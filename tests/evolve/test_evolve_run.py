@@ -75,7 +75,8 @@ def test_every_lesson_leads_back_to_the_steps_behind_it(done: Done) -> None:
 
 def test_the_gates_verdicts_say_why_with_n_and_p(done: Done) -> None:
     verdicts = done.record.decisions[0].verdicts
-    assert [v.gate for v in verdicts] == ["format", "scan", "lint", "cached-outputs", "unseen", "regression", "trials"]
+    cheap = ["format", "scan", "permission", "lint", "cached-outputs"]
+    assert [v.gate for v in verdicts] == [*cheap, "unseen", "regression", "trials"]
     evidence = verdicts[-1].evidence
     assert evidence is not None and evidence.outcome == "better"
     assert (evidence.n, evidence.wins, evidence.losses) == (6, 6, 0) and evidence.p <= 0.05

@@ -1,7 +1,9 @@
 """Tiers follow from signed statements: what raises them, what lowers them, and what no forger can do."""
 
+import errno
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -51,6 +53,17 @@ def test_an_edit_makes_another_version(library: Library, ring: Keyring) -> None:
     assert tier(library, ring) == Tier.REVIEWED
     (library.path / "ledger" / "SKILL.md").write_text((library.path / "ledger" / "SKILL.md").read_text() + "\nmine\n")
     assert tier(library, ring) == Tier.QUARANTINED
+
+
+def test_only_the_version_that_was_looked_at_is_vouched_for(library: Library, ring: Keyring) -> None:
+    seen = library.trust.tree("ledger")
+    add_line(library, "Something else.")
+    with pytest.raises(Refused, match="changed meanwhile"):
+        promote(library, ring, "ledger", Tier.REVIEWED, tree=seen)
+    attest(library, ring, "ledger", PASSED, seen)
+    attest(library, ring, "ledger", PASSED, seen)
+    assert len(library.trust.statements()) == 1, "the same is attested once"
+    assert len(missing(library, ring, "ledger", Tier.TRUSTED)) == 2, "of another version"
 
 
 def test_t3_needs_every_gate_and_a_person_who_is_not_the_author(tmp_path: Path, ring: Keyring) -> None:
@@ -347,3 +360,53 @@ def test_the_runtime_quarantines_what_changes_itself(library: Library, ring: Key
     assert runtime.permit(held).scripts
     runtime.violated(held, "a run changed its file scripts/sum.py")
     assert runtime.permit(held) == ("fenced", False, "runtime lowered it: a run changed its file scripts/sum.py")
+
+
+# Faults
+
+
+def test_a_full_disk_raises_nothing_and_loses_nothing(
+    library: Library, ring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ring.sign(b"makes the key")
+    from prowess.library import store
+
+    def full(path: Path, data: bytes, scratch: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "write_file", full)
+        for do in (
+            lambda: promote(library, ring, "ledger", Tier.REVIEWED),
+            lambda: demote(library, ring, "ledger", reason="r"),
+        ):
+            with pytest.raises(UserError, match="No space left"):
+                do()
+        assert tier(library, ring) == Tier.QUARANTINED and library.check() == []
+    assert promote(library, ring, "ledger", Tier.REVIEWED).tier == Tier.REVIEWED
+
+
+def test_many_who_make_statements_at_once(library: Library, ring: Keyring) -> None:
+    ring.sign(b"makes the key")
+
+    def work(number: int) -> None:
+        own = Library.open(library.path)
+        for _ in range(4):
+            promote(own, ring, "ledger", Tier.REVIEWED, reason=str(number))
+            demote(own, ring, "ledger", reason=str(number))
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(work, range(4)))
+    assert len(library.trust.statements()) == 32 and history(library, ring) == [] and library.check() == []
+    assert tier(library, ring) == Tier.QUARANTINED
+
+
+def test_a_damaged_statement_ends_all_trust(library: Library, ring: Keyring) -> None:
+    promote(library, ring, "ledger", Tier.REVIEWED)
+    demote(library, ring, "ledger", reason="bad")
+    promote(library, ring, "ledger", Tier.REVIEWED)
+    entry = sorted((library.path / ".prowess" / "ledger").glob("*.json"))[2]
+    entry.write_bytes(entry.read_bytes()[:-40])
+    (library.path / ".prowess" / "library.db").unlink()
+    damaged = Library.open(library.path)
+    assert tier(damaged, ring) == Tier.QUARANTINED and history(damaged, ring)

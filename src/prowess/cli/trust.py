@@ -94,7 +94,8 @@ def accepted(screen: "Screen", library: "Library", change: "Change") -> None:
         if tree is None:
             continue
         try:
-            after = promote(library, Keyring(), name, Tier.REVIEWED, reason=f"accepted change {change.id[:8]}")
+            why = f"accepted change {change.id[:8]}"
+            after = promote(library, Keyring(), name, Tier.REVIEWED, reason=why, tree=tree)
         except Refused as refused:
             screen.note((f"{name} stays T1: ", "bold"), refused.message)
         else:
@@ -109,9 +110,10 @@ def attested(library: "Library", changes: "Iterable[str]") -> None:
     keyring = Keyring()
     for change in map(library.change, changes):
         for name, (_, tree) in change.trees.items():
-            if tree is not None and library.versions(name)[0].tree == tree:
-                attest(library, keyring, name, change.verdicts)
-                vouch(library, keyring, name)
+            if tree is not None:
+                attest(library, keyring, name, change.verdicts, tree)
+                if library.versions(name)[0].tree == tree:
+                    vouch(library, keyring, name)
 
 
 def withdraw(screen: "Screen", library: "Library", keyring: "Keyring") -> list[Path]:
@@ -140,12 +142,13 @@ def _move(
             raise UserError(f"why is {skill} lowered?", "say it with --reason")
         after = demote(library, keyring, skill, to, reason=reason)
     else:
-        if not screen.json and not yes:
-            from prowess.guard.account import account
+        from prowess.guard.account import account
 
-            _account(screen, account(library, keyring, skill))
+        seen = account(library, keyring, skill)
+        if not screen.json and not yes:
+            _account(screen, seen)
         screen.confirm(f"Vouch for {skill} up to {to}, with your key?", yes)
-        after = promote(library, keyring, skill, to, reason=reason)
+        after = promote(library, keyring, skill, to, reason=reason, tree=seen.tree)
     gone = withdraw(screen, library, keyring)
     if screen.json:
         screen.data({"skill": skill, "before": now, "after": after, "taken_back": gone})

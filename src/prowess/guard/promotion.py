@@ -29,14 +29,23 @@ PROBATION: Final = timedelta(days=30)
 """How long a version stands at T3 before it can be T4."""
 
 
-def attest(library: Library, keyring: Keyring, name: str, verdicts: Iterable[Verdict]) -> None:
-    """Signs what gates found out about a skill as it is now; nothing is added for no verdicts."""
-    slim = tuple(
-        v if v.evidence is None else v.model_copy(update={"evidence": v.evidence.model_copy(update={"trials": ()})})
-        for v in verdicts
-    )
-    if slim:
-        library.trust.say(name, Attestation(verdicts=slim), _signing(keyring))
+def attest(library: Library, keyring: Keyring, name: str, verdicts: Iterable[Verdict], tree: str | None = None) -> None:
+    """Signs what gates found out about a version of a skill, by default the present one; the same is signed once.
+
+    Raises:
+        UserError: there is no such skill or version.
+    """
+    version = tree or library.trust.tree(name)
+    known = attested(heard(library, keyring), version)
+    new = tuple(verdict for verdict in map(_without_trials, verdicts) if known.get(verdict.gate) != verdict)
+    if new:
+        library.trust.say(name, Attestation(verdicts=new), _signing(keyring), version)
+
+
+def _without_trials(verdict: Verdict) -> Verdict:
+    if verdict.evidence is None:
+        return verdict
+    return verdict.model_copy(update={"evidence": verdict.evidence.model_copy(update={"trials": ()})})
 
 
 def missing(library: Library, keyring: Keyring, name: str, to: Tier) -> list[str]:
@@ -80,7 +89,8 @@ def _missing(library: Library, keyring: Keyring, case: _Case, to: Tier) -> list[
     found += [f"the folder holds what is not versioned: {p}" for p in read_folder(library.path / case.name).problems]
     if (now := standings(library, keyring).get(case.tree, Standing())).revoked:
         found.append(f"this version is {now.why}")
-    blocks = [f for f in scan(case.skill) if f.severity == "block"]
+    learned = bool(case.lineage.principals)
+    blocks = [f for f in scan(case.skill, learned=learned) if f.severity == "block"]
     found += [f"the scan blocks {f.file}, line {f.line}: {f.why}" for f in blocks[:5]]
     principals = case.lineage.principals.values()
     if not supported(principals):
@@ -118,17 +128,31 @@ def permission(skill: Skill, to: Tier) -> list[str]:
     return found
 
 
-def promote(library: Library, keyring: Keyring, name: str, to: Tier, *, by: str = SELF, reason: str = "") -> Standing:
+def promote(
+    library: Library,
+    keyring: Keyring,
+    name: str,
+    to: Tier,
+    *,
+    by: str = SELF,
+    reason: str = "",
+    tree: str | None = None,
+) -> Standing:
     """Vouches for a skill as it is now, with one's own key; returns how it stands then.
 
     Scripts that start other programs or use the network need two people for T3 and above: until the second one has said
     so, the skill stays where it is.
 
+    Args:
+        tree: Digest of the version that was looked at; another one is not vouched for.
+
     Raises:
-        Refused: something is missing; the text says all of it.
+        Refused: something is missing, and the text says all of it; or the skill is another version by now.
         UserError: there is no such skill.
     """
     case = _Case.of(library, keyring, name)
+    if tree not in (None, case.tree):
+        raise Refused(f"{name} was changed meanwhile", "look at it again")
     if found := _missing(library, keyring, case, to):
         raise Refused(f"{name} cannot be {to}: {'; '.join(found)}", f"`prowess trust {name}` shows where it stands")
     assert case.skill is not None

@@ -22,6 +22,7 @@ from prowess.library import Library
 from prowess.library.disk import read_folder
 from prowess.library.records import Stated
 from prowess.library.trees import manifest, paths_of, tree_digest
+from prowess.library.trust import Lineage
 
 BUNDLE: Final = ".release.json"
 """How the name of a bundle ends, after that of the skill."""
@@ -57,7 +58,7 @@ def release(library: Library, keyring: Keyring, name: str, version: str, ssh: Pa
     older = [v.tree for v in library.versions(name) if v.tree not in (tree, None)]
     predicate = Release(
         version=version,
-        origin="learned" if lineage.principals else "authored" if lineage.authors else "imported",
+        origin="learned" if lineage.principals else "imported" if _was_added(lineage) else "authored",
         parent=older[0] if older else None,
         authors=lineage.authors,
         trajectories=tuple(sorted(lineage.principals)),
@@ -71,6 +72,11 @@ def release(library: Library, keyring: Keyring, name: str, version: str, ssh: Pa
         return (keyring.sign(payload) if ssh is None else sign_with_ssh(payload, ssh),)
 
     return library.trust.say(name, predicate, sign, tree)
+
+
+def _was_added(lineage: Lineage) -> bool:
+    """Whether text of it came from a folder, an archive or a repository: then its author is written as `add SOURCE`."""
+    return any(author.startswith("add ") for author in lineage.authors)
 
 
 def bundle(entry: Stated) -> str:

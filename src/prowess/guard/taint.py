@@ -38,6 +38,8 @@ _WORD = re.compile(r"\w+")
 _HOST = re.compile(
     r"(?:://(?:[^\s/@]{0,100}@)?|[\w.+-]@)((?:[\w-]{1,63}\.){1,8}[A-Za-z]{2,24}|\d{1,3}(?:\.\d{1,3}){3})"
 )
+_DOMAIN = re.compile(r"(?<![\w.-])(?:[\w-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w-])")
+_TALKS = re.compile(r"\b(?:curl|wget|ssh|scp|sftp|rsync|nc|ncat|telnet|ftp|ping|dig)\b")
 _WEB = re.compile(r"(?i)web|fetch|browse|search_?online|http|url|crawl|scrape")
 _DOWNLOAD = re.compile(r"\b(?:curl|wget|lynx|w3m)\b|https?://")
 _OPENING = re.compile(r"(?i)^\W*(?:(?:please|then|first|now|next|instead|also|just|simply|and)\b\W*)*([a-z][\w-]*)")
@@ -61,25 +63,28 @@ def imperative(text: str) -> bool:
 def origins(trajectory: Trajectory, texts: Sequence[str]) -> list[Origin]:
     """Where the words of each text stood first in the trajectory; a text that stands nowhere is the agent's.
 
-    Of several places the least trusted one that has a third of its runs of words.
+    Of several places the least trusted one that has a third of its runs of words. What only stands behind `_READ`
+    characters is a tool's, so that no padding hides it.
     """
     runs = [_runs(text) for text in texts]
     wanted = {run for own in runs for run in own}
     first: dict[tuple[str, ...], Origin] = {}
     left = _READ
-    if wanted:
-        for origin, said in _spoken(trajectory):
-            words = _WORD.findall(said[:left].casefold())
-            left = max(0, left - len(said))
-            for size in {len(run) for run in wanted}:
-                for run in wanted.intersection(zip(*(words[i:] for i in range(size)), strict=False)):
-                    first.setdefault(run, origin)
+    for origin, said in _spoken(trajectory) if wanted else ():
+        words = _WORD.findall(said[:left].casefold())
+        left -= len(said)
+        for size in {len(run) for run in wanted}:
+            for run in wanted.intersection(zip(*(words[i:] for i in range(size)), strict=False)):
+                first.setdefault(run, origin)
+        if left <= 0:
+            first = {run: first.get(run, "tool") for run in wanted}
+            break
     return [_least_trusted([first[run] for run in own if run in first], len(own)) for own in runs]
 
 
 def borrowed(trajectory: Trajectory, texts: Sequence[str]) -> list[bool]:
     """Whether a text names a machine or a mail address that a tool's answer or a web page named first."""
-    named = [{host.casefold() for host in _HOST.findall(text)} for text in texts]
+    named = [_hosts(text.casefold()) for text in texts]
     unknown = {host for hosts in named for host in hosts}
     theirs: set[str] = set()
     for origin, said in _spoken(trajectory) if unknown else ():
@@ -88,6 +93,11 @@ def borrowed(trajectory: Trajectory, texts: Sequence[str]) -> list[bool]:
         unknown -= found
         theirs |= found if origin in ("tool", "web") else set()
     return [bool(hosts & theirs) for hosts in named]
+
+
+def _hosts(text: str) -> set[str]:
+    """Machines in addresses, and whatever looks like one in a command that talks to machines."""
+    return {*_HOST.findall(text), *(_DOMAIN.findall(text) if _TALKS.search(text) else ())}
 
 
 def supported(principals: Iterable[str]) -> bool:

@@ -231,7 +231,7 @@ def _author(change: Change) -> str:
     """Who wrote the text of a change; nobody did for an undo, which brings back what somebody wrote before."""
     if change.kind == "undo":
         return ""
-    return (change.patch.author or change.by if change.patch else "") or "by hand"
+    return (change.patch.author if change.patch else "") or change.by or "by hand"
 
 
 def _tree(index: Index, name: str) -> str:
