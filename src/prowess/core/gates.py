@@ -5,7 +5,10 @@ from collections.abc import Iterable
 
 from prowess.core.errors import UserError
 
-GATES = ("format", "scan", "permission", "lint", "cached-outputs", "semantic", "regression", "trials", "approval")
+GATES = (
+    "format", "scan", "permission", "lint", "behaviour", "cached-outputs", "semantic", "regression", "safety", "trials",
+    "approval",
+)  # fmt: skip
 """Cheap ones first: text, then the sandbox, then the model, then the agent, then a person."""
 
 

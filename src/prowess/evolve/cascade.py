@@ -11,9 +11,11 @@ from prowess.core.gates import GATES, known_gates
 from prowess.core.model import Model
 from prowess.evolve.protocols import Recipe
 from prowess.evolve.recipes import Setup
+from prowess.measure.behaviour import BehaviourGate
 from prowess.measure.gates import ApprovalGate, FormatGate, Gate, LintGate, ScanGate, TrialsGate
 from prowess.measure.permission import PermissionGate
 from prowess.measure.regression import CachedOutputsGate
+from prowess.measure.safety import SafetyGate
 from prowess.measure.semantic import SemanticGate
 from prowess.measure.stats.design import Design, fewest_pairs
 
@@ -44,8 +46,10 @@ def with_gates(
         "permission": PermissionGate,
         "lint": LintGate,
         "semantic": lambda: SemanticGate(model),
+        "behaviour": lambda: BehaviourGate(setup.sandbox),
         "cached-outputs": lambda: CachedOutputsGate(recipe.provider, setup.sandbox),
         "regression": lambda: setup.regression(recipe.provider),
+        "safety": SafetyGate,
         "trials": lambda: TrialsGate(
             setup.all_tasks("gate", setup.gate),
             recipe.provider,

@@ -24,7 +24,7 @@ from prowess.core.skill import Skill, Snapshot
 from prowess.core.trajectory import Trajectory
 from prowess.core.upkeep import KeptTask
 from prowess.library import patching
-from prowess.library.checking import damage
+from prowess.library.checking import faults
 from prowess.library.contents import Contents, OnDisk, check_rename, check_writable
 from prowess.library.index import Index
 from prowess.library.proposals import Queue
@@ -358,7 +358,7 @@ class Library:
         with self._store.reading():
             hint = "was edited by hand since the last change; it will be recorded"
             edits = self._contents.edits(self._contents.on_disk())
-            return [*damage(self._store), *(f"skill {name!r} {hint}" for name in edits)]
+            return [*(fault.what for fault in faults(self._store)), *(f"skill {name!r} {hint}" for name in edits)]
 
     @contextmanager
     def installs(self) -> Generator[dict[str, str]]:
