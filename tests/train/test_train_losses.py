@@ -33,7 +33,7 @@ def gradient(term: Loss, samples: list[Sample], batches: int = 1) -> tuple[float
         batch = pack(samples[i : i + size], whole)
         loss = term(policy.forward(batch, term.needs), batch, context()).loss
         loss.backward()
-        total += float(loss)
+        total += float(loss.detach())
     return total, torch.cat([p.grad.flatten() for p in policy.parameters() if p.grad is not None])
 
 
@@ -52,7 +52,7 @@ def test_at_the_first_update_the_ratio_is_one(temperature: float) -> None:
     samples = reinforced(ADV, temperature=temperature)
     batch = pack(samples)
     forward = actor().forward(batch)
-    assert float(((forward.logp - batch.logp) * batch.mask).abs().max()) < 1e-4
+    assert float(((forward.logp - batch.logp) * batch.mask).abs().max().detach()) < 1e-4
     term = PolicyGradient()(forward, batch, context())
     assert float(term.figures["clipped"]) == 0 and float(term.figures["drift"]) < 1e-4
 
