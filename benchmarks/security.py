@@ -122,23 +122,34 @@ def cell(r: dict[str, Any]) -> str:
     return f"{r['k']}/{r['n']} = {r['share']:.2f} [{r['low']:.2f}, {r['high']:.2f}]"
 
 
+def macro(rates: Iterable[dict[str, Any]]) -> str:
+    """The mean over authors with its interval, made from theirs (MOVER: Zou and Donner 2008)."""
+    found = list(rates)
+    centre = mean(r["share"] for r in found)
+    down = sum((r["share"] - r["low"]) ** 2 for r in found) ** 0.5 / len(found)
+    up = sum((r["high"] - r["share"]) ** 2 for r in found) ** 0.5 / len(found)
+    return f"{centre:.2f} [{centre - down:.2f}, {centre + up:.2f}]"
+
+
 def scan_table(result: dict[str, Any]) -> str:
     rows = result["scanners"]
-    sources = [s for s in next(iter(rows.values()))["recall"] if s != CONFIGS]
-    titles = ["scanner, threshold", *(f"recall {s}" for s in sources), "macro recall", "false alarms", "macro"]
+    sources = list(next(iter(rows.values()))["recall"])
+    named = ["tool configurations" if s == CONFIGS else s for s in sources]
+    titles = ["scanner, threshold", *(f"recall {s}" for s in named), "macro recall", "false alarms", "macro"]
     lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     for name, row in rows.items():
-        cells = [name, *(cell(row["recall"][s]) for s in sources), f"{row['recall_macro_by_author']:.2f}"]
-        cells += [cell(row["false_alarms_skills"]), f"{row['false_alarms_macro_by_author']:.2f}"]
+        cells = [name, *(cell(row["recall"][s]) for s in sources)]
+        cells += [macro(r for s, r in row["recall"].items() if s != CONFIGS), cell(row["false_alarms_skills"])]
+        cells += [macro(r for s, r in row["false_alarms"].items() if s != CONFIGS)]
         lines.append(f"| {' | '.join(cells)} |")
     alarms = next(iter(rows.values()))["false_alarms"]
     collections = ", ".join(f"{s} {a['n']}" for s, a in alarms.items() if s != CONFIGS)
-    configs = [f"{name} {cell(row['recall'][CONFIGS])}" for name, row in rows.items() if CONFIGS in row["recall"]]
     times = ", ".join(f"{name} {t['p50_ms']:.1f} and {t['p99_ms']:.0f}" for name, t in result["ms"].items() if t)
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     lines += [
         "",
-        f"Honest skills: {collections}. Part: {result['part']}. Tool configurations, recall: {'; '.join(configs)}.",
+        f"Part: {result['part']}. Honest skills: {collections}.",
+        "",
         f"Processor milliseconds for a skill, median and 99 %: {times}. Peers: {versions or 'none'}. "
         f"Rules {result['rules']}; {result['machine']}.",
     ]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from prowess.core.errors import UserError
-from prowess.guard.scan import scan_files
+from prowess.guard.scan import TEXT_CAP, scan_files
 from prowess.library.bundles import read_bundle
 from prowess.library.skillmd import read
 
@@ -100,7 +100,7 @@ def hostile() -> dict[str, Any]:
     slow: list[tuple[float, str, str]] = []
     for path in ("SKILL.md", "a.sh", "a.py", "a.js", "a.json"):
         for unit in UNITS:
-            data = (unit * 100_000)[:100_000].encode()
+            data = (unit * TEXT_CAP)[:TEXT_CAP].encode()
             begin = time.process_time()
             scan_files({path: data, "b.md": data, "c.md": data})
             slow.append((time.process_time() - begin, path, unit))

@@ -6,6 +6,7 @@ import io
 import stat
 import struct
 import tarfile
+import warnings
 import zipfile
 from collections.abc import Callable
 
@@ -16,7 +17,8 @@ SKILL = b"---\nname: one\ndescription: d\n---\n\nBody.\n"
 
 def zipped(*members: tuple[str, bytes], mode: int = 0, method: int = zipfile.ZIP_DEFLATED) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", method) as archive:
+    with warnings.catch_warnings(), zipfile.ZipFile(buffer, "w", method) as archive:
+        warnings.simplefilter("ignore", UserWarning)  # of two members with one name, which is what some cases want
         for name, data in members:
             entry = zipfile.ZipInfo(name)
             entry.compress_type = method

@@ -127,9 +127,8 @@ def blinds(name: str, args: list[Word]) -> bool:
     )
 
 
-def identity(args: list[Word], word: Word) -> bool:
-    """Whether `word` names the key with which ssh and its like log in."""
-    at = next((i for i, a in enumerate(args) if a is word), 0)
+def identity(args: list[Word], at: int) -> bool:
+    """Whether the argument at this place names the key with which ssh and its like log in."""
     return at > 0 and args[at - 1].text in ("-i", "-F", "--key", "--cert", "-e")
 
 

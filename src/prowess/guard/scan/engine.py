@@ -38,8 +38,9 @@ SKILL_CAP: Final = 5_000_000
 """Bytes of all files of a skill together from which on a person should look; libraries take up to `FOLDER_CAP`."""
 FILES_CAP: Final = 200
 """Files of a skill, likewise; libraries take up to `COUNT_CAP`."""
-SECONDS: Final = 2.0
-"""Processor time after which the rest is left unread, which is a finding; a busy machine changes no result."""
+SECONDS: Final = 1.0
+"""Processor time after which no further part is read, which is a finding; the part at hand takes at most as long again.
+A busy machine changes no result."""
 _OTHERS: Final = frozenset(["aws", "gcloud", "azure", "kube", "terraform", "keys", "browser", "packages"])
 """Stores that have nothing to do with logging in by ssh."""
 _HARVEST: Final = 3

@@ -163,7 +163,8 @@ class ShellPass:
             or (name == "gh" and texts[:1] == ["gist"])
         ):
             self._sends = True
-            data = call.given | call.stdin | self._paths([a for a in args if not commands.identity(args, a)])
+            named = [a for at, a in enumerate(args) if not commands.identity(args, at)]
+            data = call.given | call.stdin | self._paths(named)
             if name not in ("scp", "rsync", "sftp") or any(":" in t and not t.startswith("/") for t in texts):
                 self._send(data, [t.lower() for t in texts if "." in t and "/" not in t], False)
         elif name in commands.RESOLVERS:

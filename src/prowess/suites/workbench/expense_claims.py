@@ -142,4 +142,5 @@ FAMILY = Family(
     own_rules=own_rules,
     template=PROGRAM,
     words=words,
+    script=False,  # after "JSON list" a small model writes `import json` whatever it was told
 )

@@ -89,7 +89,7 @@ import json
 
 durations = {}
 for line in open("$source", encoding="utf-8"):
-    row = dict(zip("$fields".split(", "), line.split()))
+    row = dict(zip("$fields".replace(",", " ").split(), line.split()))
     if row["path"] != "$ignored":
         durations.setdefault(row["service"], []).append(int(row["duration"].removesuffix("ms")))
 rows = []
