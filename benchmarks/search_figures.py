@@ -97,13 +97,14 @@ def speed(result: dict[str, Any]) -> str:
         )
     loads = max(row["load"] for row in result["speed"].values())
     told = (
-        f"{result['machine']}; load {loads:.1f} at most. One process each, one query at a time, everything of the kind "
-        "that prowess counts in its peak memory (Python and numpy alone: "
-        f"{min(row['before_mb'] for row in result['speed'].values()):,.0f} MB before the index)."
+        f"{result['machine']}; load {loads:.1f} at most. One process each, one query at a time. Peak memory is "
+        "that of the whole process, which with the skills has "
+        f"{min(row['before_mb'] for row in result['speed'].values()):,.0f} MB or more before it indexes."
     )
     star = ["", "\\* with the time to make the skills, which do not fit into memory at once."] if any(
         row["making_included"] for row in result["speed"].values()) else []  # fmt: skip
-    return "\n".join([*lines, *star, "", told])
+    picture = ["", f"![Recall at 1 against time]({PLOT.name})"] if points(result) else []
+    return "\n".join([*lines, *star, "", told, *picture])
 
 
 def structure(result: dict[str, Any]) -> str:
