@@ -428,12 +428,13 @@ def prove(fixture: Fixture) -> bool:
 
 def _bare(base: Path, work: Path, argv: list[list[str]]) -> list[str]:
     line = ["bwrap", "--die-with-parent", "--new-session", "--unshare-all", "--clearenv", "--cap-drop", "ALL"]
+    line += ["--tmpfs", "/tmp"]  # before the rest: Python may lie below it
     for path in ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc/alternatives", "/etc/ld.so.cache"):
         line += ["--ro-bind-try", path, path]
     for path in sorted({sys.prefix, sys.base_prefix, os.path.dirname(os.path.realpath(sys.executable))}):
         if not path.startswith("/usr"):
             line += ["--ro-bind", path, path]
-    line += ["--ro-bind", str(base / "hosts"), "/etc/hosts", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
+    line += ["--ro-bind", str(base / "hosts"), "/etc/hosts", "--proc", "/proc", "--dev", "/dev"]
     line += [
         "--bind",
         str(work),

@@ -1,5 +1,6 @@
 """Keys, signatures of both kinds, and releases that are checked to the last file."""
 
+import base64
 import json
 import os
 import shutil
@@ -129,7 +130,13 @@ def test_broken_ssh_signatures_are_no_signatures(ssh_key: Path, data: st.DataObj
     cut = (
         whole.value[:at] + data.draw(st.sampled_from(["", "A", "=", "é", "\n\n", whole.value])) + whole.value[at + 1 :]
     )
-    assert not holds(public, b"payload", Signature(key=whole.key, value=cut)) or cut == whole.value
+    assert not holds(public, b"payload", Signature(key=whole.key, value=cut)) or said(cut) == said(whole.value)
+
+
+def said(armored: str) -> bytes:
+    """What stands between the lines of the armour; where its lines end, and bits that only fill up, say nothing."""
+    inner = armored.split("-----")[2]
+    return base64.b64decode("".join(inner.split()) + "==")
 
 
 # Releases

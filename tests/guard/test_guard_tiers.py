@@ -369,13 +369,13 @@ def test_a_full_disk_raises_nothing_and_loses_nothing(
     library: Library, ring: Keyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ring.sign(b"makes the key")
-    from prowess.library import store
+    from prowess.library.store import Store
 
-    def full(path: Path, data: bytes, scratch: Path) -> None:
+    def full(self: Store, *_: object, **__: object) -> str:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(store, "write_file", full)
+        patched.setattr(Store, "write_entry", full)
         for do in (
             lambda: promote(library, ring, "ledger", Tier.REVIEWED),
             lambda: demote(library, ring, "ledger", reason="r"),

@@ -60,10 +60,10 @@ def search(
     skills: SkillsFolder = None,
     json: Json = False,
 ) -> None:
-    """Find skills by words, and by meaning where the index has vectors.
+    """Find skills by words and by meaning.
 
-    Looks in names, descriptions and texts, of the project's skills and of your own. Exit code 1 when
-    nothing is found.
+    Looks in names, descriptions and texts, of the project's skills and of your own; by meaning where the
+    index has vectors. Exit code 1 when nothing is found.
     """
     from prowess.cli.finding import Found, libraries, place, place_below, rank
     from prowess.cli.screen import BOLD, SOFT, Screen

@@ -34,9 +34,9 @@ def train(
     ] = None,
     json: Json = False,
 ) -> None:  # fmt: skip
-    """Train a small model by a published method, and by what it is compared with.
+    """Train a small model by a published method.
 
-    All arms start from the same weights and take equal steps, under each of the seeds. Stopped, the same
+    It is compared with its baseline and ablations: all arms start from the same weights and take equal steps, under each of the seeds. Stopped, the same
     command resumes. Leaves a page with learning curves. Needs `pip install 'prowess[train]'`.
     """
     from prowess.cli.places import write
