@@ -36,8 +36,9 @@ def train(
 ) -> None:  # fmt: skip
     """Train a small model by a published method.
 
-    It is compared with its baseline and ablations: all arms start from the same weights and take equal steps, under each of the seeds. Stopped, the same
-    command resumes. Leaves a page with learning curves. Needs `pip install 'prowess[train]'`.
+    It is compared with its baseline and ablations: all arms start from the same weights and take equal steps,
+    under each of the seeds. Stopped, the same command resumes. Leaves a page with learning curves. Needs
+    `pip install 'prowess[train]'`.
     """
     from prowess.cli.places import write
     from prowess.cli.progress import Waiting
