@@ -64,6 +64,7 @@ def scan(
     from prowess.guard.scan.sarif import sarif as as_sarif
     from prowess.library.bundles import read_bundle
     from prowess.library.trees import tree_digest
+    from prowess.report.text import count
 
     screen = Screen(json)
     skills: Mapping[str, Mapping[str, bytes]]
@@ -100,7 +101,8 @@ def scan(
                 _show_review(screen, name, read[name])
         clean = sum(not findings for findings in found.values())
         review = len(found) - len(blocked) - clean
-        screen.line(f"{len(found)} skills: {len(blocked)} blocked, {review} to review, {clean} without findings")
+        skills = count(len(found), "skill")
+        screen.line(f"{skills}: {len(blocked)} blocked, {review} to review, {clean} without findings")
     if blocked or any(each is None or not each.passed for each in read.values()):
         raise typer.Exit(1)
 
