@@ -59,7 +59,7 @@ def test_scan_as_json_and_as_sarif(prowess: Any, skills: Path, tmp_path: Path) -
 
 def test_scan_of_the_library_and_of_nothing(prowess: Any, library: Library, tmp_path: Path) -> None:
     done = prowess("scan")
-    assert done.code == 0 and "1 skills" in done.out
+    assert done.code == 0 and "1 skill: 0 blocked" in done.out
     assert prowess("scan", tmp_path / "absent").code == 2
     (tmp_path / "x.zip").write_bytes(b"no")
     assert prowess("scan", tmp_path / "x.zip").code == 2

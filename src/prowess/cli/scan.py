@@ -101,8 +101,8 @@ def scan(
                 _show_review(screen, name, read[name])
         clean = sum(not findings for findings in found.values())
         review = len(found) - len(blocked) - clean
-        skills = count(len(found), "skill")
-        screen.line(f"{skills}: {len(blocked)} blocked, {review} to review, {clean} without findings")
+        counted = count(len(found), "skill")
+        screen.line(f"{counted}: {len(blocked)} blocked, {review} to review, {clean} without findings")
     if blocked or any(each is None or not each.passed for each in read.values()):
         raise typer.Exit(1)
 
