@@ -20,7 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +41,13 @@ from prowess.library.index import Index
 from prowess.library.provenance import trace, why
 from prowess.library.store import Store
 from prowess.library.trees import tree_of
-from prowess.measure.attribution import Attribution
+from prowess.measure.attribution import WORTH, Attribution
 from prowess.measure.contribution import Followed
 from prowess.measure.parts import skills_of
 from prowess.measure.stats.bounded import mean_interval
+from prowess.measure.stats.design import Design, answer, is_futile
 from prowess.measure.stats.paired import mcnemar_exact, tango_interval
 from prowess.measure.stats.shapley import along, antithetic, prefixes
-from prowess.measure.stats.worth import Question, is_futile, worth
 from prowess.measure.trials import Bench
 from prowess.trajectories.runstore import RunStore
 
@@ -80,22 +80,22 @@ def world(flip_rate: float, blocks: int, rng: np.random.Generator, mean: float =
 Rule = Callable[[World], Answers]
 
 
-def sequential(question: Question) -> Rule:
+def sequential(design: Design) -> Rule:
     """Ours: pairs for each part until its answer is known; the whole library's trials are shared."""
 
     def rule(w: World) -> Answers:
-        whole = [w.passes(block, ALL) for block in range(question.max_pairs)]
+        whole = [w.passes(block, ALL) for block in range(design.max_pairs)]
         answers: list[str | None] = []
         pairs: list[int] = []
         for part in range(PARTS):
             wins = losses = n = 0
-            answer = None
-            while n < question.max_pairs and answer is None and not (n and is_futile(question, n, wins, losses)):
-                for _ in range(question.batch):
+            known = None
+            while n < design.max_pairs and known is None and not (n and is_futile(design, n, wins, losses)):
+                for _ in range(design.batch):
                     without = w.passes(n, ALL & ~(1 << part))
                     wins, losses, n = wins + (whole[n] and not without), losses + (without and not whole[n]), n + 1
-                answer = worth(question, n, wins, losses)
-            answers.append(answer)
+                known = answer(design, n, wins, losses)
+            answers.append(known)
             pairs.append(n)
         return answers, sum(pairs) + max(pairs)
 
@@ -137,7 +137,7 @@ def audits(rounds: int, size: int) -> Rule:
     return rule
 
 
-def sampled(question: Question) -> Rule:
+def sampled(design: Design) -> Rule:
     """Shapley values along a random order and its reverse for each block, until every share is settled."""
 
     def rule(w: World) -> Answers:
@@ -145,14 +145,14 @@ def sampled(question: Question) -> Rule:
         samples: list[Sequence[float]] = []
         trials = 0
         answers: list[str | None] = [None] * PARTS
-        for block in range(question.max_pairs):
+        for block in range(design.max_pairs):
             orders = antithetic(PARTS, draw)
             value = {c: float(w.passes(block, c)) for c in sorted({c for order in orders for c in prefixes(order)})}
             trials += len(value)
             samples.append(along(orders, value.__getitem__))
             if (block + 1) % 12 == 0:
                 intervals = [mean_interval([s[i] for s in samples]) for i in range(PARTS)]
-                answers = [_said(low, high, question.margin) for low, high in intervals]
+                answers = [_said(low, high, design.margin) for low, high in intervals]
                 if None not in answers:
                     break
         return answers, trials
@@ -165,13 +165,13 @@ def _said(low: float, high: float, margin: float) -> str | None:
 
 
 RULES: dict[str, Rule] = {
-    "leave one out, up to 60 pairs, margin 10": sequential(Question()),
-    "leave one out, up to 60 pairs, margin 20": sequential(Question(margin=0.2)),
-    "leave one out, up to 120 pairs, margin 20": sequential(Question(margin=0.2, max_pairs=120)),
+    "leave one out, up to 60 pairs, margin 10": sequential(WORTH),
+    "leave one out, up to 60 pairs, margin 20": sequential(replace(WORTH, margin=0.2)),
+    "leave one out, up to 120 pairs, margin 20": sequential(replace(WORTH, margin=0.2, max_pairs=120)),
     "fixed 60 pairs, margin 10": fixed(60, 0.1),
     "fixed 60 pairs, margin 20": fixed(60, 0.2),
     "3 audits of 20 tasks, moving average": audits(3, 20),
-    "Shapley, up to 60 blocks, margin 20": sampled(Question(margin=0.2)),
+    "Shapley, up to 60 blocks, margin 20": sampled(replace(WORTH, margin=0.2)),
 }
 
 
@@ -303,9 +303,9 @@ def stored_trials(count: int, skills: int = 24) -> dict[str, Any]:
 
 def _attribute(library: Snapshot, tasks: tuple[Task, ...], store: Path, out: Path) -> None:
     bench = Bench(Absent(), Numbered(), RunStore(store))
-    asked = Attribution(library, tasks, ShowAll(), bench, Question(), seeds=(0, 1))
+    asked = Attribution(library, tasks, ShowAll(), bench, WORTH, seeds=(0, 1))
     parts = skills_of(library)
-    worth(asked.question, 1, 0, 0)  # the tables are made once a process; timed apart below
+    answer(asked.design, 1, 0, 0)  # the tables are made once a process; timed apart below
     wall, cpu = time.perf_counter(), time.process_time()
     found = anyio.run(asked.leave_one_out, parts)
     times = {"s": round(time.perf_counter() - wall, 2), "cpu_s": round(time.process_time() - cpu, 2)}
@@ -471,7 +471,7 @@ def main() -> None:
             show(decisions(options.libraries, rate, options.seed), rate)
     elif options.what == "speed":
         began = time.perf_counter()
-        worth(Question(), 1, 0, 0)
+        answer(WORTH, 1, 0, 0)
         print(json.dumps({"tables_s": round(time.perf_counter() - began, 2)}))
         print(json.dumps(versions(options.versions)), flush=True)
         print(json.dumps(entries(options.entries)), flush=True)

@@ -20,7 +20,7 @@ from prowess.agents.sandbox import find_sandbox
 from prowess.core.skill import Snapshot
 from prowess.core.view import View
 from prowess.evolve.explore import Explore
-from prowess.evolve.parts import Context, Episode
+from prowess.evolve.protocols import Context, Episode
 from prowess.evolve.run import machine
 from prowess.measure.trials import run_trial
 from prowess.suites import open_suite

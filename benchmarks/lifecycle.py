@@ -95,7 +95,7 @@ def proven(margin: float, nominate: Callable[[Kind], Left] = slim) -> Rule:
 
     @cache
     def decided(n: int, wins: int, losses: int) -> str | None:
-        return stop(Design(max_pairs=60, margin=margin), n, wins, losses)
+        return stop(Design(max_pairs=60, asks="no loss", margin=margin), n, wins, losses)
 
     def rule(kind: Kind) -> Left:
         nominated = nominate(kind)
@@ -196,7 +196,7 @@ async def loop(out: Path, tasks: int, gate: int) -> list[dict[str, Any]]:
     from prowess.agents.sandbox import find_sandbox
     from prowess.evolve.lifecycle import Retire
     from prowess.evolve.loop import evolve
-    from prowess.evolve.parts import Context
+    from prowess.evolve.protocols import Context
     from prowess.evolve.providers import BestMatches
     from prowess.evolve.recipes import Setup, lifecycle
     from prowess.measure.trials import Arm, Bench, run_trials

@@ -47,7 +47,7 @@ from prowess.core.view import View
 from prowess.evolve.consolidate import Unmerged
 from prowess.evolve.curate import Transcript
 from prowess.evolve.loop import evolve
-from prowess.evolve.parts import Context, Recipe
+from prowess.evolve.protocols import Context, Recipe
 from prowess.evolve.providers import BestMatches
 from prowess.evolve.recipes.human import Given
 from prowess.evolve.record import Decision

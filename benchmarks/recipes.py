@@ -25,7 +25,7 @@ from prowess.core.cost import Cost, total
 from prowess.core.errors import UserError
 from prowess.core.evidence import Trial
 from prowess.core.model import Model
-from prowess.evolve.parts import Event
+from prowess.evolve.protocols import Event
 from prowess.evolve.recipes import RECIPES
 from prowess.evolve.record import RunRecord
 from prowess.evolve.run import Plan, machine, run_plan

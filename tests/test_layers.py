@@ -12,6 +12,7 @@ LAYERS = [
     "serve",
     "report",
     "evolve",
+    "train",
     "measure",
     "agents",
     "suites",
@@ -44,6 +45,23 @@ def test_imports_point_down(path: Path) -> None:
         parts = name.split(".")
         if parts[0] == "prowess" and len(parts) > 1:
             assert parts[1] not in above, f"{path.name} in {layer} imports {name}, which lies above it"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "train").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_train_and_evolve_never_meet(path: Path) -> None:
+    """The layers above forbid one direction; this is the other's reason: neither needs what the other needs."""
+    assert not any(name.startswith("prowess.evolve") for name in imports(path))
+
+
+HEAVY = {"torch", "transformers", "peft"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_only_training_knows_torch(path: Path) -> None:
+    """The command line asks for it inside its verb, so that nobody else waits for it."""
+    if path.relative_to(ROOT).parts[0] != "train":
+        top = {a.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import) for a in node.names}
+        assert not top & HEAVY
 
 
 def test_every_package_is_a_layer() -> None:

@@ -22,6 +22,8 @@ from prowess.core.gates import known_gates
 PREFIX = "PROWESS_"
 FILE = "PROWESS_CONFIG"
 """The variable that names another file to read."""
+RUN = "PROWESS_RUN"
+"""Set in every run that prowess starts itself, so that hooks and importers can tell; no knob."""
 
 
 class Settings(Frozen):
@@ -122,7 +124,7 @@ def _read(file: Path, required: bool) -> dict[str, Any]:
 def _variables(environment: Mapping[str, str]) -> dict[str, str]:
     known = {PREFIX + name.upper(): name for name in Settings.model_fields}
     for variable in environment:
-        if variable.startswith(PREFIX) and variable != FILE and variable not in known:
+        if variable.startswith(PREFIX) and variable not in {*known, FILE, RUN}:
             raise UserError(f"the variable {variable} is not known", _instead(variable, (*known, FILE)))
     return {name: environment[variable] for variable, name in known.items() if environment.get(variable)}
 

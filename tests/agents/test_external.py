@@ -20,6 +20,7 @@ from prowess.core.skill import Skill
 from prowess.core.task import File, Task
 from prowess.core.trajectory import Trajectory
 from prowess.core.view import View
+from prowess.guard.runtime import TRIALS
 from prowess.library.skillmd import parse
 from prowess.trajectories.importers import OWN_RUN
 
@@ -185,7 +186,7 @@ def test_claude_code(fake) -> None:
     assert TASK.prompt in call["stdin"] and "out.txt" in call["stdin"] and call["marker"] == "1"
     assert OWN_RUN in call["cwd"] and not Path(call["cwd"]).exists()
     folder = ".claude/skills/sort-names"
-    assert call["files"] == [f"{folder}/SKILL.md", f"{folder}/scripts/sort.sh", "names.txt"]
+    assert call["files"] == [f"{folder}/SKILL.md", "names.txt"]  # scripts are for the sandbox
     assert {f.path: f.data for f in done.outputs} == {"out.txt": b"a\nb\n"}
     assert done.status == "completed" and done.agent == "claude-code/1" and done.model == "claude-x-1"
     assert done.offered == done.loaded == done.used == ("sort-names",)
@@ -216,7 +217,7 @@ def test_codex(fake) -> None:
 
 
 def test_installed_skills_read_back_as_they_were() -> None:
-    files = {f.path: f.data for f in installed_files((SKILL,), ".claude/skills")}
+    files = {f.path: f.data for f in installed_files((SKILL,), ".claude/skills", TRIALS)}
     text = files[".claude/skills/sort-names/SKILL.md"].decode()
     assert parse(text, "x", "sort-names").body == SKILL.body
     assert files[".claude/skills/sort-names/scripts/sort.sh"] == b"sort\n"

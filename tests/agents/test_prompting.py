@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prowess.agents.preview import preview
-from prowess.agents.prompting import catalogue, code_blocks, cut, extract_program, skill_content, used_skills
+from prowess.agents.prompting import catalogue, code_blocks, extract_program, skill_content, used_skills
 from prowess.core.skill import Skill
 from prowess.core.task import File
 
@@ -99,11 +99,6 @@ def test_use_is_seen_by_shared_code_or_name_only() -> None:
     assert used_skills((ledger,), "# following ledger-sums\n" + plain) == ("ledger-sums",)
     assert used_skills((ledger,), "# my-ledger-sums-2\n" + plain) == ()
     assert used_skills((skill("only prose about ledgers"),), plain) == ()
-
-
-@given(st.text(max_size=400), st.integers(1, 100), st.booleans())
-def test_cut_is_bounded(text: str, limit: int, keep_end: bool) -> None:
-    assert len(cut(text, limit, keep_end)) <= limit + 1
 
 
 def workbook() -> bytes:

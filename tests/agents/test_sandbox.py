@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prowess.agents.sandbox import Limits, Result, Sandbox, find_sandbox, finding, probe
+from prowess.agents.sandbox import ESCAPES, Limits, Result, Sandbox, find_sandbox, finding, probe
 from prowess.agents.sandbox.bubblewrap import BubblewrapSandbox
 from prowess.agents.sandbox.confined import Confined
 from prowess.agents.sandbox.files import check_path, read_files, remove_folder, write_files
@@ -62,7 +62,7 @@ def python(sandbox: Sandbox, program: str, *files: File, **limits: float) -> Res
 
 def test_nothing_breaks_out(sandbox: Sandbox) -> None:
     probes = anyio.run(probe, sandbox)
-    assert len(probes) >= 17
+    assert len(ESCAPES) == 12 and {*ESCAPES} < {p.name for p in probes}
     assert [f"{p.name}: {p.detail}" for p in probes if not p.passed] == []
 
 
@@ -71,7 +71,7 @@ def test_probe_sees_a_sandbox_that_does_not_hold() -> None:
         name = "none"
 
         async def run(self, argv: list[str], files: tuple[File, ...] = (), limits: Limits | None = None) -> Result:
-            harmful = ("fork", "bytearray", "/usr/", ".new", "signal.signal", "unshare", "big")
+            harmful = ("fork", "bytearray", "/usr/", ".new", "signal.signal", "unshare", "big", "ptrace")
             if any(word in argv[-1] for word in harmful):
                 return Result(exit_code=0, stdout="forked", stderr="")
             with tempfile.TemporaryDirectory() as folder:

@@ -68,7 +68,7 @@ def test_shapley_and_the_table_for_people(prowess: Any, library: Library, answer
     [
         (("no-such-skill",), "no skill 'no-such-skill'"),
         (("--margin", "90"), "margin is 0.9"),
-        (("--pairs", "3"), "3 pairs for each part"),
+        (("--pairs", "3"), "3 pairs can never decide"),
         (("--family", "no-such-family"), "no family"),
         (("--shapley", "--propose"), "--shapley says whose"),
     ],

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from prowess.core.patch import CreateSkill, Patch
 from prowess.library import Library
 
 
@@ -59,6 +60,33 @@ def test_diff_of_last_change_of_two_states_and_json(prowess, library: Library) -
     data = prowess("diff", first.before[:12], first.after[:12], "--json").data
     assert data["diff"] == library.diff(first.before, first.after)
     assert prowess("diff", "feedface").code == 2
+
+
+def test_nothing_is_installed_from_an_empty_library(prowess, tmp_path: Path) -> None:
+    Library.open(tmp_path / "data" / "library", create=True)
+    done = prowess("export", "--target", "codex")
+    assert done.code == 2 and "the library is empty" in done.err and "→" in done.err
+
+
+def test_show_and_search_see_the_project_and_your_own(prowess, library: Library) -> None:
+    project = Library.open(Path(".agents") / "skills", create=True)
+    (own,) = library.snapshot().skills
+    skills = (own.model_copy(update={"body": "Ours.\n"}), own.model_copy(update={"name": "paint-walls", "body": "-"}))
+    project.apply(
+        Patch(base=project.snapshot().digest, operations=tuple(CreateSkill(skill=s) for s in skills), reason="r")
+    )
+    listed = prowess("show", "--json").data
+    assert [(s["name"], s["library"], s["hides"]) for s in listed["skills"]] == [
+        ("ledger-totals", str(project.path), [str(library.path)]),
+        ("paint-walls", str(project.path), []),
+    ]
+    assert f"hides another in {library.path}" in " ".join(prowess("show").err.split())
+    assert "Ours." in prowess("show", "ledger-totals").out
+    project.undo()
+    assert "Skip void rows." in prowess("show", "ledger-totals").out, "your own counts where the project has none"
+    (hit,) = prowess("search", "void", "--json").data
+    assert (hit["name"], hit["library"]) == ("ledger-totals", str(library.path))
+    assert prowess("search", "void", "--library", project.path).code == 1, "a library that is named counts alone"
 
 
 def test_search_finds_or_says_no(prowess, library: Library) -> None:
@@ -175,6 +203,7 @@ def test_no_library_says_what_to_do(prowess) -> None:
 
 
 def test_export_installs_and_asks_before_it_removes(prowess, library: Library) -> None:
+    prowess("trust", "ledger-totals", "--to", "T2", "--yes")
     installed = Path(".claude/skills/ledger-totals/SKILL.md")
     dry = prowess("export", "--target", "claude-code", "--dry-run")
     assert "ledger-totals" in dry.out and not installed.exists()
@@ -188,10 +217,11 @@ def test_export_installs_and_asks_before_it_removes(prowess, library: Library) -
 
 
 def test_export_leaves_edited_copies_alone(prowess, library: Library) -> None:
+    prowess("trust", "ledger-totals", "--to", "T2", "--yes")
     prowess("export", "--target", "claude-code", "--yes")
     installed = Path(".claude/skills/ledger-totals/SKILL.md")
     installed.write_text(installed.read_text() + "\nmine\n")
-    library.accept(library.proposals()[0].id)
+    prowess("review", "--accept", library.proposals()[0].id, "--yes")
     done = prowess("export", "--target", "claude-code", "--yes")
     assert done.code == 1 and "edited since" in done.out and "mine" in installed.read_text()
 

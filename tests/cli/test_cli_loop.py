@@ -9,6 +9,7 @@ import pytest
 
 from prowess.core.errors import BudgetExceeded
 from prowess.core.skill import Skill, Snapshot
+from prowess.core.trajectory import Trajectory
 from prowess.evolve.record import RunRecord
 from prowess.library import Library
 
@@ -19,8 +20,11 @@ RECORD = RunRecord(
 
 
 class Event:
-    stage, message = "explore", "one task"
+    message = "one task"
     data: dict[str, Any] = {"done": 1, "total": 2}
+
+    def __init__(self, stage: str = "explore") -> None:
+        self.stage = stage
 
 
 @pytest.fixture
@@ -35,6 +39,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     async def learn(**options: Any) -> tuple[Any, ...]:
         seen.update(options)
+        for _ in options["sessions"].find():
+            options["report"](Event("read"))
         return tuple(options["library"].proposals())
 
     for name, function in (("demo", run), ("run_recipe", run), ("learn", learn)):
@@ -63,7 +69,7 @@ def test_run_takes_settings_where_no_option_stands(
     assert done.code == 0 and done.data["record"]["id"] == "r"
     assert asked["recipe"] == "trace2skill" and asked["families"] == ("ledger-totals", "timesheet-hours")
     assert (asked["model"], asked["concurrency"], asked["budget_usd"]) == ("openai:x", 9, 2.0)
-    assert asked["library"] == library.path and asked["rounds"] is None
+    assert asked["library"] == library.path and asked["evidence"] is None
     assert done.data["report"] == "runs/trace2skill-workbench-0/report.html"
 
 
@@ -76,9 +82,13 @@ def test_budget_reached_is_exit_code_three(prowess, asked: dict[str, Any], monke
     assert done.code == 3 and done.data["error"]["kind"] == "BudgetExceeded" and "resumes" in done.err
 
 
-def test_learn_makes_a_library_and_points_to_review(prowess, asked: dict[str, Any], tmp_path: Path) -> None:
+def test_learn_makes_a_library_and_says_what_it_lacks(prowess, asked: dict[str, Any], tmp_path: Path) -> None:
     done = prowess("learn", "--from", tmp_path, "--library", tmp_path / "new")
-    assert done.code == 0 and "nothing new was found" in done.err
+    assert done.code == 1 and "there are no sessions yet" in done.err and "prowess import" in done.err
+    with asked["sessions"] as store:
+        store.put(Trajectory(id="t", agent="a", model="m"))
+    assert prowess("learn").code == 0 and "nothing new was found" in prowess("learn").err
+    prowess("learn", "--from", tmp_path, "--library", tmp_path / "new")
     assert asked["source"] == tmp_path and asked["library"].path == tmp_path / "new"
     assert asked["sessions"].path.name == "trajectories.db"
 

@@ -76,9 +76,10 @@ def test_show_of_a_broken_record_says_so(prowess, tmp_path: Path) -> None:
     assert done.code == 2 and "not a record of a run" in done.err
 
 
-def test_finish_into_a_folder_that_is_gone(tmp_path: Path) -> None:
+def test_finish_into_a_folder_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match="cannot write"):
-        finish(Screen(), record(), tmp_path / "gone")
+        finish(Screen(), record(), tmp_path / "file")
 
 
 def test_screen_numbers_go_to_the_right(capsys: pytest.CaptureFixture[str]) -> None:

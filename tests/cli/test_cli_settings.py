@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prowess.core.errors import UserError
-from prowess.settings import Settings, load
+from prowess.settings import RUN, Settings, load
+from prowess.trajectories.importers import OWN_RUN
 
 
 def test_defaults_hold_without_file_and_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,6 +60,11 @@ def test_wrong_variable_is_an_error_that_names_it(variable: str, value: str, sai
     with pytest.raises(UserError) as error:
         load({variable: value})
     assert said in str(error.value)
+
+
+def test_the_mark_of_our_own_runs_is_no_knob() -> None:
+    """An agent that prowess started may call prowess."""
+    assert RUN == OWN_RUN and load({RUN: "1"}).settings.model == "embedded"
 
 
 @given(st.binary(max_size=200))

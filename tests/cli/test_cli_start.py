@@ -73,11 +73,13 @@ def test_help_lines_are_not_cut(prowess) -> None:
 
 def verbs() -> list[list[str]]:
     plain = ["demo", "import", "learn", "review", "apply", "undo", "log", "diff", "show", "search", "measure", "run"]
-    plain += ["power", "export", "doctor", "config", "why", "trace", "attribute", "lifecycle"]
+    plain += ["power", "export", "doctor", "config", "why", "trace", "attribute", "lifecycle", "route", "index"]
+    plain += ["trust", "sign", "verify", "revoke", "train"]
     return (
         [[verb] for verb in plain]
         + [["model", verb] for verb in ("pull", "list", "use")]
         + [["lifecycle", verb] for verb in ("restore", "archive")]
+        + [["router", "train"]]
     )
 
 
@@ -98,6 +100,29 @@ def test_errors_as_json_on_stdout_and_text_on_stderr(prowess) -> None:
     assert done.code == 2
     assert done.data["error"]["kind"] == "UserError" and done.data["error"]["hint"]
     assert "Traceback" not in done.err and "there is no library" in done.err
+
+
+@pytest.mark.parametrize("verb", ["log", "show", "search x", "review", "measure", "export -t codex"])
+def test_where_there_is_no_library_the_verbs_that_make_one_are_named(prowess, verb: str) -> None:
+    done = prowess(*verb.split())
+    assert done.code == 2 and "`prowess learn`" in done.err and "--library" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("run", "no-recipe"), "choose one of none, human"),
+        (("run", "none", "--suite", "no-suite"), "workbench, spreadsheetbench"),
+        (("run", "none", "-f", "no-family"), "ledger-totals"),
+        (("run", "none", "-o", "/proc/nowhere", "-m", "scripted:answers.json"), "/proc/nowhere"),
+        (("demo", "-o", "/proc/nowhere", "-m", "scripted:answers.json"), "/proc/nowhere"),
+    ],
+)
+def test_a_run_that_cannot_be_is_refused_and_leaves_nothing(prowess, arguments: tuple[str, ...], said: str) -> None:
+    Path("answers.json").write_text('["no program"]')
+    done = prowess(*arguments)
+    assert done.code == 2 and said in " ".join(done.err.split()) and "→" in done.err
+    assert not Path("runs").exists() and not Path("demo").exists()
 
 
 def test_debug_shows_the_traceback(home: Path) -> None:
@@ -168,7 +193,7 @@ def test_import_counts_what_it_read_and_show_opens_it(prowess, library, tmp_path
     assert done.data["unknown"] == {"from-the-future": 1} and len(done.data["broken_lines"]) == 1
     again = prowess("import", logs, "--json").data
     assert again["new"] == 0 and again["in_store"] == 1
-    assert "1 sessions in 1 files" in prowess("import", logs).out
+    assert "1 session in 1 file" in prowess("import", logs).out
 
     from prowess.cli.places import trajectories
 

@@ -21,7 +21,7 @@ from prowess.core.skill import Skill, Snapshot
 from prowess.core.task import Split, Task
 from prowess.core.view import View
 from prowess.evolve.examples import EXAMPLE
-from prowess.evolve.parts import Event
+from prowess.evolve.protocols import Event
 from prowess.evolve.record import RunRecord
 from prowess.evolve.run import Plan, run_plan
 from prowess.library import Library

@@ -21,7 +21,7 @@ from prowess.core.skill import Skill, Snapshot
 from prowess.core.task import Check, Score
 from prowess.core.trajectory import Step, Trajectory
 from prowess.evolve.curate import Curation, Curator, Transcript, operations_of
-from prowess.evolve.parts import Context, Episode, Event
+from prowess.evolve.protocols import Context, Episode, Event
 from prowess.library import Library
 from prowess.library.patching import apply
 from prowess.trajectories.runstore import RunStore

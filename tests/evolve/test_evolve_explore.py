@@ -16,7 +16,7 @@ from prowess.core.skill import Snapshot
 from prowess.core.task import File
 from prowess.core.trajectory import Trajectory
 from prowess.evolve.explore import FAILURES, Explore
-from prowess.evolve.parts import Context, Episode, Event
+from prowess.evolve.protocols import Context, Episode, Event
 from prowess.evolve.providers import NoSkills
 from prowess.measure.trials import run_trial
 from prowess.trajectories.runstore import RunStore
@@ -64,6 +64,13 @@ def test_a_passing_program_ends_the_search_and_becomes_a_lesson(tmp_path: Path) 
     (search,) = world.searches()
     assert search.passed and search.id == program.references[0].trajectory
     assert world.episode.trajectory.id == program.references[1].trajectory
+
+
+def test_a_search_is_stored_without_secrets(tmp_path: Path) -> None:
+    world, secret = World(tmp_path), "ghp_" + "a1" * 18
+    lessons = world.explore(answers(f"# key {secret}\n{right(TASK)}"))
+    (search,) = world.searches()
+    assert search.passed and secret not in search.model_dump_json() + "".join(x.model_dump_json() for x in lessons)
 
 
 RULE = "rows whose status is VOID must not be counted"

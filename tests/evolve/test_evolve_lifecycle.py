@@ -23,7 +23,7 @@ from prowess.evolve.cascade import with_gates
 from prowess.evolve.consolidate import Unmerged
 from prowess.evolve.lifecycle import Lifecycle, Retire
 from prowess.evolve.loop import Evolved, evolve
-from prowess.evolve.parts import Context, Episode, Recipe
+from prowess.evolve.protocols import Context, Episode, Recipe
 from prowess.evolve.recipes import Setup, build
 from prowess.evolve.recipes.human import Given
 from prowess.evolve.record import Decision
@@ -208,6 +208,8 @@ def test_an_accepted_patch_leaves_checks_of_the_evidence_split_for_the_next(tmp_
 # Gates by name
 
 
+TEXT = ("format", "scan", "permission", "lint")
+"""Gates that read a patch and run nothing."""
 SETUP = Setup(SUITE, find_sandbox(), ("ledger-totals", "room-conflicts"))
 
 
@@ -218,19 +220,20 @@ def names(recipe: Recipe) -> list[str]:
 @pytest.mark.parametrize(
     ("base", "named", "added", "expected"),
     [
-        ("skillos", (), (), ["format", "scan", "lint", "regression"]),
+        ("skillos", (), (), [*TEXT, "regression"]),
         ("skillos", ("trials", "format"), (), ["format", "trials"]),
-        ("skillos", (), ("approval", "trials"), ["format", "scan", "lint", "regression", "trials", "approval"]),
+        ("skillos", (), ("approval", "trials"), [*TEXT, "regression", "trials", "approval"]),
         ("skillos", ("format",), ("scan",), ["format", "scan"]),
         ("human", ("cached-outputs", "lint"), (), ["lint", "cached-outputs"]),
-        ("trace2skill", (), (), ["format", "scan", "lint", "cached-outputs", "unseen", "regression", "trials"]),
+        ("trace2skill", (), (), [*TEXT, "cached-outputs", "unseen", "regression", "trials"]),
         ("trace2skill", ("approval", "scan"), (), ["scan", "unseen", "approval"]),
-        ("lifecycle", (), (), ["format", "scan", "lint", "cached-outputs", "regression", "trials"]),
+        ("lifecycle", (), (), [*TEXT, "cached-outputs", "regression", "trials"]),
+        ("skillos", (), ("semantic",), [*TEXT, "semantic", "regression"]),
     ],
 )
 def test_gates_are_chosen_by_name_and_asked_cheap_first(base: str, named, added, expected: list[str]) -> None:
     made = build(base, SETUP)
-    chosen = with_gates(made, SETUP, named, added)
+    chosen = with_gates(made, SETUP, ScriptedModel([]), named, added)
     assert names(chosen) == expected
     own = {gate.name: gate for gate in made.gates}
     assert all(gate is own[gate.name] for gate in chosen.gates if gate.name in own)
@@ -238,7 +241,7 @@ def test_gates_are_chosen_by_name_and_asked_cheap_first(base: str, named, added,
 
 def test_an_unknown_gate_is_an_error_that_says_which_are_known() -> None:
     with pytest.raises(UserError, match="'trails'") as error:
-        with_gates(build("human", SETUP), SETUP, ("trails",))
+        with_gates(build("human", SETUP), SETUP, ScriptedModel([]), ("trails",))
     assert "did you mean trials" in str(error.value)
 
 

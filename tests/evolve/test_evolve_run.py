@@ -22,7 +22,7 @@ from prowess.core.model import Request, Response
 from prowess.core.skill import Skill, Snapshot
 from prowess.core.task import Split, Task
 from prowess.evolve.loop import Evolved, evolve
-from prowess.evolve.parts import Context, Event
+from prowess.evolve.protocols import Context, Event
 from prowess.evolve.providers import BestMatches, NoSkills
 from prowess.evolve.recipes import Setup, build
 from prowess.evolve.recipes.human import Given
@@ -75,7 +75,8 @@ def test_every_lesson_leads_back_to_the_steps_behind_it(done: Done) -> None:
 
 def test_the_gates_verdicts_say_why_with_n_and_p(done: Done) -> None:
     verdicts = done.record.decisions[0].verdicts
-    assert [v.gate for v in verdicts] == ["format", "scan", "lint", "cached-outputs", "unseen", "regression", "trials"]
+    cheap = ["format", "scan", "permission", "lint", "cached-outputs"]
+    assert [v.gate for v in verdicts] == [*cheap, "unseen", "regression", "trials"]
     evidence = verdicts[-1].evidence
     assert evidence is not None and evidence.outcome == "better"
     assert (evidence.n, evidence.wins, evidence.losses) == (6, 6, 0) and evidence.p <= 0.05
@@ -360,8 +361,10 @@ def test_providers_show_nothing_the_best_or_always_the_same() -> None:
     assert NoSkills().view(task, library).skills == ()
     assert BestMatches().view(task, library).skills == (ledger,)
     assert BestMatches().view(other, library).skills == (rooms,)
-    assert BestMatches(k=5).view(task, library).skills == (ledger, rooms)
+    assert BestMatches(k=5).view(task, library).skills == (ledger,), "the other one does not fit"
     assert BestMatches().view(task, Snapshot()).skills == ()
     changed = library.with_skill(rooms.model_copy(update={"description": ledger.description, "body": task.prompt}))
     assert BestMatches().view(task, changed).skills == (changed.get("room-conflicts"),)
+    capital = task.model_copy(update={"prompt": "What is the capital of France?"})
+    assert BestMatches().view(capital, library).skills == () == BestMatches(k=5).view(capital, library).skills
     assert {provider.view(task, library).snapshot for provider in (NoSkills(), BestMatches())} == {library.digest}

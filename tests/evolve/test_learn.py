@@ -21,7 +21,7 @@ from prowess.core.trajectory import Trajectory
 from prowess.evolve import learn as module
 from prowess.evolve.learn import learn
 from prowess.evolve.logs.works import works_of
-from prowess.evolve.parts import Event
+from prowess.evolve.protocols import Event
 from prowess.library import Library, Proposal
 from prowess.library.skillmd import render, validate
 from prowess.trajectories.store import TrajectoryStore

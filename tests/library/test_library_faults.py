@@ -271,6 +271,7 @@ def test_disk_full_at_every_step_of_apply(seed: Path, tmp_path: Path, lasting: b
         path = tmp_path / str(nth)
         shutil.copytree(seed, path)
         library = Library.open(path)
+        library._store._kept.close()  # so that the statements on a new connection are seen too
         fault = Fault(nth, lasting, code)
         result: Change | None = None
         with watched(fault):
@@ -278,6 +279,7 @@ def test_disk_full_at_every_step_of_apply(seed: Path, tmp_path: Path, lasting: b
                 result = library.apply(patch)
             except UserError as error:
                 errors.append(error)
+        library = Library.open(path)
         assert library.snapshot().digest == (result.after if result else patch.base)
         assert library.apply(patch).after == library.snapshot().digest
         assert len(library.log()) == 2

@@ -11,9 +11,9 @@ import pytest
 from prowess.core.errors import UserError
 from prowess.core.evidence import Evidence, Verdict
 from prowess.core.patch import CreateSkill, DeleteSkill, Operation, Patch, SetDescription
-from prowess.core.skill import Skill, Snapshot
+from prowess.core.skill import Skill
 from prowess.library import Library, lock
-from prowess.library.scopes import library_path, merged, project_root, shadowed, user_library
+from prowess.library.scopes import project_library, project_root, seen, user_library
 from prowess.library.targets import Report, install, target, targets, uninstall
 
 
@@ -41,20 +41,19 @@ def test_scopes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".git").mkdir()
     assert project_root(repository / "src") == repository
     assert project_root(tmp_path / "code") is None
-    assert library_path("project", repository / "src") == repository / ".agents" / "skills"
-    assert library_path("project", tmp_path) is None
-    assert library_path("user", tmp_path) == user_library()
+    assert project_library(repository / "src") == repository / ".agents" / "skills"
+    assert project_library(tmp_path) is None
     assert user_library() == tmp_path / "data" / "library"
 
 
-def test_the_project_overrides_the_user() -> None:
-    project, user = (
-        Snapshot.of([skill("a", "project"), skill("c")]),
-        Snapshot.of([skill("a", "user"), skill("b"), skill("c")]),
-    )
-    both = merged(project, user)
-    assert both.names == ("a", "b", "c") and both.skills[0].description == "project"
-    assert shadowed(project, user) == ("a",)
+def test_the_project_overrides_the_user(tmp_path: Path) -> None:
+    project, user = Library.open(tmp_path / "project", create=True), Library.open(tmp_path / "user", create=True)
+    do(project, CreateSkill(skill=skill("a", "project")), CreateSkill(skill=skill("c")))
+    do(user, CreateSkill(skill=skill("a", "user")), CreateSkill(skill=skill("b")), CreateSkill(skill=skill("c")))
+    a, b, c = seen([project, user])
+    assert (a.skill.description, a.library, a.hides) == ("project", project, (user,))
+    assert (b.skill.name, b.library, b.hides) == ("b", user, ())
+    assert c.library is project and c.hides == (), "equal skills hide nothing"
 
 
 def test_the_table_of_agents_is_sound() -> None:

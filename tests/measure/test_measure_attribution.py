@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import anyio
@@ -15,10 +15,9 @@ from prowess.core.task import Task
 from prowess.core.trajectory import Trajectory
 from prowess.core.view import View
 from prowess.library import Library
-from prowess.measure.attribution import Attribution, Contribution, propose_removal
+from prowess.measure.attribution import WORTH, Attribution, Contribution, propose_removal
 from prowess.measure.coalitions import Shares, shapley
 from prowess.measure.parts import Part, blocks_of, skills_of, without
-from prowess.measure.stats.worth import Question
 from prowess.measure.trials import Bench
 
 Rule = Callable[[Task, set[str]], bool]
@@ -47,7 +46,7 @@ def named(*names: str) -> Snapshot:
 
 
 def under(agent: object, library: Snapshot, store: MemoryStore | None = None, **more: object) -> Attribution:
-    options: dict[str, object] = {"tasks": tasks(20), "provider": ShowAll(), "question": Question(), **more}
+    options: dict[str, object] = {"tasks": tasks(20), "provider": ShowAll(), "design": WORTH, **more}
     made: Bench = bench(agent, store)  # pyright: ignore[reportArgumentType]
     return Attribution(library, bench=made, **options)  # pyright: ignore[reportArgumentType]
 
@@ -277,9 +276,9 @@ def test_orders_and_all_coalitions_agree_and_add_up() -> None:
         return ("one" in has and "two" in has) or ("three" in has and t.seed % 2 == 0)
 
     library = named("one", "two", "three")
-    question = Question(max_pairs=120, margin=0.01)
-    every = divide(under(World(rule, 0.1), library, tasks=tasks(120), question=question), all_coalitions=True)
-    some = divide(under(World(rule, 0.1), library, tasks=tasks(120), question=question), all_coalitions=False)
+    design = replace(WORTH, max_pairs=120, margin=0.01)
+    every = divide(under(World(rule, 0.1), library, tasks=tasks(120), design=design), all_coalitions=True)
+    some = divide(under(World(rule, 0.1), library, tasks=tasks(120), design=design), all_coalitions=False)
     for found in (every, some):
         assert sum(s.value for s in found.shares) == pytest.approx(found.total, abs=1e-9)
         assert found.blocks <= 120 and all(s.low <= s.value <= s.high for s in found.shares)
@@ -293,7 +292,11 @@ def test_coalitions_that_look_alike_share_their_trials() -> None:
     agent = World(lambda t, has: t.family in has)
     found = divide(
         under(
-            agent, named("a", "b", "c", "d", "e", "f"), tasks=some, provider=ByFamily(), question=Question(margin=0.3)
+            agent,
+            named("a", "b", "c", "d", "e", "f"),
+            tasks=some,
+            provider=ByFamily(),
+            design=replace(WORTH, margin=0.3),
         )
     )
     assert not found.all_coalitions and len(agent.runs) == found.trials == 2 * found.blocks

@@ -42,7 +42,7 @@ def judge(gates: list[Gate], new: Skill, ctx: GateContext | None = None, base: S
 
 
 def found(severity: Any) -> Finding:
-    return Finding(rule="r", severity=severity, why="looks odd", file="SKILL.md", line=3, excerpt="")
+    return Finding("r", severity, "X1", "looks odd", "mend it", "SKILL.md", 3, "")
 
 
 def test_a_helping_skill_passes_with_evidence() -> None:
@@ -132,13 +132,13 @@ def test_only_touched_skills_are_looked_at() -> None:
     ("severities", "status"), [([], "pass"), (["review"], "propose"), (["review", "block"], "fail")]
 )
 def test_scan_blocks_or_asks_for_a_person(severities: list[str], status: str) -> None:
-    (verdict,) = judge([ScanGate(scan=lambda s: [found(x) for x in severities])], skill("new", 1))
+    (verdict,) = judge([ScanGate(scan=lambda new, old: [found(x) for x in severities])], skill("new", 1))
     assert verdict.status == status
     assert ("new/SKILL.md:3: looks odd" in verdict.note) == bool(severities)
 
 
 def test_a_proposal_goes_on_to_the_trials_but_is_not_accepted() -> None:
-    verdicts = judge([ScanGate(scan=lambda s: [found("review")]), trials(), ApprovalGate()], skill("helper", 75))
+    verdicts = judge([ScanGate(scan=lambda new, old: [found("review")]), trials(), ApprovalGate()], skill("helper", 75))
     assert [v.status for v in verdicts] == ["propose", "pass", "propose"]
     assert not accepted(verdicts) and proposed(verdicts)
 

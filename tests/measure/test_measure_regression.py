@@ -21,7 +21,7 @@ from prowess.core.upkeep import KeptTask
 from prowess.core.view import View
 from prowess.measure.gates import Gate, GateContext, LintGate, TrialsGate, accepted, cascade
 from prowess.measure.regression import CachedOutputsGate, RegressionGate, kept_task, read_digest
-from prowess.measure.stats.design import Design, chance_of_better, expect, fewest_pairs, stop
+from prowess.measure.stats.design import Design, chance_left, expect, fewest_pairs, stop
 from prowess.measure.stats.sequential import no_loss_wealth, non_inferiority_p
 
 OLD = Snapshot.of([skill("old", 0)])
@@ -54,9 +54,9 @@ def ask(gate: Gate, candidate: Snapshot, ctx: GateContext, *operations: Operatio
 
 
 def test_no_loss_needs_38_pairs_without_a_difference_for_ten_points() -> None:
-    design = Design(max_pairs=60, margin=0.1, futility=0)
+    design = Design(max_pairs=60, asks="no loss", futility=0)
     assert [stop(design, n, 0, 0) for n in (36, 37, 38)] == [None, None, "no loss"]
-    assert stop(Design(max_pairs=60, margin=0.2), 18, 0, 0) == "no loss"
+    assert stop(Design(max_pairs=60, asks="no loss", margin=0.2), 18, 0, 0) == "no loss"
     assert stop(design, 6, 0, 6) == "worse" and stop(design, 12, 6, 0) == "no loss"
     assert stop(design, 0, 0, 0) is None and fewest_pairs(0.05, 0.1) == 5
 
@@ -64,7 +64,7 @@ def test_no_loss_needs_38_pairs_without_a_difference_for_ten_points() -> None:
 def test_a_small_but_certain_loss_is_worse_and_not_harmless() -> None:
     n, losses = 150, 8
     assert non_inferiority_p(0, losses, n, 0.2) <= 0.05
-    assert stop(Design(max_pairs=200, margin=0.2), n, 0, losses) == "worse"
+    assert stop(Design(max_pairs=200, asks="no loss", margin=0.2), n, 0, losses) == "worse"
 
 
 def test_the_table_of_wealth_is_the_test() -> None:
@@ -79,11 +79,11 @@ def test_the_table_of_wealth_is_the_test() -> None:
 def test_a_removal_that_loses_the_margin_is_let_pass_at_most_at_alpha() -> None:
     """Exact: chances over all paths, at every look, for several rates of noise."""
     for margin in (0.1, 0.2):
-        design = Design(max_pairs=60, margin=margin, futility=0.0, batch=1)
+        design = Design(max_pairs=60, asks="no loss", margin=margin, futility=0.0, batch=1)
         for noise in (0.0, 0.05, 0.2):
             assert expect(design, noise, noise + margin).better <= 0.05
             assert expect(replace(design, futility=0.02), noise, noise + margin).better <= 0.05
-    useless = expect(Design(max_pairs=60, margin=0.1), 0.0, 0.0)
+    useless = expect(Design(max_pairs=60, asks="no loss"), 0.0, 0.0)
     assert useless.better == pytest.approx(1.0) and useless.pairs == 38
 
 
@@ -91,11 +91,11 @@ def test_a_removal_that_loses_the_margin_is_let_pass_at_most_at_alpha() -> None:
 @given(st.integers(1, 40), st.integers(0, 40), st.integers(0, 40), st.sampled_from([0.1, 0.2, 0.4]))
 def test_a_win_never_makes_no_loss_less_likely(n: int, wins: int, losses: int, margin: float) -> None:
     wins, losses = min(wins, n), min(losses, max(0, n - wins))
-    design = Design(max_pairs=41, margin=margin)
+    design = Design(max_pairs=41, asks="no loss", margin=margin)
     if wins + losses < n:
-        more = chance_of_better(design, n, wins + 1, losses)
-        assert more >= chance_of_better(design, n, wins, losses) - 1e-6 or stop(design, n, wins + 1, losses) == "worse"
-    assert 0 <= chance_of_better(design, n, wins, losses) <= 1
+        more = chance_left(design, n, wins + 1, losses)
+        assert more >= chance_left(design, n, wins, losses) - 1e-6 or stop(design, n, wins + 1, losses) == "worse"
+    assert 0 <= chance_left(design, n, wins, losses) <= 1
 
 
 @pytest.mark.parametrize("margin", [0.0, -0.1, 0.51, float("nan")])
@@ -149,7 +149,7 @@ def test_removals_pass_unproven_only_where_that_is_said() -> None:
 def test_helpful_skills_stay_whatever_the_noise() -> None:
     """Libraries drawn at random: a skill worth the margin or more leaves in at most 5 % of them, a useless one does."""
     draw = np.random.default_rng(7)
-    design = Design(max_pairs=60, margin=0.2)
+    design = Design(max_pairs=60, asks="no loss", margin=0.2)
 
     def leaves(effect: float) -> bool:
         flip = draw.uniform(0, 0.2)

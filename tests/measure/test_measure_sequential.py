@@ -22,7 +22,7 @@ from prowess.core.view import View
 from prowess.measure.sequential import Decided, blocks_in_order, plan, run_until_decided
 from prowess.measure.stats.design import (
     Design,
-    chance_of_better,
+    chance_left,
     detectable_effect,
     expect,
     fewest_pairs,
@@ -166,10 +166,10 @@ def test_futility_saves_pairs_and_costs_little_power() -> None:
 
 def test_prediction_is_certain_only_when_it_is() -> None:
     design = Design(12)
-    assert chance_of_better(design, 6, 6, 0) == 1.0
-    assert chance_of_better(design, 7, 0, 0) == 0.0, "five pairs are left and six are needed"
-    assert chance_of_better(design, 6, 0, 6) == 0.0
-    assert 0 < chance_of_better(design, 0, 0, 0) < chance_of_better(design, 4, 4, 0) < 1
+    assert chance_left(design, 6, 6, 0) == 1.0
+    assert chance_left(design, 7, 0, 0) == 0.0, "five pairs are left and six are needed"
+    assert chance_left(design, 6, 0, 6) == 0.0
+    assert 0 < chance_left(design, 0, 0, 0) < chance_left(design, 4, 4, 0) < 1
 
 
 def test_forecast_says_what_could_be_seen() -> None:

@@ -3,13 +3,13 @@ from pathlib import Path
 
 import anyio
 import pytest
-from measure_parts import DiceAgent, DiceSuite, MemoryStore, bench, skill, task, tasks
+from measure_parts import RIGHT, DiceAgent, DiceSuite, MemoryStore, bench, skill, task, tasks
 
 from prowess.core.base import digest
-from prowess.core.errors import BudgetExceeded, UserError
+from prowess.core.errors import BudgetExceeded, ModelError, UserError
 from prowess.core.skill import Snapshot
-from prowess.core.task import Task
-from prowess.core.trajectory import Trajectory
+from prowess.core.task import File, Score, Task
+from prowess.core.trajectory import Step, Trajectory
 from prowess.core.view import View
 from prowess.measure.compare import compare
 from prowess.measure.trials import Arm, Progress, run_trials, stored_trajectory, trial_key
@@ -46,6 +46,34 @@ def test_nothing_is_paid_twice_and_a_stop_resumes() -> None:
     assert len(agent.runs) == ran == 8 and store.paid == paid
     run(tasks(5), (WITHOUT, HELPED), (0,), bench(agent, store))
     assert len(agent.runs) == 10
+
+
+SECRET = "ghp_" + "a1" * 18
+
+
+class LeakyAgent(DiceAgent):
+    async def run(self, task: Task, view: View, seed: int) -> Trajectory:
+        if task.seed == 1:
+            raise ModelError(f"401 for the key {SECRET}")
+        told = Step(source="agent", message=f"export TOKEN={SECRET}")
+        output = File(path="env", data=f"TOKEN={SECRET}".encode())
+        return (await super().run(task, view, seed)).model_copy(update={"steps": (told,), "outputs": (output,)})
+
+
+class LeakSuite(DiceSuite):
+    def check(self, task: Task, outputs: tuple[File, ...], answer: str = "") -> Score:
+        return super().check(task, (RIGHT,) if SECRET in outputs[0].text and SECRET in answer else ())
+
+
+def test_what_a_run_said_and_wrote_is_judged_as_it_was_and_stored_without_secrets() -> None:
+    store = MemoryStore()
+    judged, missing = run(tasks(2), (WITHOUT,), (0,), bench(LeakyAgent(), store, suite=LeakSuite(), concurrency=1))
+    assert judged.passed and missing.passed is None
+    assert {kind for kind, _ in store.values} == {"trajectory", "missing"}
+    for value in store.values.values():
+        kept = Trajectory.model_validate_json(value)
+        assert SECRET not in kept.model_dump_json() and not any(SECRET in file.text for file in kept.outputs)
+        assert "[redacted:github-token:" in (kept.error or kept.steps[0].message)
 
 
 def test_arms_with_the_same_view_share_the_trial() -> None:

@@ -1,6 +1,7 @@
 """The three-way question: helps, harms, no help. Its error, its agreement with the interval, its forecast."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,10 +10,10 @@ from hypothesis import strategies as st
 
 from prowess.core.errors import UserError
 from prowess.measure.stats.bounded import mean_interval, wealth_table
+from prowess.measure.stats.design import Design, answer, expect, is_futile
 from prowess.measure.stats.sequential import anytime_interval, e_value
-from prowess.measure.stats.worth import Question, forecast, is_futile, worth
 
-Q = Question()
+Q = Design(60, batch=4, asks="worth")
 
 
 def counts(most: int) -> st.SearchStrategy[tuple[int, int, int]]:
@@ -28,15 +29,15 @@ def test_the_answer_is_what_the_interval_says(found: tuple[int, int, int]) -> No
     low, high = anytime_interval(wins, losses, n)
     expected = "helps" if low > 0 else "harms" if high < 0 else "no help" if high < Q.margin else None
     close = min(abs(low), abs(high), abs(high - Q.margin)) < 1e-6
-    assert close or worth(Q, n, wins, losses) == expected
+    assert close or answer(Q, n, wins, losses) == expected
 
 
 def test_by_hand() -> None:
-    assert worth(Q, 0, 0, 0) is None
-    assert worth(Q, 5, 5, 0) is None and worth(Q, 6, 6, 0) == "helps" and worth(Q, 6, 0, 6) == "harms"
-    assert worth(Q, 39, 0, 0) is None and worth(Q, 40, 0, 0) == "no help"
-    assert worth(Question(margin=0.2), 18, 0, 0) is None and worth(Question(margin=0.2), 19, 0, 0) == "no help"
-    assert worth(Q, 60, 9, 9) is None
+    assert answer(Q, 0, 0, 0) is None
+    assert answer(Q, 5, 5, 0) is None and answer(Q, 6, 6, 0) == "helps" and answer(Q, 6, 0, 6) == "harms"
+    assert answer(Q, 39, 0, 0) is None and answer(Q, 40, 0, 0) == "no help"
+    assert answer(replace(Q, margin=0.2), 18, 0, 0) is None and answer(replace(Q, margin=0.2), 19, 0, 0) == "no help"
+    assert answer(Q, 60, 9, 9) is None
 
 
 @settings(max_examples=30, deadline=None)
@@ -85,12 +86,12 @@ def test_wealth_table_is_the_closed_form_at_zero() -> None:
 @pytest.mark.parametrize("flips", [0.0, 0.1, 0.27])
 def test_errors_are_bounded_however_often_one_looks(flips: float) -> None:
     """Exact, no simulation: useless parts are rarely called helpful or harmful, useful ones rarely no help."""
-    useless = forecast(Q, flips / 2, flips / 2)
-    assert useless.helps + useless.harms <= Q.alpha
-    assert forecast(Q, flips / 2 + Q.margin, flips / 2).no_help <= Q.alpha
-    assert forecast(Q, flips / 2 + 0.3, flips / 2).no_help <= 0.001
-    harmful = forecast(Q, flips / 2, flips / 2 + 0.3)
-    assert harmful.harms + harmful.no_help > 0.85 and harmful.helps < 0.001
+    useless = expect(Q, flips / 2, flips / 2)
+    assert useless.better + useless.worse <= Q.alpha
+    assert expect(Q, flips / 2 + Q.margin, flips / 2).no_help <= Q.alpha
+    assert expect(Q, flips / 2 + 0.3, flips / 2).no_help <= 0.001
+    harmful = expect(Q, flips / 2, flips / 2 + 0.3)
+    assert harmful.worse + harmful.no_help > 0.85 and harmful.better < 0.001
 
 
 def test_forecast_agrees_with_simulation() -> None:
@@ -101,20 +102,20 @@ def test_forecast_agrees_with_simulation() -> None:
         draws = rng.choice([1, -1, 0], Q.max_pairs, p=[win, loss, 1 - win - loss])
         for n in range(Q.batch, Q.max_pairs + 1, Q.batch):
             found = n, int((draws[:n] == 1).sum()), int((draws[:n] == -1).sum())
-            if worth(Q, *found) or is_futile(Q, *found) or n == Q.max_pairs:
-                ends.append((worth(Q, *found), n))
+            if answer(Q, *found) or is_futile(Q, *found) or n == Q.max_pairs:
+                ends.append((answer(Q, *found), n))
                 break
-    expected = forecast(Q, win, loss)
-    for name, chance in (("helps", expected.helps), ("no help", expected.no_help), ("harms", expected.harms)):
+    expected = expect(Q, win, loss)
+    for name, chance in (("helps", expected.better), ("no help", expected.no_help), ("harms", expected.worse)):
         assert sum(end == name for end, _ in ends) / runs == pytest.approx(chance, abs=0.04)
     assert sum(n for _, n in ends) / runs == pytest.approx(expected.pairs, rel=0.05)
 
 
 def test_futility_stops_what_would_not_be_decided_and_costs_no_error() -> None:
-    patient = Question(futility=0.0)
+    patient = replace(Q, futility=0.0)
     assert not any(is_futile(patient, n, 0, 0) for n in range(60))
     assert is_futile(Q, 52, 8, 8) and not is_futile(Q, 60, 8, 8)
-    assert forecast(Q, 0.13, 0.13).pairs < 0.7 * forecast(patient, 0.13, 0.13).pairs
+    assert expect(Q, 0.13, 0.13).pairs < 0.7 * expect(patient, 0.13, 0.13).pairs
 
 
 @pytest.mark.parametrize(
@@ -131,4 +132,4 @@ def test_futility_stops_what_would_not_be_decided_and_costs_no_error() -> None:
 )
 def test_questions_that_make_no_sense_are_refused(bad: dict[str, float]) -> None:
     with pytest.raises(UserError):
-        Question(**bad)  # pyright: ignore[reportArgumentType]
+        replace(Q, **bad)  # pyright: ignore[reportArgumentType]

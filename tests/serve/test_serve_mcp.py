@@ -21,8 +21,11 @@ from mcp_types import Request, RequestParams, Result, TextContent
 from pydantic import ConfigDict
 
 from prowess.core.patch import CreateSkill, Patch
-from prowess.core.skill import Skill, Snapshot
+from prowess.core.skill import Skill
 from prowess.core.task import File
+from prowess.core.trust import Tier
+from prowess.guard.keys import Keyring
+from prowess.guard.promotion import demote, promote
 from prowess.library import Library
 from prowess.serve.access import Access
 from prowess.serve.mcp import EXTENSION, server
@@ -31,8 +34,8 @@ from prowess.trajectories.store import TrajectoryStore
 SUMS = Skill(
     name="ledger-sums",
     description="Adds up ledgers by the house rules. Use for totals per account.",
-    body="# Sums\n\nRun [the script](scripts/sums.py).\n",
-    files=(File(path="assets/seal.bin", data=b"\xff\x00\xfe"), File(path="scripts/sums.py", data=b"print(1)\n")),
+    body="# Sums\n\nSee [the rates](references/rates.md).\n",
+    files=(File(path="assets/seal.bin", data=b"\xff\x00\xfe"), File(path="references/rates.md", data=b"7 and 19\n")),
 )
 FEES = Skill(name="late-fees", description="Works out late fees. Use for reminders.", body="Ten euros each.\n")
 START = "from prowess.cli.main import run; run()"
@@ -40,12 +43,25 @@ NEW = "---\nname: vat-rates\ndescription: Knows rates of VAT. Use for invoices.\
 
 
 @pytest.fixture
-def library(tmp_path: Path) -> Library:
+def ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Keyring:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for folder in ("DATA", "CONFIG", "CACHE"):
+        monkeypatch.setenv(f"XDG_{folder}_HOME", str(tmp_path / folder.lower()))
+    return Keyring()
+
+
+@pytest.fixture
+def library(tmp_path: Path, ring: Keyring) -> Library:
     made = Library.open(tmp_path / "library", create=True)
-    made.apply(
-        Patch(base=Snapshot().digest, operations=(CreateSkill(skill=SUMS), CreateSkill(skill=FEES)), reason="made")
-    )
+    add(made, SUMS, FEES)
+    for name in made.snapshot().names:
+        promote(made, ring, name, Tier.REVIEWED)
     return made
+
+
+def add(library: Library, *skills: Skill) -> None:
+    made = tuple(CreateSkill(skill=skill) for skill in skills)
+    library.apply(Patch(base=library.snapshot().digest, operations=made, reason="made"))
 
 
 @pytest.fixture
@@ -85,18 +101,20 @@ async def ask(client: Client, method: str, **params: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
-def test_an_agent_finds_loads_reads_and_reports(library: Library, store: TrajectoryStore, mode: str) -> None:
+def test_an_agent_finds_loads_reads_and_reports(
+    library: Library, store: TrajectoryStore, ring: Keyring, mode: str
+) -> None:
     async def main() -> None:
-        async with Client(server(Access(library, store)), mode=mode) as client:
+        async with Client(server(Access(library, store, ring)), mode=mode) as client:
             found = await call(client, "search_skills", query="totals of a ledger per account")
             assert [one["name"] for one in found] == ["ledger-sums"]
             assert await call(client, "search_skills", query="xylophone") == []
             loaded = await call(client, "load_skill", name="ledger-sums")
             assert loaded["instructions"] == SUMS.body
             assert [file["uri"] for file in loaded["files"]] == [
-                "skill://ledger-sums/assets/seal.bin", "skill://ledger-sums/scripts/sums.py",
+                "skill://ledger-sums/assets/seal.bin", "skill://ledger-sums/references/rates.md",
             ]  # fmt: skip
-            assert await call(client, "read_skill_file", name="ledger-sums", path="scripts/sums.py") == "print(1)\n"
+            assert await call(client, "read_skill_file", name="ledger-sums", path="references/rates.md") == "7 and 19\n"
             told = await call(
                 client, "report_outcome", task="add up, key sk-ant-REDACTED",
                 outcome="succeeded", skills=["ledger-sums"], notes="worked",
@@ -111,17 +129,20 @@ def test_an_agent_finds_loads_reads_and_reports(library: Library, store: Traject
     anyio.run(main)
 
 
-def test_a_proposal_waits_for_a_person(library: Library, store: TrajectoryStore) -> None:
+def test_a_proposal_waits_for_a_person(library: Library, store: TrajectoryStore, ring: Keyring) -> None:
     async def main() -> None:
-        async with Client(server(Access(library, store))) as client:
+        async with Client(server(Access(library, store, ring))) as client:
             told = await call(client, "propose_skill", skill_md=NEW, reason="asked twice")
             assert library.snapshot().get("vat-rates") is None
             assert [p.id for p in library.proposals()] == [told["id"]]
             library.accept(told["id"])
+            assert "T1" in await refused(client, "load_skill", name="vat-rates"), "nobody vouched for it yet"
+            promote(library, ring, "vat-rates", Tier.REVIEWED)
             assert await call(client, "load_skill", name="vat-rates")
             better = NEW.replace("19 %", "19 %, or 7 % for books")
             again = await call(client, "propose_skill", skill_md=better, reason="books")
             library.accept(again["id"])
+            promote(library, ring, "vat-rates", Tier.REVIEWED)
             assert "books" in (await call(client, "load_skill", name="vat-rates"))["instructions"]
 
     anyio.run(main)
@@ -143,11 +164,11 @@ def test_a_proposal_waits_for_a_person(library: Library, store: TrajectoryStore)
     ],
 )
 def test_what_cannot_be_done_is_said_and_changes_nothing(
-    library: Library, store: TrajectoryStore, tool: str, arguments: dict[str, Any], says: str
+    library: Library, store: TrajectoryStore, ring: Keyring, tool: str, arguments: dict[str, Any], says: str
 ) -> None:
     async def main() -> None:
         before = library.snapshot().digest
-        async with Client(server(Access(library, store))) as client:
+        async with Client(server(Access(library, store, ring))) as client:
             assert says in await refused(client, tool, **arguments)
         assert library.snapshot().digest == before
         assert not library.proposals() and not library.uses()
@@ -157,10 +178,10 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 def test_the_skills_extension_lists_every_file_with_its_digest(
-    library: Library, store: TrajectoryStore, mode: str
+    library: Library, store: TrajectoryStore, ring: Keyring, mode: str
 ) -> None:
     async def main() -> None:
-        async with Client(server(Access(library, store)), mode=mode) as client:
+        async with Client(server(Access(library, store, ring)), mode=mode) as client:
             told = client.server_capabilities.extensions or {}
             assert mode == "legacy" or EXTENSION in told  # the older protocol has no word for extensions
             listed = (await ask(client, "skills/list"))["skills"]
@@ -181,27 +202,35 @@ def test_the_skills_extension_lists_every_file_with_its_digest(
     anyio.run(main)
 
 
-def test_a_long_list_comes_in_pages(library: Library, store: TrajectoryStore) -> None:
-    many = [CreateSkill(skill=FEES.model_copy(update={"name": f"fees-{i:03}"})) for i in range(150)]
-    library.apply(Patch(base=library.snapshot().digest, operations=tuple(many), reason="many"))
+def test_a_long_list_comes_in_pages(library: Library, store: TrajectoryStore, ring: Keyring) -> None:
+    names = [f"fees-{i:03}" for i in range(110)]
+    add(library, *(FEES.model_copy(update={"name": name}) for name in names))
+    for name in names:
+        promote(library, ring, name, Tier.REVIEWED)
 
     async def main() -> None:
-        async with Client(server(Access(library, store))) as client:
+        async with Client(server(Access(library, store, ring))) as client:
             first = await ask(client, "skills/list")
             second = await ask(client, "skills/list", cursor=first["nextCursor"])
             assert "nextCursor" not in second
             uris = [skill["uri"] for page in (first, second) for skill in page["skills"]]
-            assert len(uris) == len(set(uris)) == 152
+            assert len(uris) == len(set(uris)) == 112
 
     anyio.run(main)
 
 
-def test_edits_by_hand_are_served_at_once(library: Library, store: TrajectoryStore) -> None:
+def test_what_nobody_vouched_for_is_not_served(library: Library, store: TrajectoryStore, ring: Keyring) -> None:
     async def main() -> None:
-        async with Client(server(Access(library, store))) as client:
+        async with Client(server(Access(library, store, ring))) as client:
+            assert await call(client, "load_skill", name="late-fees")
             file = library.path / "late-fees" / "SKILL.md"
-            file.write_text(file.read_text().replace("Ten", "Twelve"))
+            file.write_text(file.read_text().replace("Ten", "Twelve"))  # a new version, which nobody has read
+            assert "T1" in await refused(client, "load_skill", name="late-fees")
+            assert [one["name"] for one in await call(client, "search_skills", query="late fees")] == []
+            promote(library, ring, "late-fees", Tier.REVIEWED)
             assert "Twelve" in (await call(client, "load_skill", name="late-fees"))["instructions"]
+            demote(library, ring, "late-fees", reason="it is wrong")
+            assert "T1" in await refused(client, "load_skill", name="late-fees")
 
     anyio.run(main)
 
@@ -211,7 +240,7 @@ def test_over_stdio_as_agents_start_it(library: Library, tmp_path: Path) -> None
         started = StdioServerParameters(
             command=sys.executable,
             args=["-c", START, "serve", "mcp", "--library", str(library.path)],
-            env=_environment(tmp_path),
+            env=dict(os.environ),
         )
         with anyio.fail_after(60):
             async with Client(started) as client:
@@ -227,7 +256,7 @@ def test_over_http(library: Library, tmp_path: Path) -> None:
         port = probe.getsockname()[1]
     process = subprocess.Popen(
         [sys.executable, "-c", START, "serve", "mcp", "--http", str(port), "-l", str(library.path)],
-        env=_environment(tmp_path), stderr=subprocess.DEVNULL,
+        env=dict(os.environ), stderr=subprocess.DEVNULL,
     )  # fmt: skip
 
     async def main() -> None:
@@ -246,7 +275,3 @@ def test_over_http(library: Library, tmp_path: Path) -> None:
     finally:
         process.terminate()
         process.wait(30)
-
-
-def _environment(tmp_path: Path) -> dict[str, str]:
-    return {**os.environ, "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path / "data")}

@@ -6,7 +6,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from prowess.agents.preview import preview
-from prowess.agents.prompting import catalogue, cut, extract_program, preload, skill_content, skill_files, used_skills
+from prowess.agents.prompting import (
+    catalogue,
+    extract_program,
+    preload,
+    shown_at_once,
+    skill_content,
+    skill_files,
+    used_skills,
+)
 from prowess.agents.record import trajectory_of
 from prowess.agents.sandbox import Limits, Result, Sandbox
 from prowess.core.base import digest
@@ -14,8 +22,11 @@ from prowess.core.errors import BoundaryError
 from prowess.core.model import Message, Model, Request, Response
 from prowess.core.skill import Skill
 from prowess.core.task import File, Score, Task
+from prowess.core.text import last_lines
 from prowess.core.trajectory import Observation, Step, Trajectory
 from prowess.core.view import View
+from prowess.guard.redact import redact
+from prowess.guard.runtime import TRIALS, Runtime
 
 Feedback = Callable[[tuple[File, ...], str], Score | Awaitable[Score]]
 """Judges (output files, answer); `functools.partial(suite.check, task)` is one."""
@@ -56,17 +67,30 @@ class Attempt:
 
 
 async def run_program(
-    program: str, task: Task, sandbox: Sandbox, limits: Limits | None = None, skills: tuple[Skill, ...] = ()
+    program: str,
+    task: Task,
+    sandbox: Sandbox,
+    limits: Limits | None = None,
+    skills: tuple[Skill, ...] = (),
+    runtime: Runtime = TRIALS,
 ) -> Result:
     """Run `program` on the files of `task` beside the files of `skills`; the result's files are those that it wrote.
+
+    What it printed comes back without secrets: it is shown to a model and stored.
 
     Raises:
         SandboxError: the sandbox failed (a failing program is a result).
     """
-    given = (File(path=PROGRAM, data=program.encode("utf-8", "replace")), *(f for s in skills for f in skill_files(s)))
+    handed = {file.path: (skill, file) for skill in skills for file in skill_files(skill, runtime)}
+    given = (File(path=PROGRAM, data=program.encode("utf-8", "replace")), *(file for _, file in handed.values()))
     ours = {file.path for file in given}
     result = await sandbox.run(["python", "-B", "-P", "-s", PROGRAM], (*task.files, *given), limits)
-    return result.model_copy(update={"files": tuple(f for f in result.files if f.path not in ours)})
+    for path in (*(f.path for f in result.files), *result.removed):
+        if path in handed:
+            runtime.violated(handed[path][0], f"a run changed its file {path}")
+    kept = tuple(f for f in result.files if f.path not in ours)
+    said = {"stdout": redact(result.stdout), "stderr": redact(result.stderr)}
+    return result.model_copy(update={"files": kept, **said})
 
 
 def problem_of(task: Task, result: Result) -> str | None:
@@ -80,7 +104,7 @@ def problem_of(task: Task, result: Result) -> str | None:
     present = {file.path for file in result.files} | {f.path for f in task.files if f.path not in result.removed}
     missing = [path for path in task.outputs if path not in present]
     if missing:
-        said = cut(result.stdout, 200)
+        said = last_lines(result.stdout, 200)
         return f"The program did not write {', '.join(missing)}." + (f" It printed:\n{said}" if said else "")
     if not task.outputs and not result.stdout.strip():
         return "The program printed no answer."
@@ -101,36 +125,36 @@ def traceback_end(text: str) -> str:
         elif keep or not line.startswith("  "):
             keep = True
             lines.append(line[:300].strip())
-    return cut("\n".join(lines), _FEEDBACK)
+    return last_lines("\n".join(lines), _FEEDBACK)
 
 
 def failures_of(score: Score) -> str:
     """Failing checks in words for the model."""
     said = [check.message or f"check {check.name!r} failed" for check in score.failures] or ["the result is wrong"]
-    return "The program ran, but its result is not right:\n" + cut("\n".join(f"- {line}" for line in said), _FEEDBACK)
+    listed = "\n".join(f"- {line}" for line in said)
+    return f"The program ran, but its result is not right:\n{last_lines(listed, _FEEDBACK)}"
 
 
-def messages_for(task: Task, view: View) -> tuple[Message, ...]:
+def messages_for(task: Task, view: View, runtime: Runtime = TRIALS) -> tuple[Message, ...]:
     """System text and skills first, which trials share, then the task: their common prefix is read once."""
     system = SYSTEM
-    if view.skills and view.disclosure == "preload":
-        system += f"\n{SKILLS}\n{preload(view.skills)}"
-    elif view.skills:
-        system += f"\n{catalogue(view.skills)}\n{ASK}"
+    if view.disclosure == "preload" and (bodies := preload(view.skills, runtime)):
+        system += f"\n{SKILLS}\n{bodies}"
+    elif view.disclosure == "progressive" and (listed := catalogue(view.skills, runtime)):
+        system += f"\n{listed}\n{ASK}"
     answer = "" if task.outputs else "\nPrint the answer, and only the answer."
     looks = preview(task.files)
     files = f"\nFiles:\n{looks}" if looks else ""
     return (
         Message(role="system", content=system),
-        Message(role="user", content=f"{INSTRUCTIONS}\n{task.prompt.strip()}{answer}{files}{_reminder(view)}"),
+        Message(role="user", content=f"{INSTRUCTIONS}\n{task.prompt.strip()}{answer}{files}{_reminder(view, runtime)}"),
     )
 
 
-def _reminder(view: View) -> str:
+def _reminder(view: View, runtime: Runtime) -> str:
     """The last words before the answer; a small model forgets a skill that stands far above the task."""
-    if not view.skills or view.disclosure != "preload":
-        return ""
-    return f"\n\n{REMINDER.format(' or '.join(skill.name for skill in view.skills))}"
+    shown = shown_at_once(view, runtime)
+    return f"\n\n{REMINDER.format(' or '.join(skill.name for skill in shown))}" if shown else ""
 
 
 class CodeAgent:
@@ -149,6 +173,7 @@ class CodeAgent:
         max_tokens: int = 900,
         temperature: float = 0.0,
         limits: Limits | None = None,
+        runtime: Runtime = TRIALS,
     ) -> None:
         self.model = model
         self.sandbox = sandbox
@@ -156,6 +181,7 @@ class CodeAgent:
         self.max_tokens = max_tokens
         self.temperature = temperature
         self.limits = limits or Limits()
+        self.runtime = runtime
 
     @property
     def name(self) -> str:
@@ -198,16 +224,16 @@ class CodeAgent:
         program = extract_program(response.text)
         if program is None:
             return Attempt(response, None, None, NO_PROGRAM)
-        result = await run_program(program, task, self.sandbox, self.limits, skills)
+        result = await run_program(program, task, self.sandbox, self.limits, skills, self.runtime)
         return Attempt(response, program, result, problem_of(task, result))
 
     async def run(self, task: Task, view: View, seed: int, *, feedback: Feedback | None = None) -> Trajectory:
-        messages = messages_for(task, view)
+        messages = messages_for(task, view, self.runtime)
         steps = [
             Step(source="system", message=messages[0].content),
             Step(source="user", message=messages[1].content),
         ]
-        loaded = [s.name for s in view.skills] if view.disclosure == "preload" else []
+        loaded = [skill.name for skill in shown_at_once(view, self.runtime)]
         outputs: tuple[File, ...] = ()
         answer = ""
         error: str | None = None
@@ -226,7 +252,7 @@ class CodeAgent:
                     said = problem
                 else:
                     loaded.append(asked.name)
-                    problem, said = "", skill_content(asked)
+                    problem, said = "", skill_content(asked, self.runtime)
                 steps.append(_step(done, said, is_error=bool(problem)))
                 if said is None:
                     break
@@ -280,7 +306,7 @@ async def _judge(feedback: Feedback, outputs: tuple[File, ...], answer: str) -> 
 
 
 def _step(done: Attempt, said: str | None, *, is_error: bool) -> Step:
-    content = said if said is not None else cut(done.answer, 2_000)
+    content = said if said is not None else last_lines(done.answer, 2_000)
     return Step(
         source="agent",
         message=done.response.text,

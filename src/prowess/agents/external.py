@@ -1,8 +1,8 @@
 """Agents that are programs of their own: Claude Code and Codex, run as subprocesses on one task each.
 
 They talk to their own provider and run with the user's rights, so they are not in the sandbox: their work folder is
-temporary, but what they may touch is up to their own permission settings. Personal skills and settings of the user
-stay visible to them, in every arm alike.
+temporary, but what they may touch is up to their own permission settings. So scripts of skills are handed to them only
+where the runtime permits it. Personal skills and settings of the user stay visible to them, in every arm alike.
 """
 
 import os
@@ -17,7 +17,7 @@ import anyio
 import anyio.to_thread
 
 from prowess.agents.base import Until
-from prowess.agents.prompting import preload, used_skills
+from prowess.agents.prompting import REFERENCE, UNTRUSTED, preload, shown_at_once, skill_files, used_skills
 from prowess.agents.record import trajectory_of
 from prowess.agents.sandbox.confined import supervised
 from prowess.agents.sandbox.files import read_files, remove_folder, write_files
@@ -29,6 +29,7 @@ from prowess.core.skill import Skill
 from prowess.core.task import File, Task
 from prowess.core.trajectory import Step, Trajectory
 from prowess.core.view import View
+from prowess.guard.runtime import OUTSIDE, Runtime
 from prowess.library.skillmd import render
 from prowess.trajectories.importers import OWN_RUN
 from prowess.trajectories.skill_use import loads
@@ -84,13 +85,20 @@ class ExternalAgent:
     """
 
     def __init__(
-        self, command: Command, *, model: str = "", seconds: float = 900.0, until: Until | None = None
+        self,
+        command: Command,
+        *,
+        model: str = "",
+        seconds: float = 900.0,
+        until: Until | None = None,
+        runtime: Runtime = OUTSIDE,
     ) -> None:
         self.command = command
         self.model = model
         self.seconds = seconds
         self.until = until
         """Ends the run as soon as it holds; what the program did until then counts."""
+        self.runtime = runtime
         found = shutil.which(command.argv[0])
         if found is None:
             raise AgentError(f"the command {command.argv[0]!r} was not found: {command.install}")
@@ -108,7 +116,7 @@ class ExternalAgent:
         base = Path(await anyio.to_thread.run_sync(lambda: tempfile.mkdtemp(prefix=f"{OWN_RUN}-")))
         try:
             work = base / "work"
-            installed = installed_files(view.skills, self.command.skills)
+            installed = installed_files(view.skills, self.command.skills, self.runtime)
             await anyio.to_thread.run_sync(_prepare, work, (*task.files, *installed))
             enough = _Enough(self.until, task, _READERS[self.command.stream]) if self.until else None
             captured = await self._launch(work, prompt, enough)
@@ -120,7 +128,7 @@ class ExternalAgent:
         names = {skill.name for skill in view.skills}
         loaded = [name for name in session.loaded if name in names]
         if view.disclosure == "preload":
-            loaded = [skill.name for skill in view.skills]
+            loaded = [skill.name for skill in shown_at_once(view, self.runtime)]
         trajectory = trajectory_of(
             self.name,
             session.model or self.model or "default",
@@ -137,7 +145,7 @@ class ExternalAgent:
         return trajectory.model_copy(update={"cost": session.cost, "extra": told})
 
     def _prompt(self, task: Task, view: View) -> str:
-        parts = [preload(view.skills)] if view.skills and view.disclosure == "preload" else []
+        parts = [bodies] if view.disclosure == "preload" and (bodies := preload(view.skills, self.runtime)) else []
         parts.append(task.prompt.strip())
         if task.outputs:
             parts.append(f"Write {', '.join(task.outputs)} in the current folder.")
@@ -206,13 +214,19 @@ def _answered(step: Step) -> Step:
     return step.model_copy(update={"tool_calls": tuple(call for call in step.tool_calls if call.id in came)})
 
 
-def installed_files(skills: tuple[Skill, ...], folder: str) -> tuple[File, ...]:
-    """The skills as files of a skills folder."""
-    return tuple(
-        File(path=f"{folder}/{skill.name}/{file.path}", data=file.data)
-        for skill in skills
-        for file in (File(path="SKILL.md", data=render(skill).encode()), *skill.files)
-    )
+def installed_files(skills: tuple[Skill, ...], folder: str, runtime: Runtime = OUTSIDE) -> tuple[File, ...]:
+    """The skills as files of a skills folder; a body that may be shown with a word of caution only begins with it."""
+    found: list[File] = []
+    for skill in skills:
+        text = runtime.permit(skill).text
+        if text == "none":
+            continue
+        note = {"fenced": f"{UNTRUSTED}\n\n", "reference": f"{REFERENCE}\n\n"}.get(text, "")
+        shown = skill.model_copy(update={"body": note + skill.body})
+        found.append(File(path=f"{folder}/{skill.name}/SKILL.md", data=render(shown).encode()))
+        files = (f.model_copy(update={"path": f.path.removeprefix("skills/")}) for f in skill_files(skill, runtime))
+        found += [File(path=f"{folder}/{f.path}", data=f.data) for f in files]
+    return tuple(found)
 
 
 def _prepare(work: Path, files: tuple[File, ...]) -> None:

@@ -9,11 +9,10 @@ import re
 
 from prowess.agents.record import trajectory_of
 from prowess.core.model import ToolCall
-from prowess.core.skill import Skill, Snapshot
 from prowess.core.task import Task
 from prowess.core.trajectory import Observation, Step, Trajectory
 from prowess.core.view import View
-from prowess.search.lexical import LexicalIndex
+from prowess.search.index import SearchIndex, listed
 
 COMMON = 2
 """Long words that prompt and entry must share before anything is loaded."""
@@ -24,11 +23,11 @@ class LexicalAgent:
     """Loads the best match by words among what is listed, or nothing."""
 
     def __init__(self) -> None:
-        self._last: tuple[View, LexicalIndex] | None = None
+        self._last: tuple[View, SearchIndex] | None = None
 
     @property
     def name(self) -> str:
-        return f"lexical/1 common={COMMON}"
+        return f"lexical/2 common={COMMON}"
 
     async def run(self, task: Task, view: View, seed: int) -> Trajectory:
         """Nothing is drawn at random: `seed` only tells repetitions apart."""
@@ -51,9 +50,7 @@ class LexicalAgent:
 
     def _best(self, prompt: str, view: View) -> str | None:
         if self._last is None or self._last[0] is not view:
-            # What is not listed cannot be seen, so bodies and files stay out.
-            listed = Snapshot.of([Skill(name=s.name, description=s.description, body="") for s in view.skills])
-            self._last = view, LexicalIndex(listed)
+            self._last = view, SearchIndex.of(listed(view.skills))
         hits = self._last[1].search(prompt, 1)
         skill = next((s for s in view.skills if hits and s.name == hits[0].name), None)
         if skill is None:

@@ -11,6 +11,7 @@ import zipfile
 from typing import Any
 
 from prowess.core.task import File
+from prowess.core.text import shorten
 
 ROWS = 4
 """Lines or rows shown per file or table."""
@@ -27,11 +28,11 @@ def preview(files: tuple[File, ...], limit: int = 1_600) -> str:
     room = limit
     for index, file in enumerate(files):
         share = max(room // (len(files) - index), 60)
-        part = _cut(_one(file, share), share)
+        part = shorten(_one(file, share), share)
         parts.append(part)
         room -= len(part)
         if room <= 0 and index + 1 < len(files):
-            parts.append("and: " + _cut(", ".join(f.path for f in files[index + 1 :]), 300))
+            parts.append("and: " + shorten(", ".join(f.path for f in files[index + 1 :]), 300))
             break
     return "\n".join(parts)
 
@@ -64,16 +65,16 @@ def _one(file: File, share: int) -> str:
 def _json(value: Any, share: int) -> str:
     """The start of a JSON value with long lists cut after two items."""
 
-    def shorten(item: Any, depth: int) -> Any:
+    def small(item: Any, depth: int) -> Any:
         if isinstance(item, list):
-            items: list[Any] = [shorten(x, depth + 1) for x in item[:2]]  # pyright: ignore[reportUnknownVariableType]
+            items: list[Any] = [small(x, depth + 1) for x in item[:2]]  # pyright: ignore[reportUnknownVariableType]
             return items + ([f"… {len(item)} in all"] if len(item) > 2 else [])  # pyright: ignore[reportUnknownArgumentType]
         if isinstance(item, dict):
             pairs = list(item.items())[:12]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-            return {str(k)[:60]: shorten(v, depth + 1) if depth < 6 else "…" for k, v in pairs}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+            return {str(k)[:60]: small(v, depth + 1) if depth < 6 else "…" for k, v in pairs}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
         return item[:80] if isinstance(item, str) else item
 
-    return json.dumps(shorten(value, 0), ensure_ascii=False)[:share]
+    return json.dumps(small(value, 0), ensure_ascii=False)[:share]
 
 
 def _workbook(data: bytes) -> str:
@@ -128,7 +129,3 @@ def _row(values: tuple[Any, ...]) -> str:
     out = io.StringIO()
     csv.writer(out, lineterminator="").writerow(["" if v is None else str(v)[:60] for v in values])
     return out.getvalue()[:_LINE]
-
-
-def _cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: max(limit - 1, 0)] + "…"

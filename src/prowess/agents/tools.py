@@ -8,7 +8,14 @@ from typing import cast
 from pydantic import JsonValue
 
 from prowess.agents.base import Until
-from prowess.agents.prompting import catalogue, cut, preload, skill_content, skill_files, used_skills
+from prowess.agents.prompting import (
+    catalogue,
+    preload,
+    shown_at_once,
+    skill_content,
+    skill_files,
+    used_skills,
+)
 from prowess.agents.record import trajectory_of
 from prowess.agents.sandbox import Limits, Sandbox
 from prowess.agents.sandbox.files import check_path
@@ -17,8 +24,11 @@ from prowess.core.cost import Cost
 from prowess.core.errors import BoundaryError, SandboxError
 from prowess.core.model import Message, Model, Request, Response, Tool, ToolCall
 from prowess.core.task import File, Task
+from prowess.core.text import both_ends, first_lines
 from prowess.core.trajectory import Observation, Step, Trajectory
 from prowess.core.view import View
+from prowess.guard.redact import redact
+from prowess.guard.runtime import TRIALS, Runtime
 
 SYSTEM = "You do office tasks with tools, in a folder that holds the task's files. There is no network."
 NATIVE = "When all is done, answer without a tool call."
@@ -62,6 +72,7 @@ class _Desk:
     view: View
     sandbox: Sandbox
     limits: Limits
+    runtime: Runtime
     files: dict[str, File] = field(default_factory=dict[str, File])
     given: dict[str, bytes] = field(default_factory=dict[str, bytes])
     loaded: list[str] = field(default_factory=list[str])
@@ -76,8 +87,8 @@ class _Desk:
             return f"There is no skill {name[:80]!r}.", True
         if name not in self.loaded:
             self.loaded.append(name)
-            self.give(skill_files(skill))
-        return skill_content(skill), False
+        self.give(skill_files(skill, self.runtime))
+        return skill_content(skill, self.runtime), False
 
     @property
     def outputs(self) -> tuple[File, ...]:
@@ -108,11 +119,19 @@ class _Desk:
                 return f"There is no tool {name!r} with arguments {sorted(arguments)}.", True
 
     async def _run(self, command: str) -> tuple[str, bool]:
+        skills = [skill for skill in self.view.skills if skill.name in self.loaded]
+        ours = {f.path: skill for skill in skills for f in skill_files(skill)}
+        allowed = {f.path for skill in skills for f in skill_files(skill, self.runtime)}
+        for path in ours.keys() - allowed:  # what was handed out before a skill was lowered
+            self.files.pop(path, None)
         result = await self.sandbox.run(["sh", "-c", command], tuple(self.files.values()), self.limits)
         self.files |= {file.path: file for file in result.files}
         for path in result.removed:
             self.files.pop(path, None)
-        said = "\n".join(part for part in (result.stdout.strip(), result.stderr.strip()) if part)
+        for path in (*(f.path for f in result.files), *result.removed):
+            if path in allowed:
+                self.runtime.violated(ours[path], f"a run changed its file {path}")
+        said = redact("\n".join(part for part in (result.stdout.strip(), result.stderr.strip()) if part))
         if result.timed_out:
             said += f"\nStopped after {result.seconds:.0f} seconds."
         elif result.exit_code != 0:
@@ -138,6 +157,7 @@ class ToolsAgent:
         output_chars: int = 3_000,
         limits: Limits | None = None,
         until: Until | None = None,
+        runtime: Runtime = TRIALS,
     ) -> None:
         self.model = model
         self.sandbox = sandbox
@@ -148,6 +168,7 @@ class ToolsAgent:
         self.output_chars = output_chars
         self.limits = limits or Limits()
         self.until = until
+        self.runtime = runtime
 
     @property
     def name(self) -> str:
@@ -159,11 +180,10 @@ class ToolsAgent:
         )
 
     async def run(self, task: Task, view: View, seed: int) -> Trajectory:
-        desk = _Desk(task, view, self.sandbox, self.limits)
+        desk = _Desk(task, view, self.sandbox, self.limits, self.runtime)
         desk.give(task.files)
-        if view.disclosure == "preload":
-            for skill in view.skills:
-                desk.load(skill.name)
+        for skill in shown_at_once(view, self.runtime):
+            desk.load(skill.name)
         tools = _tools(view)
         system, prompt = self._opening(task, view, tools)
         messages = [Message(role="system", content=system), Message(role="user", content=prompt)]
@@ -214,10 +234,10 @@ class ToolsAgent:
         else:
             listed = [f"{t.name}({', '.join(_properties(t))}): {t.description}" for t in (*tools, FINISH)]
             system += [ACTIONS, *listed]
-        if view.skills and view.disclosure == "preload":
-            system += [SKILLS, preload(view.skills)]
-        elif view.skills:
-            system += ["Read a skill with load_skill before you do what it describes.", catalogue(view.skills)]
+        if view.disclosure == "preload" and (bodies := preload(view.skills, self.runtime)):
+            system += [SKILLS, bodies]
+        elif view.disclosure == "progressive" and (listed := catalogue(view.skills, self.runtime)):
+            system += ["Read a skill with load_skill before you do what it describes.", listed]
         files = "\n".join(f"{f.path} ({len(f.data)} bytes)" for f in task.files[:50])
         return "\n".join(system), task.prompt.strip() + (f"\nFiles:\n{files}" if files else "")
 
@@ -248,9 +268,9 @@ class ToolsAgent:
         key = digest([call.name, call.arguments, said])
         seen[key] += 1
         # A skill is never cut: half of an instruction can be worse than none.
-        shown = said if call.name == "load_skill" else _middle_cut(said, self.output_chars)
+        shown = said if call.name == "load_skill" else both_ends(said, self.output_chars)
         if seen[key] > 1:
-            shown = f"{cut(shown, 300, keep_end=False)}\n{AGAIN}"
+            shown = f"{first_lines(shown, 300)}\n{AGAIN}"
         return Observation(content=shown, call_id=call.id, is_error=is_error)
 
     def _turn(self, response: Response, observations: list[Observation]) -> list[Message]:
@@ -314,13 +334,6 @@ def _lines(file: File, arguments: dict[str, JsonValue]) -> str:
     shown = "\n".join(lines[first - 1 : first - 1 + _READ_LINES])
     left = len(lines) - (first - 1 + _READ_LINES)
     return shown + (f"\n… {left} more lines" if left > 0 else "") or "(empty)"
-
-
-def _middle_cut(text: str, limit: int) -> str:
-    if len(text) <= limit:
-        return text
-    half = limit // 2
-    return f"{text[:half]}\n… {len(text) - 2 * half} characters cut …\n{text[-half:]}"
 
 
 def _step(response: Response, message: str, calls: tuple[ToolCall, ...], observations: tuple[Observation, ...]) -> Step:

@@ -23,14 +23,15 @@ def apply(
 
     Shows what it changes, and asks.
     """
-    from prowess.cli import views
+    from prowess.cli import entries
     from prowess.cli.screen import Screen
+    from prowess.cli.trust import accepted
 
     screen = Screen(json)
     opened = open_library(library)
     from_file = what == "-" or Path(what).is_file()
     patch = read_patch(what) if from_file else find_proposal(opened, what).patch
-    difference = views.preview(opened, patch)
+    difference = entries.difference(opened, patch)
     if not json:
         screen.diff(difference)
     screen.confirm(f"Apply “{patch.reason}” to {opened.path}?", yes)
@@ -38,6 +39,7 @@ def apply(
         change = opened.apply(patch, by="user", allow_foreign=foreign)
     else:
         change = opened.accept(patch.id, by="user", allow_foreign=foreign)
+    accepted(screen, opened, change)
     if json:
         screen.data({"change": change.model_dump(mode="json"), "diff": difference})
     else:

@@ -1,6 +1,6 @@
 """`prowess attribute`: which skills, and which lines of a skill, earn their place."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,7 @@ from prowess.cli.options import (
     ModelSpec,
     Seed,
     SuiteName,
+    chosen_budget,
     open_library,
 )
 
@@ -32,88 +33,82 @@ UNSEEN = 200
 """Number of the first gate task that is used: no recipe's gate draws so many, so none of these let a skill in."""
 
 
+SkillName = Annotated[
+    str | None,
+    typer.Argument(metavar="SKILL", help="Try the blocks of this skill; by default each skill of the library."),
+]
+Shapley = Annotated[
+    bool, typer.Option("--shapley", help="Divide the whole gain fairly, where parts overlap.", show_default=False)
+]
+Propose = Annotated[
+    bool,
+    typer.Option("--propose", help="Propose to take out what harms or does nothing; `prowess review` decides.",
+                 show_default=False),
+]  # fmt: skip
+Tasks = Annotated[int, typer.Option("--tasks", "-n", metavar="N", min=1, help="Tasks of each family.")]
+Margin = Annotated[
+    float, typer.Option("--margin", metavar="POINTS", help="A contribution below this counts as nothing.")
+]
+Pairs = Annotated[int, typer.Option("--pairs", metavar="N", help="Most pairs of trials for each part.")]
+
+
 def attribute(
     *,
-    skill: Annotated[
-        str | None,
-        typer.Argument(metavar="SKILL", help="Try the blocks of this skill; by default each skill of the library."),
-    ] = None,
-    shapley: Annotated[
-        bool, typer.Option("--shapley", help="Divide the whole gain fairly, where parts overlap.", show_default=False)
-    ] = False,
-    propose: Annotated[
-        bool,
-        typer.Option("--propose", help="Propose to take out what harms or does nothing; `prowess review` decides.",
-                     show_default=False),
-    ] = False,
+    skill: SkillName = None,
+    shapley: Shapley = False,
+    propose: Propose = False,
     suite: SuiteName = "workbench",
     family: Families = None,
-    tasks: Annotated[int, typer.Option("--tasks", "-n", metavar="N", min=1, help="Tasks of each family.")] = 20,
-    margin: Annotated[
-        float, typer.Option("--margin", metavar="POINTS", help="A contribution below this counts as nothing.")
-    ] = 10.0,
-    pairs: Annotated[int, typer.Option("--pairs", metavar="N", help="Most pairs of trials for each part.")] = 60,
+    tasks: Tasks = 20,
+    margin: Margin = 10.0,
+    pairs: Pairs = 60,
     model: ModelSpec = None,
     library: LibraryPath = None,
     seed: Seed = 0,
     concurrency: Concurrency = None,
     budget: Budget = None,
     json: Json = False,
-) -> None:  # fmt: skip
+) -> None:
     """Find out which skills, or lines of a skill, earn their place.
 
     The library is tried whole and without each part, until the part is known to help, to harm or to do
     nothing. Trials are stored, so that a stopped command resumes.
     """
+    from dataclasses import replace
+
     import anyio
 
-    from prowess.agents.code import CodeAgent
-    from prowess.agents.models import open_model
-    from prowess.agents.models.meter import Budget as Limit
-    from prowess.agents.models.meter import Metered
-    from prowess.agents.sandbox import find_sandbox
+    from prowess.agents.models import open_metered
     from prowess.cli.progress import Waiting
     from prowess.cli.screen import Screen
+    from prowess.cli.trials import open_bench
     from prowess.core.errors import UserError
     from prowess.evolve.providers import BestMatches
-    from prowess.measure.attribution import Attribution, propose_removal
+    from prowess.measure.attribution import WORTH, Attribution, propose_removal
     from prowess.measure.coalitions import shapley as divide
-    from prowess.measure.stats.worth import Question
-    from prowess.measure.trials import Bench
     from prowess.settings import load
     from prowess.suites import open_suite
-    from prowess.trajectories.runstore import RunStore
 
     if shapley and propose:
         raise UserError("--shapley says whose a gain is, not what may go", "use --propose without it")
-    screen, settings = Screen(json), load().settings
-    opened, chosen = open_library(library), open_suite(suite)
-    question = Question(margin=margin / 100, max_pairs=pairs)
+    screen, opened, chosen, limit = Screen(json), open_library(library), open_suite(suite), chosen_budget(budget)
+    design = replace(WORTH, max_pairs=pairs, margin=margin / 100)
     snapshot = opened.snapshot()
     parts = _parts(opened, snapshot, skill)
-    limit = settings.budget_usd if budget is None else budget
-    metered = Metered(open_model(model or settings.model), Limit(usd=limit))
     with Waiting(limit) as waiting:
-        bench = Bench(
-            CodeAgent(metered, find_sandbox()), chosen, RunStore(settings.data / "trials.db"),
-            concurrency=concurrency or settings.concurrency,
-            on_progress=lambda p: waiting.at("trials", p.done, p.total, f"{p.missing} missing" if p.missing else ""),
-        )  # fmt: skip
-        asked = Attribution(snapshot, _tasks(chosen, family, tasks), BestMatches(), bench, question, order_seed=seed)
-        if shapley:
-            shares = anyio.run(divide, asked, parts)
-            screen.data({"snapshot": snapshot.digest, "suite": suite, "shapley": shares}) if json else _divided(
-                screen, shares
-            )
-            return
-        found = anyio.run(asked.leave_one_out, parts)
-        together = anyio.run(asked.removable, parts, found)
-    proposals = propose_removal(opened, snapshot, parts, found, together, question.margin) if propose else ()
+        bench = open_bench(chosen, open_metered(model or load().settings.model, limit), concurrency, waiting)
+        asked = Attribution(snapshot, _tasks(chosen, family, tasks), BestMatches(), bench, design, order_seed=seed)
+        shares = anyio.run(divide, asked, parts) if shapley else None
+        found = () if shapley else anyio.run(asked.leave_one_out, parts)
+        together = None if shapley else anyio.run(asked.removable, parts, found)
+    told: dict[str, Any] = {"snapshot": snapshot.digest, "suite": suite}
+    if shares is not None:
+        screen.data({**told, "shapley": shares}) if json else _divided(screen, shares)
+        return
+    proposals = propose_removal(opened, snapshot, parts, found, together, design.margin) if propose else ()
     if json:
-        screen.data(
-            {"snapshot": snapshot.digest, "suite": suite, "contributions": found, "removable": together,
-             "proposed": [p.id for p in proposals]}
-        )  # fmt: skip
+        ids = [p.id for p in proposals]
+        screen.data({**told, "contributions": found, "removable": together, "proposed": ids})
         return
     _table(screen, parts, found)
     if together is not None:
@@ -142,16 +137,16 @@ def _parts(library: "Library", snapshot: "Snapshot", skill: str | None) -> "tupl
 
 def _tasks(suite: "Suite", families: list[str] | None, n: int) -> "tuple[Task, ...]":
     """Gate tasks that no gate has decided with; the first ones where the suite is too small for that."""
-    from prowess.core.errors import UserError
+    from prowess.cli.trials import chosen_families
 
-    if unknown := [f for f in families or () if f not in suite.families]:
-        raise UserError(f"{suite.name} has no family {unknown[0]!r}", f"choose among {', '.join(suite.families)}")
-    drawn = (suite.tasks(f, "gate", n, start=UNSEEN) or suite.tasks(f, "gate", n) for f in families or suite.families)
+    wanted = chosen_families(suite, families)
+    drawn = (suite.tasks(f, "gate", n, start=UNSEEN) or suite.tasks(f, "gate", n) for f in wanted)
     return tuple(task for tasks in drawn for task in tasks)
 
 
 def _table(screen: "Screen", parts: "Sequence[Part]", found: "Sequence[Contribution]") -> None:
     from prowess.cli.screen import BAD, BOLD, GOOD, SOFT
+    from prowess.core.text import one_line
     from prowess.report.text import points
 
     styles = {"helps": GOOD, "harms": BAD, "no help": BOLD, None: SOFT}
@@ -159,7 +154,6 @@ def _table(screen: "Screen", parts: "Sequence[Part]", found: "Sequence[Contribut
     for part, c in zip(parts, found, strict=True):
         e = c.evidence
         without, with_ = round(e.baseline_rate * e.n), round(e.treatment_rate * e.n)
-        said = " ".join(part.text.split())
         rows.append(
             (
                 part.name,
@@ -167,7 +161,7 @@ def _table(screen: "Screen", parts: "Sequence[Part]", found: "Sequence[Contribut
                 f"{without} → {with_} of {e.n}" if e.n else "–",
                 f"{points(e.effect)} [{points(e.low)}, {points(e.high)}]" if e.n else "–",
                 (c.worth or f"open: {c.note}", styles[c.worth]),
-                *((said if len(said) <= 60 else f"{said[:59]}…",) if any(p.text for p in parts) else ()),
+                *((one_line(part.text, 60),) if any(p.text for p in parts) else ()),
             )
         )
     titles = ("part", "shown on", "without → with", "contribution", "it")

@@ -1,5 +1,7 @@
 """`prowess config`: the settings that hold, and where each comes from."""
 
+from typing import Any, cast
+
 from prowess.cli.options import Json
 
 
@@ -9,7 +11,7 @@ def config(json: Json = False) -> None:
     from prowess.settings import PREFIX, load
 
     screen, loaded = Screen(json), load()
-    values = loaded.settings.model_dump(mode="json")
+    values: dict[str, Any] = loaded.settings.model_dump(mode="json")
     if json:
         origins = loaded.origins
         screen.data(
@@ -21,7 +23,7 @@ def config(json: Json = False) -> None:
         [
             (
                 (name, "bold"),
-                "–" if value is None else str(value),
+                _shown(value),
                 loaded.origins[name],
                 (PREFIX + name.upper(), SOFT),
             )
@@ -30,3 +32,9 @@ def config(json: Json = False) -> None:
     )
     there = "" if loaded.file.is_file() else " (not there; make it to change a setting)"
     screen.note(f"file: {loaded.file}{there}")
+
+
+def _shown(value: Any) -> str:
+    if value in (None, []):
+        return "–"
+    return ", ".join(cast("list[str]", value)) if isinstance(value, list) else str(value)

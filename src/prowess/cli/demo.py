@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from prowess.cli.options import Budget, Concurrency, Json, ModelSpec, Seed
+from prowess.cli.options import Budget, Concurrency, Json, ModelSpec, Seed, chosen_budget
 
 
 def demo(
@@ -26,18 +26,17 @@ def demo(
     """
     import anyio
 
-    from prowess.cli import loop
     from prowess.cli.outcome import finish
     from prowess.cli.progress import Waiting
     from prowess.cli.screen import Screen
+    from prowess.evolve.demo import demo as run_demo
     from prowess.settings import load
 
     screen, settings = Screen(json), load().settings
-    limit = settings.budget_usd if budget is None else budget
-    out.mkdir(parents=True, exist_ok=True)
+    limit = chosen_budget(budget)
     with Waiting(limit) as waiting:
         record = anyio.run(
-            lambda: loop.demo()(
+            lambda: run_demo(
                 out=out,
                 model=model or settings.model,
                 short=short,

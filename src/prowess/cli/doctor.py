@@ -26,7 +26,7 @@ class Check:
 
 def doctor(
     *,
-    quick: Annotated[bool, typer.Option("--quick", help="Leave out the break-out attempts on the sandbox.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Leave out the twelve escapes from the sandbox.")] = False,
     library: LibraryPath = None,
     json: Json = False,
 ) -> None:
@@ -83,25 +83,29 @@ def _python() -> Iterator[Check]:
 def _sandbox(quick: bool) -> Iterator[Check]:
     import anyio
 
-    from prowess.agents.sandbox import find_sandbox, probe
+    from prowess.agents.sandbox import ESCAPES, find_sandbox, probe
+    from prowess.agents.sandbox.abilities import abilities
     from prowess.core.errors import SandboxError
 
+    yield Check("system", "note", ", ".join(f"{name}: {found}" for name, found in abilities().items()))
     try:
         sandbox = find_sandbox()
     except SandboxError as error:
-        yield Check("sandbox", "bad", str(error), "without one, no program that a model writes is run")
+        yield Check("sandbox", "bad", str(error), "without one, no program that a model or a skill brings is run")
         return
     if quick:
-        yield Check("sandbox", "ok", f"{sandbox.name} runs programs")
+        yield Check("sandbox", "ok", f"{sandbox.name} runs programs, out of reach of host files, ports and processes")
         return
     probes = anyio.run(probe, sandbox)
-    broken = [p for p in probes if not p.passed]
-    if not broken:
-        yield Check("sandbox", "ok", f"{sandbox.name} held against {len(probes)} attempts")
-    for p in broken:
-        yield Check(
-            "sandbox", "bad", f"{sandbox.name} failed at “{p.name}”: {p.detail}", "update the kernel or bubblewrap"
-        )
+    closed = [p.name for p in probes if p.passed and p.name in ESCAPES]
+    state = "ok" if len(closed) == len(ESCAPES) else "bad"
+    yield Check(
+        "sandbox", state, f"{sandbox.name}: {len(closed)} of {len(ESCAPES)} escapes closed ({'; '.join(closed)})"
+    )
+    for p in probes:
+        if not p.passed:
+            what = "did not close" if p.name in ESCAPES else "failed at"
+            yield Check("sandbox", "bad", f"{what} “{p.name}”: {p.detail}", "update the kernel or bubblewrap")
 
 
 def _models() -> Iterator[Check]:

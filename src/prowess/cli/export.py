@@ -1,4 +1,4 @@
-"""`prowess export`: put the library's skills where agents look for them, and pin them in a lock file."""
+"""`prowess export`: put the library's skills where agents look for them, into an archive, and into a lock file."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -10,6 +10,7 @@ from prowess.cli.options import Json, LibraryPath, Yes, open_library
 if TYPE_CHECKING:
     from prowess.cli.screen import Screen
     from prowess.library import Library
+    from prowess.library.lock import Trusted
     from prowess.library.scopes import Scope
     from prowess.library.targets import Report
 
@@ -27,6 +28,9 @@ def export(
     link: Annotated[bool, typer.Option("--link", help="Link to the library instead of copying.")] = False,
     remove: Annotated[bool, typer.Option("--remove", help="Take away what was installed there.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    archive: Annotated[
+        Path | None, typer.Option("--archive", metavar="FILE", help="Write the skills as a zip archive.")
+    ] = None,
     lock: Annotated[
         Path | None, typer.Option("--lock", metavar="FILE", help="Write a lock file of the library.")
     ] = None,
@@ -38,7 +42,7 @@ def export(
     yes: Yes = False,
     json: Json = False,
 ) -> None:
-    """Install skills into agents' folders; lock files.
+    """Install skills into agents' folders; archives; lock files.
 
     Only what prowess installed is ever replaced or removed. Exit code 1 on drift, or when something was left alone.
     """
@@ -46,22 +50,29 @@ def export(
     from prowess.core.errors import UserError
 
     screen, opened = Screen(json), open_library(library)
-    if not target and lock is None and check is None:
-        raise UserError("export what, and where to?", "give --target, --lock or --check")
+    if not target and archive is None and lock is None and check is None:
+        raise UserError("export what, and where to?", "give --target, --archive, --lock or --check")
     if check is not None:
         _check(screen, opened, check)
         return
-    if lock is not None:
-        from prowess.library import lock as locks
+    if (target or archive) and not remove and not opened.snapshot().skills:
+        raise UserError("the library is empty, so there is nothing to give", "`prowess run` or `learn` fill it")
+    if archive is not None:
+        from prowess.library.archives import write_archive
 
-        locks.write(lock, locks.of(opened))
-        screen.note(f"wrote {lock}")
+        trees = opened.trees()
+        if skill and (absent := sorted(set(skill) - trees.keys())):
+            raise UserError(f"the library has no skill {', '.join(absent)}", "`prowess show` lists its skills")
+        write_archive(archive, {name: tree for name, tree in trees.items() if not skill or name in skill})
+        screen.note(f"wrote {archive}")
+    if lock is not None:
+        _write_lock(screen, opened, lock, yes)
     reports = {
         name: _install(screen, opened, name, scope, skills=skill, link=link, remove=remove, dry_run=dry_run, yes=yes)
         for name in target or ()
     }
     if json:
-        screen.data({"targets": {n: _plain(r) for n, r in reports.items()}, "lock": lock})
+        screen.data({"targets": {n: _plain(r) for n, r in reports.items()}, "archive": archive, "lock": lock})
     if any(report.refused for report in reports.values()):
         raise typer.Exit(1)
 
@@ -79,6 +90,8 @@ def _install(
     yes: bool,
 ) -> "Report":
     from prowess.core.errors import UserError
+    from prowess.guard.keys import Keyring
+    from prowess.guard.runtime import barred
     from prowess.library import targets
     from prowess.settings import variables
 
@@ -90,12 +103,14 @@ def _install(
     environ = variables(moved.name) if moved is not None else {}
     root = _root(whose)
 
+    refuses = barred(library, Keyring())
+
     def go(dry: bool) -> "Report":
         if remove:
             return targets.uninstall(library, agent, whose, root, dry_run=dry, environ=environ)
         mode = "link" if link else "copy"
         return targets.install(
-            library, agent, whose, root, names=names, mode=mode, dry_run=dry, environ=environ
+            library, agent, whose, root, names=names, mode=mode, dry_run=dry, environ=environ, barred=refuses
         )  # fmt: skip
 
     plan = go(dry=True)
@@ -130,16 +145,41 @@ def _say(screen: "Screen", agent: str, report: "Report", dry_run: bool) -> None:
         screen.line(("  left alone: ", "red"), f"{name}: {why}")
 
 
+def _write_lock(screen: "Screen", library: "Library", file: Path, yes: bool) -> None:
+    """Asks first where the file there has a skill that another key has released since."""
+    from prowess.library import lock as locks
+
+    trusted = _trusted(library)
+    signers = [d for d in locks.check(file, library, trusted) if d.kind == "signer"] if file.exists() else []
+    if signers:
+        names = ", ".join(f"{d.name} ({d.found or 'nobody trusted'} instead of {d.locked})" for d in signers)
+        screen.confirm(f"Lock skills that somebody else has released: {names}?", yes)
+    locks.write(file, locks.of(library, trusted))
+    screen.note(f"wrote {file}")
+
+
+def _trusted(library: "Library") -> "dict[str, Trusted]":
+    from prowess.guard.keys import Keyring
+    from prowess.guard.tiers import Standing, standings
+    from prowess.library.lock import Trusted
+    from prowess.library.trees import tree_digest
+
+    known = standings(library, Keyring())
+    found = {name: known.get(tree_digest(tree), Standing()) for name, tree in library.trees().items()}
+    return {name: Trusted(stands.tier, stands.publisher or None) for name, stands in found.items()}
+
+
 def _check(screen: "Screen", library: "Library", file: Path) -> None:
     from prowess.library import lock as locks
 
-    drift = locks.check(file, library)
+    drift = locks.check(file, library, _trusted(library))
     if screen.json:
         screen.data({"drift": drift})
     elif not drift:
         screen.line("no drift: the library is as the lock file says")
     for item in () if screen.json else drift:
-        screen.line((item.kind, "red"), f"  {item.name}")
+        told = f": {item.found}" if item.kind in ("extra", "signer") else ""
+        screen.line((item.kind, "red"), f"  {item.name}{told}")
     if drift:
         raise typer.Exit(1)
 

@@ -18,7 +18,7 @@ def funnel(
     limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, help="Most skills to list.")] = 40,
     json: Json = False,
 ) -> None:
-    """Show which skills are offered, loaded and used, and which helped.
+    """Show which skills are offered, loaded, used, and help.
 
     The first three are counted over imported sessions and stored trials; helped needs pairs of trials, which `prowess
     measure` makes. Exit code 1 when there is nothing to count.

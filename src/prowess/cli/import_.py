@@ -23,8 +23,15 @@ def import_(
         str | None,
         typer.Option("--format", metavar="FORMAT", help="claude-code, codex, chat or atif, where it is not clear."),
     ] = None,
+    principal: Annotated[
+        str,
+        typer.Option(
+            "--principal", metavar="NAME", help="Whose sessions they are, when not your own: few people alone teach "
+            "nothing.", show_default=False,
+        ),
+    ] = "",
     json: Json = False,
-) -> None:
+) -> None:  # fmt: skip
     """Read sessions that agents left behind.
 
     Knows Claude Code, Codex, chats and ATIF. Secrets are taken out before anything is stored; importing a session again
@@ -33,11 +40,12 @@ def import_(
     from prowess.cli.places import trajectories
     from prowess.cli.progress import Waiting
     from prowess.cli.screen import Screen
+    from prowess.report.text import count
 
     screen = Screen(json)
     reports: list[Report] = []
     with trajectories() as store, Waiting() as waiting:
-        new = store.put_all(_read(paths, format, reports, waiting))
+        new = store.put_all(_read(paths, format, principal, reports, waiting))
         kept = len(store)
     sums: dict[str, Counter[str]] = {name: Counter() for name in ("known", "unknown", "redacted")}
     for report in reports:
@@ -58,7 +66,7 @@ def import_(
             }
         )
     else:
-        screen.line(f"{found:,} sessions in {len(reports):,} files; {new:,} new, {kept:,} kept in all")
+        screen.line(f"{count(found, 'session')} in {count(len(reports), 'file')}; {new:,} new, {kept:,} kept in all")
         if sums["redacted"]:
             screen.line(f"secrets taken out: {_list(sums['redacted'])}")
         if sums["unknown"]:
@@ -67,17 +75,22 @@ def import_(
             line, why = report.broken_lines[0]
             screen.note(f"{report.path}: {report.broken} lines not read; the first is {line}: {why}")
     if not found:
-        screen.note("no session was found in what was given")
+        screen.note("no session was found; agents keep theirs in ~/.claude/projects and ~/.codex/sessions")
         raise typer.Exit(1)
 
 
-def _read(paths: list[Path], format: str | None, reports: "list[Report]", waiting: "Waiting") -> "Iterator[Trajectory]":
+def _read(
+    paths: list[Path], format: str | None, principal: str, reports: "list[Report]", waiting: "Waiting"
+) -> "Iterator[Trajectory]":
     """The trajectories of all files; their reports are added to `reports`."""
     from prowess.trajectories.importers import import_path
 
     for path in paths:
         for imported in import_path(
-            path, lambda p: waiting.at("kilobytes", p.bytes >> 10, p.bytes_total >> 10, p.path.name), format=format
+            path,
+            lambda p: waiting.at("kilobytes", p.bytes >> 10, p.bytes_total >> 10, p.path.name),
+            format=format,
+            principal=principal,
         ):
             if not reports or reports[-1] is not imported.report:
                 reports.append(imported.report)

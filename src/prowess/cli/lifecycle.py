@@ -14,6 +14,7 @@ from prowess.cli.options import (
     Seed,
     SuiteName,
     Yes,
+    chosen_budget,
     open_library,
 )
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from prowess.core.patch import Patch
     from prowess.core.skill import Snapshot
     from prowess.core.task import Task
-    from prowess.evolve.parts import Context
+    from prowess.evolve.protocols import Context
     from prowess.library import Library
     from prowess.measure.lifecycle import State
     from prowess.suites.base import Suite
@@ -35,31 +36,37 @@ AUDIT_TASKS, PROOF_TASKS = 10, 40
 STYLES = {"keep": "green", "retire": "red", "archived": "dim"}
 
 
+Audit = Annotated[
+    bool, typer.Option("--audit", help="Run tasks with and without each skill, and note what it contributes.")
+]
+Apply = Annotated[bool, typer.Option("--apply", help="Archive what is nominated, if trials rule out a loss.")]
+Every = Annotated[
+    bool, typer.Option("--all", help="With --apply: try every skill, nominated or not.", show_default=False)
+]
+Skills = Annotated[
+    list[str] | None,
+    typer.Option("--skill", metavar="SKILL", help="Only this one, nominated or not; may stand more than once.",
+                 show_default=False),
+]  # fmt: skip
+Tasks = Annotated[
+    int | None,
+    typer.Option("--tasks", "-n", metavar="N", min=1, help="Tasks of each family.",
+                 show_default=f"{AUDIT_TASKS} to audit, {PROOF_TASKS} to prove"),
+]  # fmt: skip
+Margin = Annotated[
+    float, typer.Option("--margin", metavar="SHARE", min=0.01, max=0.5, help="Loss that must be ruled out.")
+]
+
+
 @app.callback()
 def lifecycle(
     context: typer.Context,
-    audit: Annotated[
-        bool, typer.Option("--audit", help="Run tasks with and without each skill, and note what it contributes.")
-    ] = False,
-    apply: Annotated[
-        bool, typer.Option("--apply", help="Archive what is nominated, if trials rule out a loss.")
-    ] = False,
-    every: Annotated[
-        bool, typer.Option("--all", help="With --apply: try every skill, nominated or not.", show_default=False)
-    ] = False,
-    skill: Annotated[
-        list[str] | None,
-        typer.Option("--skill", metavar="SKILL", help="Only this one, nominated or not; may stand more than once.",
-                     show_default=False),
-    ] = None,
-    tasks: Annotated[
-        int | None,
-        typer.Option("--tasks", "-n", metavar="N", min=1, help="Tasks of each family.",
-                     show_default=f"{AUDIT_TASKS} to audit, {PROOF_TASKS} to prove"),
-    ] = None,
-    margin: Annotated[
-        float, typer.Option("--margin", metavar="SHARE", min=0.01, max=0.5, help="Loss that must be ruled out.")
-    ] = 0.1,
+    audit: Audit = False,
+    apply: Apply = False,
+    every: Every = False,
+    skill: Skills = None,
+    tasks: Tasks = None,
+    margin: Margin = 0.1,
     suite: SuiteName = "workbench",
     family: Families = None,
     model: ModelSpec = None,
@@ -69,7 +76,7 @@ def lifecycle(
     budget: Budget = None,
     yes: Yes = False,
     json: Json = False,
-) -> None:  # fmt: skip
+) -> None:
     """Say which skills to keep, watch or retire.
 
     Everything listed was stored before; no model is run. With --audit or --apply trials are run, and stored, so that a
@@ -89,7 +96,7 @@ def lifecycle(
     names = _known(opened.snapshot(), skill)
     spec, done = model or settings.model, list[dict[str, Any]]()
     if audit or apply:
-        limit = settings.budget_usd if budget is None else budget
+        limit = chosen_budget(budget)
         drawn = _Drawn(open_suite(suite), family, tasks)
         run = _context(drawn.suite, spec, seed, concurrency or settings.concurrency, limit)
         if audit:
@@ -149,11 +156,9 @@ class _Drawn:
     """Tasks of a suite, by split."""
 
     def __init__(self, suite: "Suite", families: list[str] | None, n: int | None) -> None:
-        from prowess.core.errors import UserError
+        from prowess.cli.trials import chosen_families
 
-        if unknown := [f for f in families or () if f not in suite.families]:
-            raise UserError(f"{suite.name} has no family {unknown[0]!r}", f"choose among {', '.join(suite.families)}")
-        self.suite, self._families, self._n = suite, families or suite.families, n
+        self.suite, self._families, self._n = suite, chosen_families(suite, families), n
 
     def evidence(self, audits: int) -> "tuple[Task, ...]":
         """Those of the next audit: after `audits` earlier ones, others than those had."""
@@ -173,16 +178,14 @@ def _known(snapshot: "Snapshot", names: list[str] | None) -> "tuple[str, ...]":
 
 
 def _context(suite: "Suite", model: str, seed: int, concurrency: int, limit: float | None) -> "Context":
-    from prowess.agents.models import open_model
-    from prowess.agents.models.meter import Budget as Limit
-    from prowess.agents.models.meter import Metered
+    from prowess.agents.models import open_metered
     from prowess.agents.sandbox import find_sandbox
-    from prowess.evolve.parts import Context
+    from prowess.evolve.protocols import Context
     from prowess.evolve.run import agent_of
     from prowess.settings import load
     from prowess.trajectories.runstore import RunStore
 
-    metered = Metered(open_model(model), Limit(usd=limit))
+    metered = open_metered(model, limit)
     store = RunStore(load().settings.data / "trials.db")
     return Context(suite, agent_of(metered, find_sandbox()), metered, store, seed, concurrency)
 

@@ -18,9 +18,10 @@ def log(
     json: Json = False,
 ) -> None:
     """List the changes of the library, newest first."""
-    from prowess.cli import views
+    from prowess.cli import entries
     from prowess.cli.screen import Screen
     from prowess.library.patching import touched
+    from prowess.library.undoing import taken_back
 
     screen = Screen(json)
     opened = open_library(library)
@@ -33,7 +34,7 @@ def log(
             screen.line(
                 refusal.when[:16].replace("T", " "), f"  {refusal.patch.reason}", (f" · by {refusal.by}", "dim")
             )
-            views.verdicts(screen, refusal.verdicts)
+            entries.verdicts(screen, refusal.verdicts)
         if not found:
             screen.note("nothing was refused")
         return
@@ -41,8 +42,8 @@ def log(
     if json:
         screen.data(changes)
         return
-    undone = views.undone(opened.log())
+    undone = taken_back(opened.log())
     for change in changes:
-        views.change(screen, change, change.id in undone)
+        entries.change(screen, change, change.id in undone)
     if not changes:
         screen.note("no changes yet")

@@ -11,28 +11,44 @@ from typer.core import TyperGroup
 
 from prowess import __version__
 from prowess.cli import (
+    add,
     apply,
     attribute,
+    compile_,
     config,
     demo,
     diff,
     doctor,
     export,
+    fsck,
     funnel,
     import_,
+    index,
     learn,
     lifecycle,
+    lint,
     log,
     measure,
     model,
     power,
+    probe,
     review,
+    revoke,
+    route,
+    router,
+    scan,
     search,
     serve,
+    shelf,
     show,
+    sign,
+    structure,
     trace,
+    train,
     triggers,
+    trust,
     undo,
+    verify,
     why,
 )
 from prowess.cli import run as run_verb
@@ -93,14 +109,18 @@ def prowess(
 app.command()(demo.demo)
 app.command("import")(import_.import_)
 for function in (
-    learn.learn, review.review, apply.apply, undo.undo, log.log, diff.diff, show.show, search.search,
-    why.why, trace.trace, measure.measure, power.power, attribute.attribute, triggers.triggers, funnel.funnel,
-    run_verb.run, export.export, doctor.doctor, config.config,
+    learn.learn, review.review, apply.apply, undo.undo, log.log, diff.diff, show.show, add.add, scan.scan,
+    search.search, route.route, index.index, shelf.shelf, lint.lint, structure.structure, why.why, trace.trace,
+    measure.measure, power.power, probe.probe, attribute.attribute, triggers.triggers, funnel.funnel, trust.trust,
+    sign.sign, verify.verify, revoke.revoke, run_verb.run, train.train, export.export, doctor.doctor, fsck.fsck,
+    config.config,
 ):  # fmt: skip
     app.command()(function)
+app.command("compile")(compile_.compile_)
 app.add_typer(lifecycle.app, name="lifecycle")
 app.add_typer(model.app, name="model")
 app.add_typer(serve.app, name="serve")
+app.add_typer(router.app, name="router")
 
 
 def run() -> None:

@@ -14,76 +14,85 @@ from prowess.cli.options import (
     ModelSpec,
     Seed,
     SuiteName,
+    chosen_budget,
     find_proposal,
     open_library,
 )
 
 if TYPE_CHECKING:
-    from prowess.cli.progress import Waiting
     from prowess.cli.screen import Screen
+    from prowess.core.cost import Cost
     from prowess.core.evidence import Verdict
+    from prowess.core.model import Model
     from prowess.core.patch import Patch
     from prowess.core.skill import Snapshot
-    from prowess.core.task import Split, Task
+    from prowess.core.task import Task
     from prowess.library import Library
-    from prowess.measure.libraries import Measurement, Wanted
+    from prowess.measure.libraries import Judging, Measurement, Past, Wanted
     from prowess.measure.trials import Bench
-    from prowess.suites.base import Suite
 
-Adjust = Literal["holm", "benjamini-hochberg"]
+What = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="WHAT", help="Skills, or one patch file or proposal; by default the whole library.",
+        show_default=False,
+    ),
+]  # fmt: skip
+Tasks = Annotated[int, typer.Option("--tasks", "-n", metavar="N", min=1, help="Tasks of each family.")]
+Against = Annotated[
+    str | None,
+    typer.Option(
+        "--against", metavar="LIBRARY", help="Another library's folder or an older snapshot, instead of no skills.",
+        show_default=False,
+    ),
+]  # fmt: skip
+Adjust = Annotated[
+    Literal["holm", "benjamini-hochberg"], typer.Option("--adjust", help="How p-values of many skills are adjusted.")
+]
+Graded = Annotated[bool, typer.Option("--graded", help="Compare graded scores, and not who passed.")]
+Calibrate = Annotated[bool, typer.Option("--calibrate", help="Also run the library twice (A/A), to see what is noise.")]
+History = Annotated[
+    bool, typer.Option("--history", help="Also try every earlier state of the library: its learning curve.")
+]
+JudgeSpec = Annotated[
+    str | None,
+    typer.Option("--judge", metavar="MODEL", help="Let a model judge too, by --criterion.", show_default=False),
+]
+Criteria = Annotated[
+    list[str] | None,
+    typer.Option("--criterion", metavar="TEXT", help="What good work does; may stand more than once.",
+                 show_default=False),
+]  # fmt: skip
+SameFamily = Annotated[
+    bool, typer.Option("--same-family", help="Let a judge of the agent's own model family decide alone.")
+]
+Page = Annotated[
+    Path | None, typer.Option("--page", metavar="FILE", help="Write a page with plots.", show_default=False)
+]
 
 
 def measure(
     *,
-    what: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="WHAT", help="Skills, or one patch file or proposal; by default the whole library.",
-            show_default=False,
-        ),
-    ] = None,
+    what: What = None,
     suite: SuiteName = "workbench",
     family: Families = None,
-    tasks: Annotated[int, typer.Option("--tasks", "-n", metavar="N", min=1, help="Tasks of each family.")] = 20,
-    against: Annotated[
-        str | None,
-        typer.Option(
-            "--against", metavar="LIBRARY", help="Another library's folder or an older snapshot, instead of no skills.",
-            show_default=False,
-        ),
-    ] = None,
-    adjust: Annotated[
-        Adjust, typer.Option("--adjust", help="How p-values of many skills are adjusted.")
-    ] = "holm",
-    graded: Annotated[bool, typer.Option("--graded", help="Compare graded scores, and not who passed.")] = False,
-    calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="Also run the library twice (A/A), to see what is noise.")
-    ] = False,
-    history: Annotated[
-        bool, typer.Option("--history", help="Also try every earlier state of the library: its learning curve.")
-    ] = False,
-    judge: Annotated[
-        str | None,
-        typer.Option("--judge", metavar="MODEL", help="Let a model judge too, by --criterion.", show_default=False),
-    ] = None,
-    criterion: Annotated[
-        list[str] | None,
-        typer.Option("--criterion", metavar="TEXT", help="What good work does; may stand more than once.",
-                     show_default=False),
-    ] = None,
-    same_family: Annotated[
-        bool, typer.Option("--same-family", help="Let a judge of the agent's own model family decide alone.")
-    ] = False,
-    page: Annotated[
-        Path | None, typer.Option("--page", metavar="FILE", help="Write a page with plots.", show_default=False)
-    ] = None,
+    tasks: Tasks = 20,
+    against: Against = None,
+    adjust: Adjust = "holm",
+    graded: Graded = False,
+    calibrate: Calibrate = False,
+    history: History = False,
+    judge: JudgeSpec = None,
+    criterion: Criteria = None,
+    same_family: SameFamily = False,
+    page: Page = None,
     model: ModelSpec = None,
     library: LibraryPath = None,
     seed: Seed = 0,
     concurrency: Concurrency = None,
     budget: Budget = None,
     json: Json = False,
-) -> None:  # fmt: skip
+) -> None:
     """Measure whether a library, a skill or a patch helps.
 
     A library is compared with no skills (or another library) on held-out tasks, as a whole and skill
@@ -91,37 +100,28 @@ def measure(
     is known. Exit code 1 when it makes things worse. Trials are stored, so that a stopped command
     resumes, and what was paid once is free.
     """
-    from prowess.agents.code import CodeAgent
-    from prowess.agents.models import open_model
-    from prowess.agents.models.meter import Budget as Limit
-    from prowess.agents.models.meter import Metered
-    from prowess.agents.sandbox import find_sandbox
+    from prowess.agents.models import open_metered
     from prowess.cli.progress import Waiting
     from prowess.cli.screen import Screen
-    from prowess.measure.trials import Bench
+    from prowess.cli.trials import chosen_families, open_bench
+    from prowess.measure.libraries import Wanted
     from prowess.settings import load
     from prowess.suites import open_suite
-    from prowess.trajectories.runstore import RunStore
 
-    screen, settings = Screen(json), load().settings
-    opened, chosen = open_library(library), open_suite(suite)
-    limit = settings.budget_usd if budget is None else budget
+    screen, opened, chosen, limit = Screen(json), open_library(library), open_suite(suite), chosen_budget(budget)
     now, patch = _what(opened, what or [])
-    some = _tasks(chosen, family, tasks, "test" if patch is None else "gate")
+    split = "test" if patch is None else "gate"
+    some = tuple(task for f in chosen_families(chosen, family) for task in chosen.tasks(f, split, tasks))
     other = None if against is None else _other(opened, against)
-    metered = Metered(open_model(model or settings.model), Limit(usd=limit))
+    executor = open_metered(model or load().settings.model, limit)
     with Waiting(limit) as waiting:
-        bench = Bench(
-            agent=CodeAgent(metered, find_sandbox()), suite=chosen, store=RunStore(settings.data / "trials.db"),
-            concurrency=concurrency or settings.concurrency,
-            on_progress=lambda p: _progress(waiting, p.done, p.total, p.missing),
-        )  # fmt: skip
+        bench = open_bench(chosen, executor, concurrency, waiting)
         if patch is not None:
             outcome = _measure_patch(screen, opened, patch, some, bench)
         else:
-            wanted = _wanted(
-                opened, adjust, graded, calibrate, history, judge, criterion or [], metered.name, same_family
-            )
+            judging = _judging(judge, criterion or [], executor, same_family)
+            past = _past(opened) if history else ()
+            wanted = Wanted(adjust, graded, calibrate, judging, past, _learned_for(opened))
             outcome = _measure_library(screen, now, other, some, wanted, seed, bench, page)
     if outcome == "worse":
         raise typer.Exit(1)
@@ -133,7 +133,7 @@ def _measure_patch(
     """The gate of paired trials on one patch; its tasks are those of gates, so that the test split stays unseen."""
     import anyio
 
-    from prowess.cli import measured, views
+    from prowess.cli import entries, measured
     from prowess.evolve.providers import BestMatches
     from prowess.measure.calibration import verdicts_with_noise
     from prowess.measure.gates import GateContext, TrialsGate
@@ -142,12 +142,12 @@ def _measure_patch(
     design = Design(max_pairs=min(MOST_PAIRS, max(len(tasks), fewest_pairs(Design().alpha))))
     gate = TrialsGate(tasks, BestMatches(), design=design, seeds=(0,))
     context = GateContext(bench, say=screen.note)
-    verdict: Verdict = anyio.run(gate.check, views.patched(library, patch), library.snapshot(), patch, context)
+    verdict: Verdict = anyio.run(gate.check, library.preview(patch), library.snapshot(), patch, context)
     (verdict,) = verdicts_with_noise([verdict], bench.store)
     if screen.json:
         screen.data({"patch": patch.id, "suite": bench.suite.name, "verdict": verdict})
     else:
-        views.verdicts(screen, [verdict])
+        entries.verdicts(screen, [verdict])
         screen.line("    ", (verdict.note, "dim"))
         if verdict.evidence is not None:
             measured.details(screen, verdict.evidence)
@@ -219,51 +219,41 @@ def _other(library: "Library", against: str) -> "Snapshot":
     return Library.open(Path(against)).snapshot() if Path(against).is_dir() else library.at(against)
 
 
-def _tasks(suite: "Suite", families: list[str] | None, n: int, split: "Split") -> "tuple[Task, ...]":
+def _judging(judge: str | None, criteria: list[str], executor: "Model", same_family: bool) -> "Judging | None":
     from prowess.core.errors import UserError
-
-    if unknown := [f for f in families or () if f not in suite.families]:
-        raise UserError(f"{suite.name} has no family {unknown[0]!r}", f"choose among {', '.join(suite.families)}")
-    return tuple(task for family in families or suite.families for task in suite.tasks(family, split, n))
-
-
-def _wanted(
-    library: "Library",
-    adjust: Adjust,
-    graded: bool,
-    calibrate: bool,
-    history: bool,
-    judge: str | None,
-    criteria: list[str],
-    executor: str,
-    same_family: bool,
-) -> "Wanted":
-    from prowess.core.cost import Cost
-    from prowess.core.errors import UserError
-    from prowess.measure.libraries import Judging, Past, Wanted
 
     if bool(criteria) != (judge is not None):
         raise UserError(
             "--judge and --criterion belong together", "give a model and at least one criterion, or neither"
         )
-    learned_for: dict[str, Cost] = {}
-    past: list[Past] = []
-    spent = Cost()
-    for change in reversed(library.log()):
-        spent += change.cost
+    if judge is None:
+        return None
+    from prowess.agents.models import open_model
+    from prowess.measure.judge import Judge
+    from prowess.measure.libraries import Judging
+
+    return Judging(Judge(open_model(judge), tuple(criteria)), executor.name, same_family)
+
+
+def _past(library: "Library") -> "tuple[Past, ...]":
+    """Every state that the library has been in, oldest first, with what had been spent on proof up to it."""
+    from itertools import accumulate
+
+    from prowess.measure.libraries import Past
+
+    log = list(reversed(library.log()))
+    return tuple(
+        Past(change.patch.reason if change.patch is not None else change.kind, library.at(change.after), spent)
+        for change, spent in zip(log, accumulate(change.cost for change in log), strict=True)
+    )
+
+
+def _learned_for(library: "Library") -> "dict[str, Cost]":
+    """What the changes of each skill cost, by the ledger."""
+    from prowess.core.cost import Cost
+
+    found: dict[str, Cost] = {}
+    for change in library.log():
         for name in change.trees:
-            learned_for[name] = learned_for.get(name, Cost()) + change.cost
-        if history:
-            label = change.patch.reason if change.patch is not None else change.kind
-            past.append(Past(label, library.at(change.after), spent))
-    judging = None
-    if judge is not None:
-        from prowess.agents.models import open_model
-        from prowess.measure.judge import Judge
-
-        judging = Judging(Judge(open_model(judge), tuple(criteria)), executor, same_family)
-    return Wanted(adjust, graded, calibrate, judging, tuple(past), learned_for)
-
-
-def _progress(waiting: "Waiting", done: int, total: int, missing: int) -> None:
-    waiting.at("trials", done, total, f"{missing} missing" if missing else "")
+            found[name] = found.get(name, Cost()) + change.cost
+    return found

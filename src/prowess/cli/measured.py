@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def show(screen: "Screen", found: "Measurement") -> None:
     """A measurement in some lines: the arms, the verdict, a row for each skill, the history."""
-    from prowess.cli.views import STYLES
+    from prowess.cli.entries import STYLES
     from prowess.report.measurement import agreement_sentence
     from prowess.report.text import points, probability
 
@@ -51,10 +51,10 @@ def show(screen: "Screen", found: "Measurement") -> None:
 
 def details(screen: "Screen", e: "Evidence") -> None:
     """The verdict, who judged, what it cost, and what got worse."""
-    from prowess.cli import views
+    from prowess.cli import entries
     from prowess.report.text import spent
 
-    screen.line((views.evidence(e), views.STYLES[e.outcome]))
+    screen.line((entries.evidence(e), entries.STYLES[e.outcome]))
     screen.line((f"  {e.wins} won, {e.ties} tied, {e.losses} lost; {e.test}", "dim"))
     screen.line((f"  judged by {', '.join(e.judged_by) or 'nobody'}; the trials cost {spent(e.cost)}", "dim"))
     for task, trajectory in e.harms:

@@ -31,7 +31,7 @@ def pull(name: Name = "", json: Json = False) -> None:
 
 @app.command("list")
 def list_(json: Json = False) -> None:
-    """List the embedded models: which there are, which are here, which is used."""
+    """List the embedded models, and which are here."""
     from prowess.cli.screen import Screen
 
     screen, rows = Screen(json), _rows()

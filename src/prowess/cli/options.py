@@ -17,6 +17,13 @@ LibraryPath = Annotated[
         show_default=False,
     ),
 ]  # fmt: skip
+SkillsFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--skills", metavar="FOLDER", help="The skills below this folder, instead of a library; nothing is written.",
+        show_default=False,
+    ),
+]  # fmt: skip
 ModelSpec = Annotated[
     str | None,
     typer.Option(
@@ -26,7 +33,9 @@ ModelSpec = Annotated[
 ]  # fmt: skip
 SuiteName = Annotated[
     str,
-    typer.Option("--suite", "-s", metavar="SUITE", help="Where the tasks come from: workbench or spreadsheetbench."),
+    typer.Option(
+        "--suite", "-s", metavar="SUITE", help="Where the tasks come from: workbench, spreadsheetbench or sra."
+    ),
 ]
 Families = Annotated[
     list[str] | None,
@@ -47,17 +56,30 @@ Concurrency = Annotated[
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Equal seeds give equal runs.")]
 
 
-def chosen_library(given: Path | None) -> Path:
-    """The library that a verb works on: the one given, else that of the settings, the project's, or the user's."""
-    from prowess.library.scopes import library_path, user_library
+def chosen_libraries(given: Path | None) -> list[Path]:
+    """Folders of the libraries that apply here, the first before the others.
+
+    The one that is given or set, and no other; else the project's, where there is one, and the user's own.
+    """
+    from prowess.library.scopes import project_library, user_library
     from prowess.settings import load
 
     if chosen := given or load().settings.library:
-        return chosen
-    project = library_path("project", Path.cwd())
-    if project is not None and (project / ".prowess").is_dir():
-        return project
-    return user_library()
+        return [chosen]
+    project = project_library(Path.cwd())
+    return [*([project] if project is not None and (project / ".prowess").is_dir() else []), user_library()]
+
+
+def chosen_library(given: Path | None) -> Path:
+    """The library that a verb works on: the first of those that apply."""
+    return chosen_libraries(given)[0]
+
+
+def chosen_budget(given: float | None) -> float | None:
+    """Most dollars that a verb may spend: what is given, else what the settings say; None for no limit."""
+    from prowess.settings import load
+
+    return load().settings.budget_usd if given is None else given
 
 
 def open_library(given: Path | None, create: bool = False) -> "Library":
@@ -66,9 +88,24 @@ def open_library(given: Path | None, create: bool = False) -> "Library":
     Raises:
         UserError: there is none, and `create` is not set.
     """
+    from prowess.core.errors import UserError
     from prowess.library import Library
 
-    return Library.open(chosen_library(given), create=create)
+    path = chosen_library(given)
+    if not create and not (path / ".prowess").exists():
+        raise UserError(
+            f"there is no library at {path} yet",
+            "`prowess learn`, `prowess run` and `prowess demo` make one; --library names another",
+        )
+    return Library.open(path, create=create)
+
+
+def open_libraries(given: Path | None) -> "list[Library]":
+    """Open all libraries that apply; raises as `open_library` does."""
+    from prowess.library import Library
+
+    others = chosen_libraries(given)[1:]
+    return [open_library(given), *(Library.open(path) for path in others if (path / ".prowess").is_dir())]
 
 
 def find_change(library: "Library", id: str) -> "Change":

@@ -8,8 +8,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from prowess.cli.entries import STYLES
 from prowess.cli.screen import BOLD, Screen
-from prowess.cli.views import STYLES
 from prowess.core.errors import UserError
 from prowess.library.disk import write_file
 from prowess.report import render, sentence
@@ -33,6 +33,7 @@ def finish(screen: Screen, record: "RunRecord", folder: Path) -> None:
     page = render(record, lambda id: load_trajectory(store, id))
     for name, text in ((RECORD, record.model_dump_json(indent=1)), (PAGE, page)):
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             write_file(folder / name, text.encode(), folder)
         except OSError as error:
             raise UserError(

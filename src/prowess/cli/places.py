@@ -1,6 +1,5 @@
 """Where the command line keeps things that are no library."""
 
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,15 +33,28 @@ def write(path: Path, text: str) -> None:
         raise UserError(f"cannot write {path}: {error.strerror or error}", "name another file") from error
 
 
-def trajectory(id: str, beside: Path) -> "Trajectory | None":
-    """The imported trajectory of this very id, else that of a run in the folder `beside` or below the present one."""
+def trajectory(id: str, beside: Path = Path()) -> "Trajectory | None":
+    """The trajectory of this very id: an imported one, else that of a run in the folder `beside` or below this one.
+
+    Raises:
+        CorruptTrajectory: it is damaged.
+    """
     from prowess.cli.outcome import STORE, load_trajectory
-    from prowess.trajectories.store import CorruptTrajectory
 
     imported = trajectories()
     if imported.path.is_file():
-        with imported, suppress(CorruptTrajectory):
+        with imported:
             if id in imported:
                 return imported.get(id)
     runs = dict.fromkeys((beside / STORE, *sorted(Path().glob(f"*/{STORE}")), *sorted(Path().glob(f"runs/*/{STORE}"))))
     return next((found for run in runs if (found := load_trajectory(run, id)) is not None), None)
+
+
+def whole_id(beginning: str) -> str:
+    """The id of the only imported trajectory that begins so; else what was given."""
+    imported = trajectories()
+    if not imported.path.is_file():
+        return beginning
+    with imported:
+        begun = [row.id for row in imported.find() if row.id.startswith(beginning)]
+    return begun[0] if len(begun) == 1 else beginning

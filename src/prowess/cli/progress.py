@@ -11,12 +11,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from prowess.core.cost import Cost
+from prowess.core.text import one_line
 from prowess.report.text import duration, money, visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from prowess.evolve.parts import Event
+    from prowess.evolve.protocols import Event
+    from prowess.measure.trials import Progress as Trials
 
 SILENCE = 15.0
 """Seconds between two lines where there is no terminal."""
@@ -26,7 +28,7 @@ class Waiting:
     """Shows progress while its block runs.
 
     Stages are told by `at`; `tell` takes the events of the loop, whose `data` may hold `done` and `total` (work of the
-    stage) and `cost` (a `Cost`, or its dump, that was just spent).
+    stage) and `cost` (a `Cost`, or its dump, that was just spent); `trials` takes the progress of trials.
     """
 
     def __init__(self, budget_usd: float | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -56,6 +58,11 @@ class Waiting:
         done: int = event.data.get("done", self._done.get(event.stage, 0) + 1)
         self.at(event.stage, done, event.data.get("total"), event.message)
 
+    def trials(self, progress: "Trials") -> None:
+        """Takes the progress of a batch of trials."""
+        missing = f"{progress.missing} missing" if progress.missing else ""
+        self.at("trials", progress.done, progress.total, missing)
+
     def at(self, stage: str, done: int, total: int | None = None, message: str = "") -> None:
         """Says that `done` of `total` pieces of a stage are finished."""
         new = stage not in self._done
@@ -77,7 +84,7 @@ class Waiting:
         elif self.cost.usd:
             parts.append(money(self.cost.usd))
         if message:
-            parts.append(visible(" ".join(message.split()))[:70])
+            parts.append(visible(one_line(message, 70)))
         return " · ".join(parts)
 
 

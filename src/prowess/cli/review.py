@@ -28,8 +28,9 @@ def review(
     Shows each proposal with its difference, evidence and quotes. Without --accept and --reject it
     asks about each on a terminal, and lists them elsewhere.
     """
-    from prowess.cli import views
+    from prowess.cli import entries
     from prowess.cli.screen import Screen
+    from prowess.cli.trust import accepted as vouch
     from prowess.core.errors import PatchConflict
 
     screen = Screen(json)
@@ -38,9 +39,11 @@ def review(
     rejected = [find_proposal(opened, id) for id in reject or []]
     if accepted or rejected:
         for proposal in () if json else (*accepted, *rejected):
-            views.proposal(screen, opened, proposal)
+            entries.proposal(screen, opened, proposal)
         screen.confirm(f"Accept {len(accepted)} and reject {len(rejected)} in {opened.path}?", yes)
         changes = [opened.accept(p.id, by="user", allow_foreign=foreign) for p in accepted]
+        for change in changes:
+            vouch(screen, opened, change)
         for proposal in rejected:
             opened.reject(proposal.id, reason)
         if json:
@@ -56,7 +59,7 @@ def review(
         screen.note("nothing waits for you")
     for proposal in waiting:
         try:
-            views.proposal(screen, opened, proposal)
+            entries.proposal(screen, opened, proposal)
         except PatchConflict as conflict:
             screen.line("  ", ("no longer fits: ", "bold"), "; ".join(conflict.conflicts))
         if screen.interactive and not _decide(screen, opened, proposal, foreign):
@@ -66,9 +69,12 @@ def review(
 
 def _decide(screen: "Screen", library: "Library", proposal: "Proposal", foreign: bool) -> bool:
     """Asks about one proposal and does what is said; False to stop asking."""
+    from prowess.cli.trust import accepted as vouch
+
     answer = screen.ask("[a]ccept, [r]eject, [s]kip or [q]uit?")
     if answer.startswith("a"):
         change = library.accept(proposal.id, by="user", allow_foreign=foreign)
+        vouch(screen, library, change)
         screen.line(f"applied as {change.id[:8]}")
     elif answer.startswith("r"):
         library.reject(proposal.id, screen.ask("Why?"))
@@ -78,10 +84,10 @@ def _decide(screen: "Screen", library: "Library", proposal: "Proposal", foreign:
 
 def _preview(library: "Library", proposal: "Proposal") -> str | None:
     """The difference; None when the proposal no longer fits."""
-    from prowess.cli import views
+    from prowess.cli import entries
     from prowess.core.errors import PatchConflict
 
     try:
-        return views.preview(library, proposal.patch)
+        return entries.difference(library, proposal.patch)
     except PatchConflict:
         return None

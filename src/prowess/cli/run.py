@@ -14,18 +14,23 @@ from prowess.cli.options import (
     ModelSpec,
     Seed,
     SuiteName,
+    chosen_budget,
     chosen_library,
+    open_library,
 )
 
 
 def run(
     *,
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="trace2skill, skillos or lifecycle.")],
+    recipe: Annotated[
+        str,
+        typer.Argument(metavar="RECIPE", help="trace2skill, skillos or lifecycle; none and human to compare with."),
+    ],
     suite: SuiteName = "workbench",
     family: Families = None,
-    rounds: Annotated[
+    tasks: Annotated[
         int | None,
-        typer.Option("--rounds", metavar="N", min=1, help="Times through the loop.", show_default="the recipe's"),
+        typer.Option("--tasks", "-n", metavar="N", min=1, help="Tasks of each family to learn from.", show_default="8"),
     ] = None,
     out: Annotated[
         Path | None,
@@ -45,23 +50,23 @@ def run(
     """
     import anyio
 
-    from prowess.cli import loop
     from prowess.cli.outcome import finish
     from prowess.cli.progress import Waiting
     from prowess.cli.screen import Screen
+    from prowess.cli.trust import attested
+    from prowess.evolve.run import run_recipe
     from prowess.settings import load
 
     screen, settings = Screen(json), load().settings
-    limit = settings.budget_usd if budget is None else budget
+    limit = chosen_budget(budget)
     folder = out or Path("runs") / f"{recipe}-{suite}-{seed}"
-    folder.mkdir(parents=True, exist_ok=True)
     with Waiting(limit) as waiting:
         record = anyio.run(
-            lambda: loop.run_recipe()(
+            lambda: run_recipe(
                 recipe,
                 suite=suite,
                 families=tuple(family or ()),
-                rounds=rounds,
+                evidence=tasks,
                 gates=settings.gates,
                 out=folder,
                 library=chosen_library(library),
@@ -72,4 +77,6 @@ def run(
                 report=waiting.tell,
             )
         )
+    if changes := [decision.change for decision in record.decisions if decision.change is not None]:
+        attested(open_library(library), changes)
     finish(screen, record, folder)

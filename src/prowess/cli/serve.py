@@ -30,8 +30,8 @@ def mcp(
 ) -> None:
     """Serve the library over the Model Context Protocol.
 
-    Agents search, load, read, report and propose; what they propose waits for `prowess review`. Without --http it
-    speaks over standard input and output, as agents start it:
+    Agents search, load, read, report and propose; what they propose waits for `prowess review`. Only skills that
+    somebody has vouched for are served. Without --http it speaks over standard input and output, as agents start it:
 
         claude mcp add prowess -- prowess serve mcp
 
@@ -39,6 +39,7 @@ def mcp(
     """  # fmt: skip
     from prowess.cli.places import trajectories
     from prowess.core.errors import UserError
+    from prowess.guard.keys import Keyring
     from prowess.library import Library
 
     host, port = address(http) if http is not None else ("", 0)
@@ -49,7 +50,7 @@ def mcp(
         raise UserError(f"the package {error.name!r} is not installed", "run `pip install 'prowess[mcp]'`") from error
 
     with trajectories() as store:
-        made = server(Access(Library.open(chosen_library(library), create=True), store))
+        made = server(Access(Library.open(chosen_library(library), create=True), store, Keyring()))
         if http is None:
             made.run("stdio")
         else:

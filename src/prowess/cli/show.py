@@ -1,11 +1,11 @@
 """`prowess show`: one thing, whole: a skill, change, proposal, lesson, trajectory, or finished run."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from prowess.cli.options import Json, LibraryPath, open_library
+from prowess.cli.options import Json, LibraryPath, open_libraries
 
 if TYPE_CHECKING:
     from prowess.cli.screen import Screen
@@ -29,61 +29,68 @@ def show(
     """Show one thing whole, or list the skills."""
     from prowess.cli.outcome import is_run, read_record, show_record
     from prowess.cli.screen import Screen
+    from prowess.library.scopes import seen
 
     screen = Screen(json)
     if what is not None and is_run(Path(what)):
         show_record(screen, read_record(Path(what)), Path(what))
         return
-    opened = open_library(library)
+    libraries = open_libraries(library)
     if what is None:
-        _all(screen, opened)
-    elif (skill := opened.snapshot().get(what)) is not None:
-        _skill(screen, opened, skill)
+        _all(screen, libraries)
+    elif (found := next((s for s in seen(libraries) if s.skill.name == what), None)) is not None:
+        _skill(screen, found.library, found.skill)
     else:
-        _by_id(screen, opened, what)
+        _by_id(screen, libraries[0], what)
 
 
-def _all(screen: "Screen", library: "Library") -> None:
-    skills, uses = library.snapshot().skills, library.uses()
-    problems = library.problems()
-    rows = [
-        {
-            "name": s.name,
-            "description": s.description,
-            "digest": s.digest,
-            "by_prowess": library.is_authored(s.name),
-            "used": uses[s.name].used if s.name in uses else 0,
-            "offered": uses[s.name].offered if s.name in uses else 0,
-            "problems": problems.get(s.name, []),
-        }
-        for s in skills
-    ]
+def _all(screen: "Screen", libraries: "list[Library]") -> None:
+    from prowess.core.text import one_line
+    from prowess.library.scopes import seen
+    from prowess.report.text import count
+
+    uses = {library: library.uses() for library in libraries}
+    problems = {library: library.problems() for library in libraries}
+    skills = seen(libraries)
+    rows: list[dict[str, Any]] = []
+    for skill, library, hides in ((s.skill, s.library, s.hides) for s in skills):
+        use = uses[library].get(skill.name)
+        rows.append(
+            {
+                "name": skill.name, "description": skill.description, "digest": skill.digest,
+                "by_prowess": library.is_authored(skill.name),
+                "used": use.used if use else 0, "offered": use.offered if use else 0,
+                "problems": problems[library].get(skill.name, []),
+                "library": library.path, "hides": [other.path for other in hides],
+            }
+        )  # fmt: skip
     if screen.json:
-        unreadable = {n: p for n, p in problems.items() if all(s.name != n for s in skills)}
-        screen.data({"library": str(library.path), "skills": rows, "unreadable": unreadable})
+        names = {s.skill.name for s in skills}
+        unreadable = {n: p for found in problems.values() for n, p in found.items() if n not in names}
+        screen.data({"library": libraries[0].path, "skills": rows, "unreadable": unreadable})
         return
-    from prowess.report.text import cut
-
-    screen.note(f"{library.path}: {len(rows)} skills")
+    for library in libraries:
+        screen.note(f"{library.path}: {count(sum(s.library is library for s in skills), 'skill')}")
     screen.table(
         ("skill", "offered", "used", "by", "what it is for"),
         [
             (
-                (str(r["name"]), "bold"),
-                str(r["offered"]),
-                str(r["used"]),
-                "prowess" if r["by_prowess"] else "you",
-                cut(str(r["description"]), 160),
+                (r["name"], "bold"), str(r["offered"]), str(r["used"]), "prowess" if r["by_prowess"] else "you",
+                one_line(r["description"], 160),
             )
             for r in rows
         ],
-    )
-    for name, found in problems.items():
-        screen.note(f"{name}: ", "; ".join(found))
+    )  # fmt: skip
+    for s in skills:
+        for other in s.hides:
+            screen.note(f"{s.skill.name}: the project's counts, and hides another in {other.path}")
+    for found in problems.values():
+        for name, said in found.items():
+            screen.note(f"{name}: ", "; ".join(said))
 
 
 def _skill(screen: "Screen", library: "Library", skill: "Skill") -> None:
-    from prowess.cli import views
+    from prowess.cli import entries
     from prowess.library.skillmd import render
 
     versions, use = library.versions(skill.name), library.uses().get(skill.name)
@@ -98,11 +105,13 @@ def _skill(screen: "Screen", library: "Library", skill: "Skill") -> None:
     if use is not None:
         screen.line(f"offered {use.offered}, loaded {use.loaded}, used {use.used}: {use.passed} of them passed")
     for change in library.log(skill.name, 5):
-        views.change(screen, change)
+        entries.change(screen, change)
 
 
 def _by_id(screen: "Screen", library: "Library", id: str) -> None:
-    from prowess.cli import views
+    from prowess.cli import entries
+    from prowess.cli.places import trajectory as stored
+    from prowess.cli.places import whole_id
     from prowess.core.errors import UserError
 
     change = next((c for c in library.log() if c.id.startswith(id)), None)
@@ -110,16 +119,16 @@ def _by_id(screen: "Screen", library: "Library", id: str) -> None:
         if screen.json:
             screen.data({"change": change, "diff": library.diff(change.before, change.after)})
             return
-        views.change(screen, change)
-        views.verdicts(screen, change.verdicts)
-        views.lessons(screen, change.lessons)
+        entries.change(screen, change)
+        entries.verdicts(screen, change.verdicts)
+        entries.lessons(screen, change.lessons)
         screen.diff(library.diff(change.before, change.after))
         return
     proposal = next((p for p in library.proposals() if p.id.startswith(id)), None)
     if proposal is not None:
-        screen.data(proposal) if screen.json else views.proposal(screen, library, proposal)
+        screen.data(proposal) if screen.json else entries.proposal(screen, library, proposal)
         return
-    trajectory = find_trajectory(id)
+    trajectory = stored(whole_id(id))
     if trajectory is not None:
         screen.data(trajectory) if screen.json else _trajectory(screen, trajectory)
         return
@@ -133,31 +142,14 @@ def _by_id(screen: "Screen", library: "Library", id: str) -> None:
     if screen.json:
         screen.data({"lesson": lesson, "changes": [c.id for c in library.changes_for_lesson(lesson.id)]})
         return
-    views.lessons(screen, [lesson])
+    entries.lessons(screen, [lesson])
     for change in library.changes_for_lesson(lesson.id):
-        views.change(screen, change)
-
-
-def find_trajectory(id: str) -> "Trajectory | None":
-    """The imported trajectory whose id begins so, else the one of this very id from a run below the present folder."""
-    from prowess.cli.outcome import STORE, load_trajectory
-    from prowess.cli.places import trajectories
-
-    imported = trajectories()
-    if imported.path.is_file():
-        with imported:
-            begun = [row.id for row in imported.find() if row.id.startswith(id)]
-            if len(begun) == 1 or id in begun:
-                return imported.get(id if id in begun else begun[0])
-    for place in sorted({*Path().glob(f"*/{STORE}"), *Path().glob(f"runs/*/{STORE}")}):
-        found = load_trajectory(place, id)
-        if found is not None:
-            return found
-    return None
+        entries.change(screen, change)
 
 
 def _trajectory(screen: "Screen", t: "Trajectory") -> None:
-    from prowess.report.text import cut, spent
+    from prowess.core.text import cut
+    from prowess.report.text import spent
 
     state = {True: ("✓ passed", "green"), False: ("✗ failed", "red"), None: ("– not judged", "dim")}[t.passed]
     screen.line((t.task_id or t.id, "bold"), "  ", state, f"  {t.agent} with {t.model}  ", (spent(t.cost), "dim"))

@@ -1,5 +1,6 @@
 """`prowess trace`: what a trajectory brought about."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,11 +22,12 @@ def trace(
 
     Applied, taken back, waiting, rejected, or refused by a gate; and where the lines are now.
     """
-    from prowess.cli import views
+    from prowess.cli import entries
     from prowess.cli.places import trajectory as stored
     from prowess.cli.screen import BOLD, SOFT, Screen
     from prowess.cli.why import quoted
     from prowess.library import provenance
+    from prowess.trajectories.store import CorruptTrajectory
 
     screen = Screen(json)
     opened = open_library(library)
@@ -40,10 +42,12 @@ def trace(
     if json:
         screen.data(found)
         return
-    ran = stored(found.trajectory, opened.path.parent)
+    ran = None
+    with suppress(CorruptTrajectory):
+        ran = stored(found.trajectory, opened.path.parent)
     what = f"  {ran.task_id or 'an imported session'}, {ran.agent} with {ran.model}" if ran is not None else ""
     screen.line((found.trajectory[:16], BOLD), (what, SOFT))
-    views.lessons(screen, list(found.lessons.values()))
+    entries.lessons(screen, list(found.lessons.values()))
     for edit in found.edits:
         screen.line()
         _edit(screen, edit)
@@ -52,7 +56,7 @@ def trace(
 
 
 def _edit(screen: "Screen", edit: "Edit") -> None:
-    from prowess.cli import views
+    from prowess.cli import entries
     from prowess.cli.screen import BAD, BOLD, GOOD, SOFT
 
     style = {"applied": GOOD, "refused by a gate": BAD, "rejected": BAD}.get(edit.fate, BOLD)
@@ -61,7 +65,7 @@ def _edit(screen: "Screen", edit: "Edit") -> None:
     screen.line(((edit.change or edit.patch)[:8], BOLD), "  ", (edit.fate, style), f"  {edit.reason}", (when, SOFT))
     if edit.note:
         screen.line("  ", edit.note)
-    views.verdicts(screen, edit.verdicts)
+    entries.verdicts(screen, edit.verdicts)
     if edit.places:
         screen.line("  now: ", "; ".join(map(_place, edit.places)))
     elif edit.fate == "applied":

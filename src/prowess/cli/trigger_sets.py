@@ -56,6 +56,10 @@ def write_set(
         raise stopped
     if not queries:
         raise UserError(f"the model wrote nothing that can be used: {drafts[0].error}", "try another --model")
+    _tell(screen, library, drafts, path, len(queries))
+
+
+def _tell(screen: Screen, library: Snapshot, drafts: list[Draft], path: Path, queries: int) -> None:
     rows = [
         {
             "skill": d.skill, "needs": d.positives, "near": d.negatives, "leaked": d.leaked, "repeated": d.repeated,
@@ -65,7 +69,7 @@ def write_set(
         for d in drafts
     ]  # fmt: skip
     if screen.json:
-        screen.data({"file": path, "queries": len(queries), "skills": rows})
+        screen.data({"file": path, "queries": queries, "skills": rows})
         return
     screen.table(
         ("skill", "needs", "near", "leaked", "repeated", "own words: should", "should not"),

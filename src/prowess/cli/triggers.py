@@ -5,12 +5,21 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from prowess.cli.options import Budget, Concurrency, Json, LibraryPath, ModelSpec, Seed, Yes, open_library
+from prowess.cli.options import (
+    Budget,
+    Concurrency,
+    Json,
+    LibraryPath,
+    ModelSpec,
+    Seed,
+    Yes,
+    chosen_budget,
+    open_library,
+)
 
 if TYPE_CHECKING:
     from prowess.agents.base import Agent
     from prowess.cli.screen import Screen
-    from prowess.core.model import Model
     from prowess.core.skill import Snapshot
     from prowess.library import Library
     from prowess.measure.triggers.record import TriggerRecord
@@ -18,52 +27,62 @@ if TYPE_CHECKING:
     from prowess.measure.triggers.sets import Query
 
 
+Skills = Annotated[
+    list[str] | None, typer.Argument(metavar="SKILL", help="Only these skills; by default the whole library.")
+]
+From = Annotated[
+    Path | None,
+    typer.Option("--from", metavar="FILE", help="The queries: YAML, JSON, or a trigger set of skill-creator."),
+]
+Generate = Annotated[
+    Path | None,
+    typer.Option(
+        "--generate", metavar="FILE",
+        help="Let the model write queries into FILE, and stop. A .json is one of skill-creator.",
+    ),
+]  # fmt: skip
+Needs = Annotated[
+    int, typer.Option("--needs", "-n", metavar="N", min=1, max=100, help="With --generate: wishes for each skill.")
+]
+AgentName = Annotated[
+    str,
+    typer.Option(
+        "--agent", "-a", metavar="AGENT", help="tools, claude-code, codex; or lexical, a stand-in without a model."
+    ),
+]
+PresetName = Annotated[
+    str, typer.Option("--preset", "-p", metavar="NAME", help="How skills are listed: claude-code, codex or all.")
+]
+Window = Annotated[
+    int | None, typer.Option("--window", metavar="TOKENS", min=1000, help="Context window of the listing agent.")
+]
+Description = Annotated[
+    str | None, typer.Option("--description", metavar="TEXT", help="Compare this description with that of SKILL.")
+]
+Against = Annotated[
+    str | None, typer.Option("--against", metavar="SNAPSHOT", help="Compare with the description in an older state.")
+]
+Part = Annotated[Literal["all", "tune", "held-out"], typer.Option("--part", help="Which part of the queries to ask.")]
+Repeat = Annotated[
+    int, typer.Option("--repeat", "-r", metavar="N", min=1, max=100, help="How often to ask each query.")
+]
+Page = Annotated[Path | None, typer.Option("--page", metavar="FILE", help="Write a page, too.")]
+
+
 def triggers(
     *,
-    skill: Annotated[
-        list[str] | None, typer.Argument(metavar="SKILL", help="Only these skills; by default the whole library.")
-    ] = None,
-    from_: Annotated[
-        Path | None,
-        typer.Option("--from", metavar="FILE", help="The queries: YAML, JSON, or a trigger set of skill-creator."),
-    ] = None,
-    generate: Annotated[
-        Path | None,
-        typer.Option(
-            "--generate",
-            metavar="FILE",
-            help="Let the model write queries into FILE, and stop. A .json is one of skill-creator.",
-        ),
-    ] = None,
-    needs: Annotated[
-        int, typer.Option("--needs", "-n", metavar="N", min=1, max=100, help="With --generate: wishes for each skill.")
-    ] = 8,
-    agent: Annotated[
-        str,
-        typer.Option(
-            "--agent", "-a", metavar="AGENT", help="tools, claude-code, codex; or lexical, a stand-in without a model."
-        ),
-    ] = "tools",
-    preset: Annotated[
-        str, typer.Option("--preset", "-p", metavar="NAME", help="How skills are listed: claude-code, codex or all.")
-    ] = "claude-code",
-    window: Annotated[
-        int | None, typer.Option("--window", metavar="TOKENS", min=1000, help="Context window of the listing agent.")
-    ] = None,
-    description: Annotated[
-        str | None, typer.Option("--description", metavar="TEXT", help="Compare this description with that of SKILL.")
-    ] = None,
-    against: Annotated[
-        str | None,
-        typer.Option("--against", metavar="SNAPSHOT", help="Compare with the description in an older state."),
-    ] = None,
-    part: Annotated[
-        Literal["all", "tune", "held-out"], typer.Option("--part", help="Which part of the queries to ask.")
-    ] = "all",
-    repeat: Annotated[
-        int, typer.Option("--repeat", "-r", metavar="N", min=1, max=100, help="How often to ask each query.")
-    ] = 1,
-    page: Annotated[Path | None, typer.Option("--page", metavar="FILE", help="Write a page, too.")] = None,
+    skill: Skills = None,
+    from_: From = None,
+    generate: Generate = None,
+    needs: Needs = 8,
+    agent: AgentName = "tools",
+    preset: PresetName = "claude-code",
+    window: Window = None,
+    description: Description = None,
+    against: Against = None,
+    part: Part = "all",
+    repeat: Repeat = 1,
+    page: Page = None,
     model: ModelSpec = None,
     library: LibraryPath = None,
     seed: Seed = 0,
@@ -81,6 +100,7 @@ def triggers(
 
     import anyio
 
+    from prowess.agents.models import open_metered
     from prowess.cli.progress import Waiting
     from prowess.cli.screen import Screen
     from prowess.core.errors import UserError
@@ -97,11 +117,13 @@ def triggers(
     opened = open_library(library)
     now = opened.snapshot()
     names = _known(now, skill)
-    limit = settings.budget_usd if budget is None else budget
+    limit = chosen_budget(budget)
     if generate is not None:
         from prowess.cli.trigger_sets import write_set
 
-        write_set(screen, now, names or now.names, generate, needs, seed, _model(model or settings.model, limit), yes)
+        write_set(
+            screen, now, names or now.names, generate, needs, seed, open_metered(model or settings.model, limit), yes
+        )
         return
     if from_ is None:
         raise UserError(
@@ -112,12 +134,12 @@ def triggers(
     if agent in ("claude-code", "codex") and budget is not None:
         raise UserError(f"{agent} tells what it cost only afterwards", "leave --budget out, and ask fewer queries")
     check_not_shadowed(agent, tuple(libraries.values()), Path.home())
-    chooser = open_agent(agent, lambda: _model(model or settings.model, limit), model_name=model or "")
+    chooser = open_agent(agent, lambda: open_metered(model or settings.model, limit), model_name=model or "")
     with Waiting(limit) as waiting:
         bench = Bench(
             agent=chooser, suite=Unjudged(), store=RunStore(settings.data / "triggers.db"),
             concurrency=concurrency or settings.concurrency,
-            on_progress=lambda p: waiting.at("triggers", p.done, p.total, f"{p.missing} missing" if p.missing else ""),
+            on_progress=waiting.trials,
         )  # fmt: skip
         work = partial(
             measure, queries, libraries, find_preset(preset, window), bench,
@@ -137,14 +159,6 @@ def _known(now: "Snapshot", names: list[str] | None) -> tuple[str, ...]:
     if not now.skills:
         raise UserError("the library is empty, so nothing can be loaded", "`prowess run` or `learn` fill it")
     return tuple(names or ())
-
-
-def _model(spec: str, limit: float | None) -> "Model":
-    from prowess.agents.models import open_model
-    from prowess.agents.models.meter import Budget as Limit
-    from prowess.agents.models.meter import Metered
-
-    return Metered(open_model(spec), Limit(usd=limit))
 
 
 def _queries(path: Path, names: tuple[str, ...], part: str) -> "tuple[Query, ...]":
@@ -193,7 +207,7 @@ def _uses() -> dict[str, int]:
 
 
 def _tell(screen: "Screen", record: "TriggerRecord", page: Path | None, agent: "Agent") -> None:
-    from prowess.cli import views
+    from prowess.cli import entries
     from prowess.cli.places import write
     from prowess.cli.screen import BAD, BOLD, SOFT
     from prowess.measure.triggers.choosers import is_external
@@ -226,7 +240,7 @@ def _tell(screen: "Screen", record: "TriggerRecord", page: Path | None, agent: "
             screen.line((f"  {arm.cut} runs used up all turns without an answer", SOFT))
     if record.comparison is not None:
         e = record.comparison.overall
-        screen.line("held-out queries: ", (views.evidence(e), views.STYLES[e.outcome]))
+        screen.line("held-out queries: ", (entries.evidence(e), entries.STYLES[e.outcome]))
     screen.line((sentence(record), BOLD))
     if "lexical" in agent.name:
         screen.note("lexical compares words; it says nothing about what a model would load")

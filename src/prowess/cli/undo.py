@@ -20,22 +20,23 @@ def undo(
 
     Taking back an undo brings its change back.
     """
-    from prowess.cli import views
+    from prowess.cli import entries
     from prowess.cli.screen import Screen
     from prowess.core.errors import UserError
+    from prowess.library.undoing import taken_back
 
     screen = Screen(json)
     opened = open_library(library)
     if change is None:
         log = opened.log()
-        undone = views.undone(log)
+        undone = taken_back(log)
         target = next((c for c in log if c.kind == "apply" and c.id not in undone), None)
         if target is None:
             raise UserError("there is nothing to undo", "`prowess log` lists all changes")
     else:
         target = find_change(opened, change)
     if not json:
-        views.change(screen, target)
+        entries.change(screen, target)
         screen.diff(opened.diff(target.after, target.before))
     screen.confirm(f"Take back {target.id[:8]} in {opened.path}?", yes)
     done = opened.undo(target.id, by="user")

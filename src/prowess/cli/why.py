@@ -1,6 +1,7 @@
 """`prowess why`: what is behind a skill, or a line of it."""
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -58,14 +59,18 @@ def why(
 def quoted(library: "Library", lessons: "Mapping[str, Lesson]") -> "dict[str, Lesson]":
     """The lessons, with the text of the step where a reference quotes nothing and the trajectory can be found."""
     from prowess.cli.places import trajectory
+    from prowess.core.text import shorten
+    from prowess.trajectories.store import CorruptTrajectory
 
     def full(reference: "Reference") -> "Reference":
-        found = None if reference.quote else trajectory(reference.trajectory, library.path.parent)
+        found = None
+        with suppress(CorruptTrajectory):
+            found = None if reference.quote else trajectory(reference.trajectory, library.path.parent)
         if found is None or not found.steps:
             return reference
         step = found.steps[min(reference.last_step, len(found.steps) - 1)]
         text = step.message or step.reasoning or "".join(o.content for o in step.observations)
-        return reference.model_copy(update={"quote": text[:QUOTE]})
+        return reference.model_copy(update={"quote": shorten(text, QUOTE)})
 
     return {
         id: lesson.model_copy(update={"references": tuple(full(r) for r in lesson.references)})
@@ -84,7 +89,7 @@ def _parsed(what: str) -> tuple[str, str, tuple[int, int] | None]:
 
 
 def _reason(screen: "Screen", reason: "Reason", found: "Why", whole: bool) -> None:
-    from prowess.cli import views
+    from prowess.cli import entries
     from prowess.cli.screen import BOLD, SOFT
 
     at = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in reason.lines)
@@ -102,10 +107,10 @@ def _reason(screen: "Screen", reason: "Reason", found: "Why", whole: bool) -> No
     )
     if reason.kind == "apply":
         screen.line("  ", reason.reason)
-    views.verdicts(screen, reason.verdicts)
+    entries.verdicts(screen, reason.verdicts)
     lines = [line for line in found.lines if line.change == reason.change]
     own = {id for line in lines for id in line.lessons}
     stated = [] if whole else [lesson for id, lesson in reason.lessons.items() if id in own]
     if reason.lessons and not stated and not whole:
         screen.line("  ", ("no lesson states this line by itself; its change rests on", SOFT))
-    views.lessons(screen, stated or list(reason.lessons.values()))
+    entries.lessons(screen, stated or list(reason.lessons.values()))

@@ -5,8 +5,11 @@ from collections.abc import Iterable
 
 from prowess.core.errors import UserError
 
-GATES = ("format", "scan", "lint", "cached-outputs", "regression", "trials", "approval")
-"""Cheap ones first: text, then the sandbox, then the agent, then a person."""
+GATES = (
+    "format", "scan", "permission", "lint", "behaviour", "cached-outputs", "semantic", "regression", "safety", "trials",
+    "approval",
+)  # fmt: skip
+"""Cheap ones first: text, then the sandbox, then the model, then the agent, then a person."""
 
 
 def known_gates(names: Iterable[str], where: str) -> tuple[str, ...]:

@@ -1,8 +1,11 @@
 """Lessons: one thing learned from trajectories, with its references and who is to blame."""
 
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from prowess.core.base import Frozen, digest
+from prowess.core.trust import OWN
 
 Blame = Literal["skill", "agent", "environment"]
 """Only `skill` justifies an edit: `agent` erred although it was told, `environment` is not the library's to mend."""
@@ -17,6 +20,16 @@ class Reference(Frozen):
     """Inclusive; indices into `Trajectory.steps`."""
     quote: str = ""
     """At most a few hundred characters of the steps themselves."""
+    principal: str = OWN
+    """Whose trajectory it is, where it is not the user's own."""
+
+    @model_serializer(mode="wrap")
+    def _without_own(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Left out for one's own, so that a lesson from one's own sessions has the same id with and without it."""
+        data = dump(self)
+        if self.principal == OWN:
+            del data["principal"]
+        return data
 
 
 class Lesson(Frozen):

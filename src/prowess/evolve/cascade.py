@@ -8,22 +8,30 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from prowess.core.gates import GATES, known_gates
-from prowess.evolve.parts import Recipe
+from prowess.core.model import Model
+from prowess.evolve.protocols import Recipe
 from prowess.evolve.recipes import Setup
+from prowess.measure.behaviour import BehaviourGate
 from prowess.measure.gates import ApprovalGate, FormatGate, Gate, LintGate, ScanGate, TrialsGate
+from prowess.measure.permission import PermissionGate
 from prowess.measure.regression import CachedOutputsGate
+from prowess.measure.safety import SafetyGate
+from prowess.measure.semantic import SemanticGate
 from prowess.measure.stats.design import Design, fewest_pairs
 
 _FREE = GATES[: GATES.index("regression")]
 """Gates that run no agent."""
 
 
-def with_gates(recipe: Recipe, setup: Setup, named: Sequence[str] = (), added: Sequence[str] = ()) -> Recipe:
+def with_gates(
+    recipe: Recipe, setup: Setup, model: Model, named: Sequence[str] = (), added: Sequence[str] = ()
+) -> Recipe:
     """`recipe` with its gates chosen by name, the recipe's own gate wherever it has one of that name.
 
     Args:
         recipe: What is built already.
         setup: Gives the tasks of gates that the recipe lacks.
+        model: Reads skills for the gate `semantic`.
         named: In place of the standard gates that the recipe lists; empty: those.
         added: Asked for as well.
 
@@ -35,9 +43,13 @@ def with_gates(recipe: Recipe, setup: Setup, named: Sequence[str] = (), added: S
     make: dict[str, Callable[[], Gate]] = {
         "format": FormatGate,
         "scan": ScanGate,
+        "permission": PermissionGate,
         "lint": LintGate,
+        "semantic": lambda: SemanticGate(model),
+        "behaviour": lambda: BehaviourGate(setup.sandbox),
         "cached-outputs": lambda: CachedOutputsGate(recipe.provider, setup.sandbox),
         "regression": lambda: setup.regression(recipe.provider),
+        "safety": SafetyGate,
         "trials": lambda: TrialsGate(
             setup.all_tasks("gate", setup.gate),
             recipe.provider,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from prowess.core.patch import Patch
 from prowess.core.skill import Snapshot
-from prowess.evolve.parts import Context
+from prowess.evolve.protocols import Context
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,15 @@ from pydantic import JsonValue
 
 from prowess.agents.models.meter import Meter, Metered
 from prowess.agents.models.structured import Unreadable, ask
-from prowess.agents.prompting import cut, preload
+from prowess.agents.prompting import preload
 from prowess.core.base import Frozen, digest
 from prowess.core.errors import ModelError
 from prowess.core.lesson import Lesson, Reference
 from prowess.core.model import Message, Request
 from prowess.core.patch import CreateSkill, DeleteSkill, Operation, Patch
 from prowess.core.skill import Skill, Snapshot
-from prowess.evolve.parts import Context, Episode
+from prowess.core.text import last_lines
+from prowess.evolve.protocols import Context, Episode
 from prowess.library.skillmd import validate
 
 SYSTEM = """You curate a small repository of skills that helps an agent with office tasks.
@@ -70,13 +71,13 @@ class Transcript:
     def _lesson(self, episode: Episode) -> Lesson:
         task, trajectory = episode
         last = len(trajectory.steps) - 1
-        said = cut(trajectory.steps[last].message, self.characters) if trajectory.steps else "nothing"
+        said = last_lines(trajectory.steps[last].message, self.characters) if trajectory.steps else "nothing"
         score = trajectory.score
         wrong = "\n".join(f"- {c.message}" for c in score.failures) if score else ""
         outcome = "It passed." if trajectory.passed else f"It failed:\n{wrong}"
         return Lesson(
             kind="success" if trajectory.passed else "memory",
-            text=f"Task: {task.prompt}\n\nThe agent answered:\n{said}\n\n{cut(outcome, self.characters)}",
+            text=f"Task: {task.prompt}\n\nThe agent answered:\n{said}\n\n{last_lines(outcome, self.characters)}",
             family=task.family,
             skill=trajectory.loaded[0] if trajectory.loaded else None,
             references=(Reference(trajectory=trajectory.id, first_step=max(0, last), last_step=max(0, last)),),

@@ -9,10 +9,9 @@ from pathlib import Path
 
 from anyio import to_thread
 
-from prowess.agents.models import open_model
-from prowess.agents.models.meter import Budget, Metered
+from prowess.agents.models import open_metered
 from prowess.agents.models.pull import pull
-from prowess.evolve.parts import Event
+from prowess.evolve.protocols import Event
 from prowess.evolve.record import RunRecord
 from prowess.evolve.run import Plan, Report, run_plan
 from prowess.library import Library
@@ -33,7 +32,7 @@ async def demo(
 ) -> RunRecord:
     """`prowess demo`: see the module. The library it fills is `<out>/library`; stop it and run it again, it resumes."""
     await _pull(model, report)
-    metered = Metered(open_model(model), Budget(usd=budget_usd))
+    metered = open_metered(model, budget_usd)
     library = Library.open(out / "library", create=True)
     plan = replace(SHORT if short else PLAN, seed=seed)
     return await run_plan(plan, model=metered, out=out, library=library, concurrency=concurrency, report=report)

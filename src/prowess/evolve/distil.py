@@ -16,7 +16,7 @@ from prowess.core.patch import CreateSkill, DeleteSkill, Patch
 from prowess.core.skill import Skill, Snapshot
 from prowess.core.task import File, Task
 from prowess.evolve.hoist import hoist
-from prowess.evolve.parts import Context
+from prowess.evolve.protocols import Context
 
 SIBLINGS = 8
 """Tasks of the family that tell a name of the task from a rule of the house; they are drawn, not run."""

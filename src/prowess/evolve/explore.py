@@ -22,7 +22,7 @@ from pydantic import TypeAdapter
 
 from prowess.agents.code import END_OF_PROGRAM, messages_for, problem_of, run_program
 from prowess.agents.preview import preview
-from prowess.agents.prompting import cut, extract_program
+from prowess.agents.prompting import extract_program
 from prowess.agents.sandbox import Sandbox
 from prowess.core.base import digest
 from prowess.core.cost import total
@@ -31,10 +31,12 @@ from prowess.core.lesson import Lesson, Reference
 from prowess.core.model import Message, Request
 from prowess.core.skill import Snapshot
 from prowess.core.task import Score, Task
+from prowess.core.text import first_lines
 from prowess.core.trajectory import Observation, Step, Trajectory
 from prowess.core.view import View
 from prowess.evolve.examples import COOKBOOK, EXAMPLE, EXAMPLE_CHANGE, EXAMPLE_REPAIR
-from prowess.evolve.parts import Context, Episode
+from prowess.evolve.protocols import Context, Episode
+from prowess.trajectories.runstore import keep
 
 FAILURES = 3
 """Failures of model or sandbox that end a search: what is down will not come back for the next sample."""
@@ -118,8 +120,7 @@ class Explore:
         if search.failures and not trajectory.passed:
             # a search that lacked answers says little; the next sitting makes it again, with the answers that it had
             raise ModelError(f"{search.failures} of its programs could not be had: {search.said}", retryable=True)
-        context.store.put("exploration", key, trajectory.model_dump_json().encode(), trajectory.cost)
-        return trajectory
+        return keep(context.store, "exploration", key, trajectory)
 
 
 @dataclass(slots=True)
@@ -264,9 +265,7 @@ class _Search:
             result = await run_program(program, self.task, self.settings.sandbox)
             score = self.context.suite.check(self.task, result.files, result.stdout.strip())
             looks = preview(tuple(f for f in result.files if f.path in self.task.outputs), 240)
-            tried = Tried(
-                program, score, problem_of(self.task, result), looks or cut(result.stdout, 240, keep_end=False)
-            )
+            tried = Tried(program, score, problem_of(self.task, result), looks or first_lines(result.stdout, 240))
             self.seen[program] = tried
             if tried.problem is None:
                 for check in score.failures:

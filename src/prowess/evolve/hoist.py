@@ -255,6 +255,8 @@ def _guard(parameters: Sequence[Parameter], task: Task) -> list[str]:
                 "    if column not in head:",
                 '        raise SystemExit(f"{name}={column!r} is wrong; choose another of the columns {head}")',
                 "    if list(given.values()).count(column) > 1:",
-                '        raise SystemExit(f"{name}={column!r} is another column already; choose again from {head}")',
+                '        cells = head.replace(";", ",").replace("|", ",").replace("\\t", ",").split(",")',
+                '        free = ", ".join(cell for cell in cells if cell not in given.values())',
+                '        raise SystemExit(f"{name}={column!r} is another column already; not used yet: {free}")',
             ]
     return lines

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import anyio
-
 from prowess.core.errors import ModelError, PatchConflict
 from prowess.core.evidence import Verdict
 from prowess.core.lesson import Lesson
@@ -26,11 +24,13 @@ from prowess.evolve.logs.points import points
 from prowess.evolve.logs.snippet import snippet
 from prowess.evolve.logs.words import cosine, vector, words
 from prowess.evolve.logs.works import works
-from prowess.evolve.parts import Event
-from prowess.guard.scan import scan
+from prowess.evolve.protocols import Event
+from prowess.guard.redact import redact
+from prowess.guard.scan import scan, scan_change
 from prowess.library import Library, Proposal
 from prowess.library.patching import apply
 from prowess.library.skillmd import validate
+from prowess.measure.pool import for_each
 from prowess.trajectories.store import CorruptTrajectory, TrajectoryStore
 
 NO_MODEL = "none"
@@ -40,8 +40,8 @@ SESSIONS = 2
 LINES = 4
 """A new skill has at least this many lines; an addition at least one."""
 COVERS = 0.2
-"""A skill covers a group when the cosine of their words is this or more: of 23 human skills for the benchmark's
-families 18 reach it with their own family, and none with another (docs/decisions/0090)."""
+"""A skill covers a group when the cosine of their words is this or more, the same as for a piece of work that joins a
+group (docs/decisions/0090)."""
 
 Report = Callable[[Event], None]
 
@@ -85,31 +85,24 @@ async def learn(
     snapshot = library.snapshot()
     cases = _cases(groups(found), history(library, found), snapshot, report)
     done: dict[int, Proposal] = {}
-    limiter = anyio.CapacityLimiter(max(1, concurrency))
 
-    async def one(number: int, case: _Case) -> None:
-        async with limiter:
-            proposal = await _propose(case, snapshot, library, writer, report)
+    async def one(number: int) -> None:
+        case = cases[number]
+        proposal = await _propose(case, snapshot, library, writer, report)
         if proposal is not None:
             done[number] = proposal
         report(Event("propose", case.name, {"total": len(cases)}))
 
-    try:
-        async with anyio.create_task_group() as tasks:
-            for number, case in enumerate(cases):
-                tasks.start_soon(one, number, case)
-    except ExceptionGroup as several:
-        raise several.exceptions[0] from several
+    await for_each(range(len(cases)), one, concurrency)
     return tuple(done[number] for number in sorted(done))
 
 
 def _open(model: str, budget_usd: float | None) -> Model | None:
     if model == NO_MODEL:
         return None
-    from prowess.agents.models import open_model
-    from prowess.agents.models.meter import Budget, Metered
+    from prowess.agents.models import open_metered
 
-    return Metered(open_model(model), Budget(usd=budget_usd))
+    return open_metered(model, budget_usd)
 
 
 def _read(source: Path | None, sessions: TrajectoryStore, report: Report) -> Iterator[Trajectory]:
@@ -154,6 +147,8 @@ def _case(group: Group, past: list[Past], library: Snapshot, taken: set[str]) ->
         return None, "seen in one session only"
     if why := reason_to_wait(group, past):
         return None, why
+    if not group.believes(group.sessions):
+        return None, "seen by too few people"
     page = page_of(group, points(group), snippet(group))
     safe, left_out = _without_blocked(page)
     existing = _covering(group, past, library)
@@ -181,8 +176,10 @@ def _without_blocked(page: Page) -> tuple[Page, int]:
 
 
 def _blocked(text: str) -> bool:
+    if redact(text) != text:  # taken out before a session is stored; here stands what only looks like one together
+        return True
     probe = Skill(name="probe", description="-", body=text)
-    return any(finding.severity == "block" for finding in scan(probe))
+    return any(finding.severity == "block" for finding in scan(probe, learned=True))
 
 
 def _covering(group: Group, past: list[Past], library: Snapshot) -> Skill | None:
@@ -275,8 +272,7 @@ def _verdicts(case: _Case, skill: Skill | None, worded: str) -> tuple[Verdict, .
     if skill is None:
         return (Verdict(gate="format", status="fail", note="the patch leaves no skill"),)
     problems = validate(skill)
-    old = {(f.rule, f.excerpt) for f in scan(case.existing)} if case.existing is not None else set[tuple[str, str]]()
-    findings = [f for f in scan(skill) if (f.rule, f.excerpt) not in old]
+    findings = scan_change(skill, case.existing)
     notes = [f"{f.file}:{f.line}: {f.why}" for f in findings[:5]]
     if case.left_out:
         notes.append(f"{case.left_out} lines left out, which hold what no skill may hold")

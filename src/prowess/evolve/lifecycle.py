@@ -11,11 +11,11 @@ from prowess.core.patch import Patch
 from prowess.core.skill import Snapshot
 from prowess.core.task import Task
 from prowess.core.upkeep import Audit, KeptTask
-from prowess.evolve.parts import Analyst, Context, Episode, Proposer, Provider, Tending
+from prowess.evolve.protocols import Analyst, Context, Episode, Proposer, Tending
 from prowess.library.archive import removal
 from prowess.library.patching import apply
 from prowess.measure.compare import compare
-from prowess.measure.gates import Gate, GateContext, cascade
+from prowess.measure.gates import Gate, GateContext, Provider, cascade
 from prowess.measure.lifecycle import Outcome, Rules, gaps, rarely_used, standing_of
 from prowess.measure.trials import Arm, Bench, run_trials
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from prowess.agents.executor import LocalExecutor
 from prowess.core.cost import total
 from prowess.core.errors import PatchConflict
 from prowess.core.evidence import Verdict
@@ -20,10 +19,12 @@ from prowess.core.patch import Patch
 from prowess.core.skill import Snapshot
 from prowess.core.task import Task
 from prowess.core.upkeep import Audit, KeptTask
-from prowess.evolve.parts import Context, Episode, Recipe
+from prowess.evolve.protocols import Context, Episode, Recipe
 from prowess.evolve.record import Decision, Point
+from prowess.guard.redact import redact_patch
 from prowess.library.patching import apply, rebase, touched
 from prowess.measure.gates import ApprovalGate, Gate, GateContext, accepted, cascade, changed
+from prowess.measure.pool import for_each
 from prowess.measure.regression import kept_task
 from prowess.measure.trials import run_trial
 
@@ -136,6 +137,7 @@ class _Run:
         self, patch: Patch, base: Snapshot, families: tuple[str, ...]
     ) -> tuple[Patch, Snapshot, tuple[Verdict, ...]]:
         """The patch as it fits the library now, the library with it, and the gates' answers."""
+        patch = redact_patch(patch)
         gates: tuple[Gate, ...] = self.recipe.gates
         if self.context.foreign & {*touched(patch)} and not any(isinstance(g, ApprovalGate) for g in gates):
             gates = (*gates, ApprovalGate())
@@ -175,14 +177,17 @@ class _Run:
 
 
 async def _collect(recipe: Recipe, tasks: Sequence[Task], library: Snapshot, context: Context) -> list[Episode]:
-    async def one(task: Task) -> Episode:
+    found: dict[int, Episode] = {}
+
+    async def one(number: int) -> None:
+        task = tasks[number]
         view = recipe.provider.view(task, library)
         trajectory = await run_trial(task, view, context.seed, context.agent, context.suite, context.store)
         context.tell("explore", f"{task.id}: {_word(trajectory.passed)}", task=task.id, passed=trajectory.passed)
-        return Episode(task, trajectory)
+        found[number] = Episode(task, trajectory)
 
-    done = await LocalExecutor().map(one, tasks, context.concurrency)
-    return [episode for episode in done if isinstance(episode, Episode)]
+    await for_each(range(len(tasks)), one, context.concurrency)
+    return [found[number] for number in range(len(tasks))]
 
 
 def _point(position: int, round_: int, episode: Episode) -> Point:

@@ -9,10 +9,10 @@ from prowess.core.task import Task
 from prowess.core.view import View
 
 if TYPE_CHECKING:
-    from prowess.search.lexical import LexicalIndex
+    from prowess.search.index import SearchIndex
 
 
-_recent: "deque[tuple[Snapshot, str, LexicalIndex]]" = deque(maxlen=4)
+_recent: "deque[tuple[Snapshot, str, SearchIndex]]" = deque(maxlen=4)
 """Snapshots that were searched last, with digest and index: trials search the same few again and again."""
 
 
@@ -26,7 +26,7 @@ class NoSkills:
 
 @dataclass(frozen=True, slots=True)
 class BestMatches:
-    """The `k` skills that match the prompt best, by lexical search, with their bodies in the prompt.
+    """The `k` skills that match the prompt best and fit it, with their bodies in the prompt; none where none fits.
 
     SkillOS shows five; a small model on a CPU pays for every token it reads, so one is the default here.
     """
@@ -34,19 +34,21 @@ class BestMatches:
     k: int = 1
 
     def view(self, task: Task, library: Snapshot) -> View:
+        from prowess.search.need import fit
+
         digest, index = _searchable(library)
-        hits = index.search(task.prompt, self.k)
-        skills = tuple(skill for hit in hits if (skill := library.get(hit.name)) is not None)
+        found = [library.get(hit.name) for hit in index.search(task.prompt, self.k)]
+        skills = tuple(s for s in found if s is not None and fit(task.prompt, s, index).needed)
         return View(snapshot=digest, skills=skills)
 
 
-def _searchable(library: Snapshot) -> "tuple[str, LexicalIndex]":
+def _searchable(library: Snapshot) -> "tuple[str, SearchIndex]":
     """Digest and index of `library`; both take time that grows with its text."""
-    from prowess.search.lexical import LexicalIndex
+    from prowess.search.index import SearchIndex
 
     for known, digest, index in tuple(_recent):
         if known is library:
             return digest, index
-    made = (library, library.digest, LexicalIndex(library))
+    made = (library, library.digest, SearchIndex.of(library))
     _recent.append(made)
     return made[1:]

@@ -7,12 +7,12 @@ trials, searches and model answers are found there, and accepted patches are app
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from prowess.agents.code import CodeAgent
-from prowess.agents.models import open_model
+from prowess.agents.models import open_metered
 from prowess.agents.models.cache import Cached
-from prowess.agents.models.meter import Budget, Metered
 from prowess.agents.sandbox import Sandbox, find_sandbox
 from prowess.core.base import Frozen, digest
 from prowess.core.cost import total
@@ -22,16 +22,16 @@ from prowess.core.skill import Snapshot
 from prowess.core.task import Split, Task
 from prowess.core.upkeep import Audit, KeptTask
 from prowess.evolve.cascade import with_gates
-from prowess.evolve.loop import evolve
-from prowess.evolve.parts import Context, Event, Provider
+from prowess.evolve.loop import Evolved, evolve
+from prowess.evolve.protocols import Context, Event
 from prowess.evolve.providers import BestMatches
-from prowess.evolve.recipes import Setup, build
+from prowess.evolve.recipes import Setup, build, check
 from prowess.evolve.record import Comparison, Decision, RunRecord, StageCost
 from prowess.evolve.sitting import Sitting
 from prowess.library import Library
 from prowess.measure.calibration import calibrate, verdicts_with_noise, with_noise
 from prowess.measure.compare import compare
-from prowess.measure.gates import proposed
+from prowess.measure.gates import Provider, proposed
 from prowess.measure.splits import require_apart
 from prowess.measure.stats.design import Design, fewest_pairs
 from prowess.measure.trials import Arm, Bench, run_trials
@@ -117,7 +117,7 @@ async def run_plan(
     setup = Setup(suite, sandbox, families, plan.variant, plan.evidence, plan.gate, plan.samples, plan.seed)
     run_id = digest([repr(plan), model.name])[:12]
     start = _start(store, run_id, library)
-    recipe = with_gates(build(plan.recipe, setup), setup, plan.gates, start.gates)
+    recipe = with_gates(build(plan.recipe, setup), setup, cached, plan.gates, start.gates)
     sizes: dict[Split, int] = {"evidence": plan.evidence, "gate": plan.gate, "test": plan.test}
     require_apart({split: setup.all_tasks(split, n) for split, n in sizes.items()})
     sitting = Sitting(store, run_id)
@@ -127,22 +127,7 @@ async def run_plan(
         report(event)
 
     context = Context(suite, agent, cached, store, plan.seed, concurrency, frozenset(start.foreign), told)
-
-    def settle(decision: Decision, kept: tuple[KeptTask, ...]) -> str | None:
-        if library is None:
-            return None
-        patch, lessons = decision.patch, decision.lessons
-        verdicts = verdicts_with_noise(decision.verdicts, store)
-        if decision.accepted:
-            cost = total([v.cost for v in verdicts])
-            change = library.apply(patch, verdicts=verdicts, lessons=lessons, by=plan.recipe, cost=cost, kept=kept)
-            return change.id
-        if proposed(verdicts):
-            library.propose(patch, lessons, verdicts, by=plan.recipe)
-        else:
-            library.upkeep.refuse(patch, verdicts=verdicts, lessons=lessons, by=plan.recipe)
-        return None
-
+    settle = partial(_settle, library, plan.recipe, store)
     try:
         evolved = await evolve(recipe, start.library, context, settle, kept=start.kept, audits=start.audits)
         if library is not None:
@@ -154,26 +139,52 @@ async def run_plan(
     finally:
         sitting.lap(0)
     sitting.finish()
+    record = _record(plan, run_id, families, context, start.library, evolved, sitting)
+    return record.model_copy(update={"comparisons": comparisons, "noise": noise})
+
+
+def _settle(
+    library: Library | None, recipe: str, store: RunStore, decision: Decision, kept: tuple[KeptTask, ...]
+) -> str | None:
+    """Enter a decision into the library: as a change, whose id comes back, as a proposal, or as a refusal."""
+    if library is None:
+        return None
+    patch, lessons = decision.patch, decision.lessons
+    verdicts = verdicts_with_noise(decision.verdicts, store)
+    if decision.accepted:
+        cost = total([v.cost for v in verdicts])
+        return library.apply(patch, verdicts=verdicts, lessons=lessons, by=recipe, cost=cost, kept=kept).id
+    if proposed(verdicts):
+        library.propose(patch, lessons, verdicts, by=recipe)
+    else:
+        library.upkeep.refuse(patch, verdicts=verdicts, lessons=lessons, by=recipe)
+    return None
+
+
+def _record(
+    plan: Plan, run_id: str, families: tuple[str, ...], context: Context, before: Snapshot, evolved: Evolved,
+    sitting: Sitting,
+) -> RunRecord:  # fmt: skip
+    """What is known of a run, but for what was measured at its end."""
+    store = context.store
     return RunRecord(
         id=run_id,
         recipe=plan.recipe,
         suite=plan.suite,
-        families=tuple(families),
-        model=model.name,
-        agent=agent.name,
+        families=families,
+        model=context.model.name,
+        agent=context.agent.name,
         seed=plan.seed,
         settings={"evidence": plan.evidence, "gate": plan.gate, "test": plan.test, "samples": plan.samples},
         machine=machine(),
         started=sitting.started,
         seconds=sitting.seconds,
-        before=start.library,
+        before=before,
         after=evolved.snapshot,
         decisions=tuple(
             d.model_copy(update={"verdicts": verdicts_with_noise(d.verdicts, store)}) for d in evolved.decisions
         ),
         audits=evolved.audits,
-        comparisons=comparisons,
-        noise=noise,
         curve=evolved.curve,
         costs=tuple(StageCost(stage=s.kind, values=s.values, cost=s.cost) for s in store.spent() if s.cost.calls),
         resumed=sitting.stops,
@@ -280,17 +291,21 @@ async def run_recipe(
     concurrency: int,
     budget_usd: float | None,
     report: Report,
-    rounds: int | None = None,
+    evidence: int | None = None,
     gates: tuple[str, ...] = (),
 ) -> RunRecord:
-    """`prowess run`: a recipe on a suite into a library; `rounds` limits the evidence tasks per family."""
+    """`prowess run`: a recipe on a suite into a library; raises as `run_plan` does, before a model is opened.
+
+    Args:
+        evidence: Tasks of each family to learn from, in place of the usual number.
+    """
+    check(recipe, open_suite(suite), families)
     plan = Plan(recipe, suite, families, seed=seed, gates=gates)
-    if rounds is not None:
-        plan = replace(plan, evidence=rounds)
-    metered = Metered(open_model(model), Budget(usd=budget_usd))
+    if evidence is not None:
+        plan = replace(plan, evidence=evidence)
     return await run_plan(
         plan,
-        model=metered,
+        model=open_metered(model, budget_usd),
         out=out,
         library=Library.open(library, create=True),
         concurrency=concurrency,

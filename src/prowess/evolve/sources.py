@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from prowess.core.skill import Snapshot
 from prowess.core.task import Task
-from prowess.evolve.parts import Episode
+from prowess.evolve.protocols import Episode
 
 
 @dataclass(frozen=True, slots=True)

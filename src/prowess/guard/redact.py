@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
+from prowess.core.patch import CreateSkill, Patch
 from prowess.core.task import File
 from prowess.core.trajectory import Trajectory
 
@@ -234,9 +235,21 @@ def redact(text: str, counts: "Counter[str] | None" = None, *, name: str = "", r
     for rule in rules:
         if _hinted(rule, text):
             text = rule.pattern.sub(lambda match, rule=rule: _replace(rule, match, counts), text)
-    if name and _sensitive(name) and " " not in text and looks_secret(name, text):
+    if name and sensitive(name) and " " not in text and looks_secret(name, text):
         return _count(counts, "assigned", text)
     return text
+
+
+def found(text: str, rules: tuple[Rule, ...] = RULES) -> list[tuple[str, int, str]]:
+    """Kind, offset and text of every secret that `redact` would take out, without those in placeholders."""
+    hits: list[tuple[str, int, str]] = []
+    for rule in rules:
+        if _hinted(rule, text):
+            for match in rule.pattern.finditer(text):
+                if rule.check is None or rule.check(match):
+                    group = next((g for g in ("quoted", "secret") if match.groupdict().get(g) is not None), 0)
+                    hits.append((rule.kind, match.start(group), match[group]))
+    return hits
 
 
 def redact_value(
@@ -262,13 +275,31 @@ def redact_value(
 def redact_trajectory(trajectory: Trajectory) -> tuple[Trajectory, Counter[str]]:
     """A trajectory without secrets in any of its strings, and how many were taken out, by kind.
 
-    Files that the run wrote are searched when they are UTF-8; others are left as they are.
+    Files that the run wrote are searched when they are UTF-8; others are left as they are. Without any secret the
+    very trajectory that was given comes back.
     """
     counts: Counter[str] = Counter()
-    data = trajectory.model_dump(mode="python", exclude={"outputs"})
-    clean = redact_value(data, counts)
+    clean: dict[str, Any] = {}
+    if rules := rules_for(trajectory.model_dump_json(exclude={"outputs"})):
+        clean = redact_value(trajectory.model_dump(exclude={"outputs"}), counts, rules=rules)
     outputs = tuple(File(path=redact(f.path, counts), data=_redact_bytes(f.data, counts)) for f in trajectory.outputs)
-    return Trajectory.model_validate({**clean, "outputs": outputs}), counts
+    if not counts:
+        return trajectory, counts
+    return Trajectory.model_validate({**(clean or trajectory.model_dump()), "outputs": outputs}), counts
+
+
+def redact_patch(patch: Patch) -> Patch:
+    """The patch without secrets in any text that it would write into a library; itself where there are none."""
+    counts: Counter[str] = Counter()
+    operations: list[dict[str, Any]] = []
+    for operation in patch.operations:
+        data = operation.model_dump(mode="python", exclude={"skill": {"files"}})
+        clean = redact_value(data, counts)
+        if isinstance(operation, CreateSkill):
+            files = operation.skill.files
+            clean["skill"]["files"] = [{"path": f.path, "data": _redact_bytes(f.data, counts)} for f in files]
+        operations.append(clean)
+    return Patch.model_validate({**patch.model_dump(), "operations": operations}) if counts else patch
 
 
 def _redact_bytes(data: bytes, counts: Counter[str]) -> bytes:
@@ -296,5 +327,6 @@ def _count(counts: "Counter[str] | None", kind: str, secret: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _sensitive(name: str) -> bool:
+def sensitive(name: str) -> bool:
+    """Whether a value of this name is likely to be a secret."""
     return _sensitive_name(name[:200]) is not None

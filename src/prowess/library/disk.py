@@ -7,11 +7,14 @@ flushes the folder, in that order. What the bytes mean is not known here.
 import ctypes
 import errno
 import fcntl
+import hashlib
 import os
 import secrets
 import stat
+import threading
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +30,8 @@ COUNT_CAP: Final = 1000
 """Files of one skill folder that are read."""
 _DEPTH_CAP: Final = 6
 _JUNK: Final = frozenset(["__pycache__", ".DS_Store", "Thumbs.db"])
+_FLUSHES: Final = 16
+"""Waits for the disk at one time."""
 _EXCHANGE: Final = 2
 _AT_FDCWD: Final = -100
 
@@ -39,8 +44,11 @@ class Folder:
     problems: tuple[str, ...]
 
 
-def read_folder(folder: Path) -> Folder:
+def read_folder(folder: Path, strict: bool = False) -> Folder:
     """Every regular file below `folder`. Interpreter caches and desktop files are passed over.
+
+    Args:
+        strict: Count those as problems: a compiled file beside a script is run in its place.
 
     Raises:
         OSError: the folder itself is no folder, or a link.
@@ -50,18 +58,21 @@ def read_folder(folder: Path) -> Folder:
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     root = os.open(folder, flags)
     try:
-        _read_into(root, "", 0, files, problems)
+        _read_into(root, "", 0, files, problems, strict)
     finally:
         os.close(root)
     return Folder(dict(sorted(files.items())), tuple(sorted(problems)))
 
 
-def _read_into(fd: int, prefix: str, size: int, files: dict[str, bytes], problems: list[str]) -> int:
+def _read_into(
+    fd: int, prefix: str, size: int, files: dict[str, bytes], problems: list[str], strict: bool = False
+) -> int:
     """Reads the folder open at `fd`; returns the bytes read so far in all."""
     for name in sorted(os.listdir(fd)):
-        if name in _JUNK or name.endswith(".pyc"):
-            continue
         path = prefix + name
+        if name in _JUNK or name.endswith(".pyc"):
+            problems += [f"{path!r} is not part of the skill"] if strict else []
+            continue
         try:
             path.encode()
         except UnicodeEncodeError:
@@ -78,7 +89,7 @@ def _read_into(fd: int, prefix: str, size: int, files: dict[str, bytes], problem
                     continue
                 child = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
                 try:
-                    size = _read_into(child, path + "/", size, files, problems)
+                    size = _read_into(child, path + "/", size, files, problems, strict)
                 finally:
                     os.close(child)
                 continue
@@ -110,36 +121,95 @@ def _read_at(name: str, folder: int, cap: int) -> bytes | None:
     return data if len(data) <= cap else None
 
 
-def write_file(path: Path, data: bytes, scratch: Path) -> None:
-    """Puts `data` at `path` at once and for good; a reader sees the old file or the new one, whole.
+def stamp_folder(folder: Path) -> str:
+    """A value that changes when anything is written below `folder`, from sizes, times and numbers of files alone."""
+    seen = hashlib.sha256()
+    waiting = [(folder, 0)]
+    while waiting and len(waiting) <= COUNT_CAP:
+        here, depth = waiting.pop()
+        for entry in sorted(os.scandir(here), key=lambda e: e.name):
+            found = entry.stat(follow_symlinks=False)
+            facts = (found.st_mode, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+            seen.update(f"{depth} {entry.name!r} {facts}\n".encode("utf-8", "replace"))
+            if stat.S_ISDIR(found.st_mode) and depth < _DEPTH_CAP and entry.name not in _JUNK:
+                waiting.append((here / entry.name, depth + 1))
+    return seen.hexdigest()[:32]
+
+
+class Batch:
+    """Files and folders put into place together, with two waits for the disk however many they are.
+
+    First everything is written and flushed under other names, then renamed in the order in which it was added, then the
+    folders are flushed. A process that is killed leaves some of the first ones in place, each whole.
 
     Args:
-        scratch: Folder on the same file system for the unfinished file.
+        scratch: Folder on the same file system for unfinished files.
     """
-    unfinished = scratch / f"{secrets.token_hex(8)}.tmp"
-    try:
+
+    def __init__(self, scratch: Path) -> None:
+        self._scratch = scratch
+        self._files: list[tuple[Path, Path]] = []
+        self._contents: list[Path] = []
+        self._folders: dict[Path, None] = {}
+
+    def file(self, path: Path, data: bytes) -> None:
+        """`data` at `path`; a reader sees the old file or the new one, whole."""
+        unfinished = self._scratch / f"{secrets.token_hex(8)}.tmp"
+        self._files.append((unfinished, path))
         _write_new(unfinished, data, 0o644)
-        os.replace(unfinished, path)
-    except OSError:
-        with suppress(OSError):
-            os.unlink(unfinished)
-        raise
-    sync_folder(path.parent)
+        self._contents.append(unfinished)
+        self._folders[path.parent] = None
+
+    def folder(self, folder: Path, files: Mapping[str, bytes]) -> None:
+        """A new folder with `files` in it, there at once. Files that begin with `#!` become executable."""
+        os.mkdir(folder)
+        made = {folder.parent: None, folder: None}
+        for path, data in sorted(files.items()):
+            target = folder / path
+            missing = [p for p in target.parents if p not in made and folder in p.parents]
+            for parent in reversed(missing):
+                os.mkdir(parent)
+                made[parent] = None
+            _write_new(target, data, 0o755 if data.startswith(b"#!") else 0o644)
+            self._contents.append(target)
+        self._folders |= made
+
+    def also(self, folder: Path) -> None:
+        """What was renamed in `folder` earlier is flushed before anything of this batch is put into place."""
+        self._contents.append(folder)
+
+    def finish(self) -> None:
+        """Puts everything into place for good."""
+        flush(self._contents)
+        for unfinished, path in self._files:
+            os.replace(unfinished, path)
+        flush(self._folders)
+
+    def __enter__(self) -> "Batch":
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        done = False
+        try:
+            if kind is None:
+                self.finish()
+                done = True
+        finally:
+            for unfinished, _path in () if done else self._files:
+                with suppress(OSError):
+                    os.unlink(unfinished)
+
+
+def write_file(path: Path, data: bytes, scratch: Path) -> None:
+    """Puts `data` at `path` at once and for good; a reader sees the old file or the new one, whole."""
+    with Batch(scratch) as batch:
+        batch.file(path, data)
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Makes `folder` with `files` in it, flushed. Files that begin with `#!` become executable."""
-    os.mkdir(folder)
-    made = {folder}
-    for path, data in sorted(files.items()):
-        target = folder / path
-        missing = [p for p in target.parents if p not in made and folder in p.parents]
-        for parent in reversed(missing):
-            os.mkdir(parent)
-            made.add(parent)
-        _write_new(target, data, 0o755 if data.startswith(b"#!") else 0o644)
-    for each in sorted(made, reverse=True):
-        sync_folder(each)
+    """Makes `folder` with `files` in it, for good. Files that begin with `#!` become executable."""
+    with Batch(folder.parent) as batch:
+        batch.folder(folder, files)
 
 
 def _write_new(path: Path, data: bytes, mode: int) -> None:
@@ -148,14 +218,27 @@ def _write_new(path: Path, data: bytes, mode: int) -> None:
         view = memoryview(data)
         while view:
             view = view[os.write(fd, view) :]
-        os.fsync(fd)
     finally:
         os.close(fd)
 
 
-def sync_folder(folder: Path) -> None:
-    """Makes renames inside `folder` survive a power cut."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def flush(paths: Iterable[Path]) -> None:
+    """Makes the content of files, and the names in folders, survive a power cut.
+
+    All at once in threads: a file system serves waits that come together with one write of its journal, so ten take
+    hardly longer than one.
+    """
+    waiting = list(paths)
+    if len(waiting) == 1:
+        _flush_one(waiting[0])
+    elif waiting:
+        with ThreadPoolExecutor(min(len(waiting), _FLUSHES)) as threads:
+            for _ in threads.map(_flush_one, waiting):
+                pass
+
+
+def _flush_one(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
     finally:
@@ -200,6 +283,35 @@ def remove_folder(folder: Path) -> None:
     os.rmdir(folder)
 
 
+def _lock(fd: int, mode: int, deadline: float) -> bool:
+    """Locks an open file; False where that took too long.
+
+    Waiting is the system's, which serves those who wait in turn; trying again and again would let the lucky one win. It
+    cannot be given a time, so a thread waits, and lets go again when nobody wants the lock any more.
+    """
+    try:
+        fcntl.flock(fd, mode | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        pass
+    shared, mutex, ended, late = os.dup(fd), threading.Lock(), threading.Event(), list[bool]()
+
+    def wait() -> None:
+        fcntl.flock(shared, mode)
+        with mutex:
+            if late:
+                fcntl.flock(shared, fcntl.LOCK_UN)
+            ended.set()
+        os.close(shared)
+
+    threading.Thread(target=wait, daemon=True).start()
+    ended.wait(max(deadline - time.monotonic(), 0))
+    with mutex:
+        if not ended.is_set():
+            late.append(True)
+        return not late
+
+
 @contextmanager
 def locked(path: Path, exclusive: bool, timeout: float) -> Generator[None]:
     """Holds the lock file at `path`; the system frees it when the process dies.
@@ -219,20 +331,18 @@ def locked(path: Path, exclusive: bool, timeout: float) -> Generator[None]:
         ) from error
     try:
         deadline = time.monotonic() + timeout
-        pause = 0.002
-        while True:
-            try:
-                fcntl.flock(fd, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
-                    raise UserError(
-                        f"the library at {path.parent.parent} is in use; waited {timeout:g} s for process {holder}",
-                        "wait until it has finished, or end that process; a killed process leaves no lock behind",
-                    ) from None
-                time.sleep(pause)
-                pause = min(pause * 1.5, 0.05)
+        # Whoever is next waits at the folder's own lock: so readers that come and come cannot keep a writer out.
+        turn = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            mode = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
+            if not (_lock(turn, fcntl.LOCK_EX, deadline) and _lock(fd, mode, deadline)):
+                holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
+                raise UserError(
+                    f"the library at {path.parent.parent} is in use; waited {timeout:g} s for process {holder}",
+                    "wait until it has finished, or end that process; a killed process leaves no lock behind",
+                )
+        finally:
+            os.close(turn)
         if exclusive:
             # Only for the message above; a full disk must not stop a reader of the ledger.
             with suppress(OSError):

@@ -4,7 +4,9 @@ It holds nothing of its own but use statistics. Whenever it is missing, damaged 
 ledger, so a fault in it never costs a change.
 """
 
+import os
 import sqlite3
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Final, Literal
 from prowess.core.base import digest
 from prowess.core.errors import UserError
 from prowess.core.lesson import Lesson
-from prowess.library.records import Audited, Change, Entry, Proposal, Refusal, Rejection, Use, Version
+from prowess.library.records import Audited, Change, Entry, Proposal, Refusal, Rejection, Stated, Use, Version
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS head (only INTEGER PRIMARY KEY CHECK (only = 1), number INTEGER, digest TEXT);
@@ -37,9 +39,13 @@ CREATE TABLE IF NOT EXISTS uses (trajectory TEXT, skill TEXT, offered INTEGER, l
 CREATE TABLE IF NOT EXISTS kept (number INTEGER, sha TEXT, PRIMARY KEY (number, sha)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS notes (number INTEGER PRIMARY KEY, kind TEXT, key TEXT, body TEXT);
 CREATE UNIQUE INDEX IF NOT EXISTS notes_key ON notes (kind, key);
-PRAGMA user_version = 3;
+CREATE TABLE IF NOT EXISTS entries (number INTEGER PRIMARY KEY, digest TEXT, body TEXT);
+PRAGMA user_version = 4;
 """
-_VERSION: Final = 3
+_VERSION: Final = 4
+_DERIVED: Final = ("head", "changes", "versions", "lessons", "lesson_trajectories", "lesson_entries", "proposals",
+                   "kept", "notes", "entries")  # fmt: skip
+"""All tables that the ledger alone decides."""
 
 Row = tuple[str, str, int, int, int, int | None, str]
 """Trajectory, skill, offered, loaded, used, passed, and when that was first told."""
@@ -53,30 +59,32 @@ class Index:
 
     @classmethod
     @contextmanager
-    def open(cls, path: Path) -> "Generator[Index]":
-        """A connection with one transaction, committed at the end.
+    def in_memory(cls) -> "Generator[Index]":
+        """An empty index that is gone at the end."""
+        db = sqlite3.connect(":memory:", isolation_level=None)
+        try:
+            db.executescript(_SCHEMA)
+            yield cls(db)
+        finally:
+            db.close()
+
+    @classmethod
+    @contextmanager
+    def using(cls, kept: "Kept") -> "Generator[Index]":
+        """One transaction on a kept connection, committed at the end.
 
         Raises:
             sqlite3.DatabaseError: the file is no database or is damaged; the caller makes it anew.
             UserError: the disk is full or the file cannot be written.
         """
         try:
-            db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-            try:
-                db.execute("PRAGMA journal_mode=WAL")
-                db.execute("PRAGMA synchronous=NORMAL")
-                if (version := db.execute("PRAGMA user_version").fetchone()[0]) == 0:
-                    db.executescript(_SCHEMA)
-                elif version != _VERSION:
-                    raise sqlite3.DatabaseError(f"index version {version} is not {_VERSION}")
+            with kept.connection() as db:
                 db.execute("BEGIN")
                 yield cls(db)
                 db.execute("COMMIT")
-            finally:
-                db.close()
         except sqlite3.OperationalError as error:
             raise UserError(
-                f"the index of the library at {path.parent.parent} cannot be used: {error}",
+                f"the index of the library at {kept.path.parent.parent} cannot be used: {error}",
                 "make room on the disk or give yourself write access; no skill or change is lost",
             ) from error
 
@@ -103,7 +111,28 @@ class Index:
             )
         if isinstance(record, Change | Proposal | Refusal):
             self._add_lessons(record)
+        # The other kinds have their body elsewhere.
+        body = record.model_dump_json() if isinstance(record, Rejection) else None
+        self._db.execute("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", (record.number, digest, body))
         self._db.execute("INSERT OR REPLACE INTO head VALUES (1, ?, ?)", (record.number, digest))
+
+    def pass_over(self, number: int) -> None:
+        """Notes that the ledger entry `number` cannot be read, so that the index is not taken to be behind."""
+        self._db.execute("INSERT OR REPLACE INTO head VALUES (1, ?, '')", (number,))
+
+    def entry(self, number: int) -> tuple[str, str] | None:
+        """Digest and JSON of a ledger entry, from which its file can be made anew; None where it is not known."""
+        return self._db.execute(
+            "SELECT digest, coalesce(body, (SELECT body FROM changes c WHERE c.number = e.number),"
+            " (SELECT body FROM proposals p WHERE p.number = e.number),"
+            " (SELECT body FROM notes n WHERE n.number = e.number)) AS found"
+            " FROM entries e WHERE number = ? AND found IS NOT NULL",
+            (number,),
+        ).fetchone()
+
+    def derived(self) -> dict[str, list[tuple[object, ...]]]:
+        """The rows of every table that the ledger decides; equal ledgers give equal rows."""
+        return {t: sorted(self._db.execute(f"SELECT * FROM {t}").fetchall(), key=repr) for t in _DERIVED}
 
     def _add_change(self, change: Change) -> None:
         for name, (old, new) in change.trees.items():
@@ -248,6 +277,14 @@ class Index:
         )
         return {other for (other,) in rows}
 
+    def heirs(self, name: str, number: int) -> list[tuple[str, int]]:
+        """Skills that an entry after `number` wrote together with a change of `name`, with the first such entry."""
+        return self._db.execute(
+            "SELECT w.name, min(w.number) FROM versions v JOIN versions w ON w.number = v.number"
+            " WHERE v.name = ? AND v.number > ? AND w.tree IS NOT NULL GROUP BY w.name",
+            (name, number),
+        ).fetchall()
+
     def undone_by(self, number: int) -> int | None:
         """Number of the change that the undo at ledger entry `number` reverts; None where that is no undo."""
         row = self._db.execute(
@@ -313,6 +350,14 @@ class Index:
         """Every content digest that any version points to."""
         return {tree for (tree,) in self._db.execute("SELECT DISTINCT tree FROM versions WHERE tree IS NOT NULL")}
 
+    def names_of(self, trees: set[str]) -> dict[str, list[str]]:
+        """For each of these content digests, the skills that ever had it."""
+        found: dict[str, list[str]] = {}
+        for tree, name in self._db.execute("SELECT DISTINCT tree, name FROM versions WHERE tree IS NOT NULL"):
+            if tree in trees:
+                found.setdefault(tree, []).append(name)
+        return found
+
     def lesson(self, id: str) -> Lesson | None:
         """The one whose id begins with `id`; None where there is none, or several."""
         rows = self._db.execute("SELECT body FROM lessons WHERE substr(id, 1, ?) = ? LIMIT 2", (len(id), id)).fetchall()
@@ -352,7 +397,7 @@ class Index:
         )
         return [sha for id, sha in rows if id in valid]
 
-    def notes(self, kind: Literal["audited", "refusal"]) -> list[str]:
+    def notes(self, kind: Literal["audited", "refusal", "stated"]) -> list[str]:
         """Bodies of all entries of that kind, oldest first."""
         rows = self._db.execute("SELECT body FROM notes WHERE kind = ? ORDER BY number", (kind,))
         return [body for (body,) in rows]
@@ -365,6 +410,13 @@ class Index:
     def damage(self) -> list[str]:
         """What SQLite itself finds wrong; empty when all is well."""
         return [text for (text,) in self._db.execute("PRAGMA integrity_check(10)") if text != "ok"]
+
+    def damaged_uses(self) -> int:
+        """How many rows of use statistics hold what was never written."""
+        return self._db.execute(
+            "SELECT count(*) FROM uses WHERE typeof(trajectory) != 'text' OR typeof(skill) != 'text'"
+            " OR offered NOT IN (0, 1) OR loaded NOT IN (0, 1) OR used NOT IN (0, 1) OR passed NOT IN (0, 1)"
+        ).fetchone()[0]
 
     def add_uses(self, rows: list[Row]) -> None:
         """Counts each pair of trajectory and skill once, however often it is told."""
@@ -392,8 +444,96 @@ class Index:
         ]  # fmt: skip
 
 
-def key_of(note: Audited | Refusal) -> str:
-    """What makes an entry the same as an earlier one, so that a killed caller may simply tell it again."""
+class Kept:
+    """Connections to one file, one for each thread, kept open between transactions.
+
+    Opening and closing costs several waits for the disk, since SQLite empties its log whenever the last one leaves.
+    A connection is made anew after a fork, after any error, and when another file has taken the place of the old one;
+    SQLite notices that too, and leaves the new file's log alone when the old connection is closed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._local = threading.local()
+
+    @contextmanager
+    def connection(self) -> Generator[sqlite3.Connection]:
+        """The thread's own connection; a second one where the first is in use already."""
+        here: tuple[int, int, sqlite3.Connection] | None = getattr(self._local, "free", None)
+        self._local.free = None
+        db = None
+        if here is not None:
+            process, file, db = here
+            if process != os.getpid():
+                _INHERITED.append(db)  # the parent's: closing it here would meddle with its locks
+                db = None
+            elif file != _inode(self.path):
+                db.close()
+                db = None
+        if db is None:
+            db = _connect(self.path)
+        try:
+            yield db
+        except BaseException:
+            db.close()
+            raise
+        if getattr(self._local, "free", None) is None:
+            self._local.free = (os.getpid(), _inode(self.path), db)
+        else:
+            db.close()
+
+    def close(self) -> None:
+        """Lets go of this thread's connection."""
+        here: tuple[int, int, sqlite3.Connection] | None = getattr(self._local, "free", None)
+        self._local.free = None
+        if here is not None and here[0] == os.getpid():
+            here[2].close()
+
+
+_INHERITED: list[sqlite3.Connection] = []
+
+
+def _inode(path: Path) -> int:
+    try:
+        return os.stat(path).st_ino
+    except OSError:
+        return 0
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    _check_header(path)
+    db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+    try:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=NORMAL")
+        if (version := db.execute("PRAGMA user_version").fetchone()[0]) == 0:
+            db.executescript(_SCHEMA)
+        elif version != _VERSION:
+            raise sqlite3.DatabaseError(f"index version {version} is not {_VERSION}")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _check_header(path: Path) -> None:
+    """Refuses a file that is no database in WAL mode; to change its mode would wait for connections kept open."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(20)
+    except FileNotFoundError:
+        return
+    if start[:16] != b"SQLite format 3\0" or start[18:20] != b"\2\2":
+        raise sqlite3.DatabaseError("this is no index")
+
+
+def key_of(note: Audited | Refusal | Stated) -> str:
+    """What makes an entry the same as an earlier one, so that a killed caller may simply tell it again.
+
+    Statements name the ledger's head, so no two are alike.
+    """
     if isinstance(note, Audited):
         return note.audit.id
+    if isinstance(note, Stated):
+        return digest(note.payload)
     return digest([note.patch.id, [(v.gate, v.status, v.note) for v in note.verdicts]])

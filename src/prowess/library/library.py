@@ -8,7 +8,7 @@ The folder is the truth for text; edits by hand are recorded as `external` chang
 processes may use one library at once. Any call that fails leaves the library as it was.
 """
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,21 +16,22 @@ from typing import Literal
 
 from prowess.core.base import digest
 from prowess.core.cost import Cost
-from prowess.core.errors import UserError
+from prowess.core.errors import Refused, UserError
 from prowess.core.evidence import Verdict
 from prowess.core.lesson import Lesson
 from prowess.core.patch import Patch
-from prowess.core.skill import Snapshot
+from prowess.core.skill import Skill, Snapshot
 from prowess.core.trajectory import Trajectory
 from prowess.core.upkeep import KeptTask
 from prowess.library import patching
-from prowess.library.checking import damage
+from prowess.library.checking import faults
 from prowess.library.contents import Contents, OnDisk, check_rename, check_writable
 from prowess.library.index import Index
 from prowess.library.proposals import Queue
 from prowess.library.records import Change, Proposal, Use, Version
 from prowess.library.store import Store
-from prowess.library.trees import Tree, tree_digest, tree_of
+from prowess.library.trees import Tree, is_component, skill_of, tree_digest, tree_of
+from prowess.library.trust import Trust, refuse_revoked
 from prowess.library.undoing import to_undo, undone
 from prowess.library.upkeep import Upkeep
 
@@ -50,6 +51,7 @@ class Library:
         self._contents = Contents(store)
         self._queue = Queue(store)
         self.upkeep = Upkeep(store, self._now)
+        self.trust = Trust(store, self._now, self._record_edits)
 
     @classmethod
     def open(
@@ -71,7 +73,7 @@ class Library:
         if not (path / ".prowess").exists() or not store.ledger.exists():
             if not create:
                 raise UserError(
-                    f"there is no library at {path}", "name another folder, or make one there with `create`"
+                    f"there is no library at {path}", "name another folder, or make one there with create=True"
                 )
             store.create()
         store.check_format()
@@ -90,6 +92,23 @@ class Library:
         """All readable skills as they lie on disk now, edits by hand included."""
         with self._store.reading():
             return self._contents.present(self._contents.on_disk())
+
+    def stamps(self) -> dict[str, str]:
+        """Every folder, with a value that changes when anything in it is written. Nothing is read, so it is quick."""
+        with self._store.reading():
+            return self._store.stamps()
+
+    def skills(self, names: Iterable[str]) -> list[Skill]:
+        """The readable ones among the skills of those names, as they lie on disk now; no other folder is read."""
+        with self._store.reading():
+            folders = [(name, self._store.folder(name)) for name in names]
+        parsed = [skill_of(name, folder.files) for name, folder in folders if folder is not None]
+        return [p.skill for p in parsed if p.skill is not None]
+
+    @property
+    def own(self) -> Path:
+        """The folder of what prowess keeps beside the skills."""
+        return self._store.own
 
     def problems(self) -> dict[str, list[str]]:
         """For each folder with something wrong, what; folders that `snapshot` leaves out say so first."""
@@ -174,6 +193,12 @@ class Library:
 
     # Changing
 
+    def preview(self, patch: Patch) -> Snapshot:
+        """All skills as they would be after `apply(patch)`; nothing is changed. Raises PatchConflict as it does."""
+        with self._store.reading():
+            now, base = self._contents.present(self._contents.on_disk()), self._contents.at(patch.base)
+        return patching.apply(patching.rebase(patch, now, base).patch, now)
+
     def apply(
         self,
         patch: Patch,
@@ -199,14 +224,17 @@ class Library:
 
         Raises:
             PatchConflict: it does not fit.
-            Refused: it would change a skill that prowess did not write, or lose something that is not versioned.
+            Refused: it would change a skill that prowess did not write, lose something that is not versioned, or rests
+                on a trajectory that was revoked.
             UserError: the disk is full, or another process kept the library too long.
         """
+        lessons = tuple(lessons)
         with self._store.writing():
             with self._store.index() as index:
                 done = index.applied(patch.id)
-            if done is not None:
-                return done
+                if done is not None:
+                    return done
+                refuse_revoked(index, lessons)
             disk = self._record_edits()
             now = self._contents.present(disk)
             moved = patching.Rebased(patch, "same base")
@@ -223,9 +251,25 @@ class Library:
             check_writable(new, disk, self._store, allow_foreign)
             return self._commit(
                 disk, new, kind="apply", patch=moved.patch, patch_id=patch.id, rebased=moved.how,
-                verdicts=tuple(verdicts), lessons=tuple(lessons), cost=cost or Cost(), by=by,
+                verdicts=tuple(verdicts), lessons=lessons, cost=cost or Cost(), by=by,
                 kept=self.upkeep.keep(kept),
             )  # fmt: skip
+
+    def bring(self, trees: Mapping[str, Tree], *, by: str = "") -> Change:
+        """Puts skills from elsewhere into the library as they are; they count as foreign, read-only to patches.
+
+        Raises:
+            Refused: a skill or another file of that name is there already.
+            UserError: the disk is full, or another process kept the library too long.
+        """
+        with self._store.writing():
+            disk = self._record_edits()
+            for name in trees:
+                if not is_component(name) or name.startswith("."):
+                    raise Refused(f"{name!r} cannot be the name of a skill", "rename its folder")
+                if (self.path / name).exists():
+                    raise Refused(f"{name!r} lies in the library already", "move it away first")
+            return self._commit(disk, dict(trees), kind="external", by=by)
 
     def undo(self, change_id: str | None = None, *, by: str = "") -> Change:
         """Reverts one change: the newest applied one that is in force, or the one named.
@@ -314,7 +358,7 @@ class Library:
         with self._store.reading():
             hint = "was edited by hand since the last change; it will be recorded"
             edits = self._contents.edits(self._contents.on_disk())
-            return [*damage(self._store), *(f"skill {name!r} {hint}" for name in edits)]
+            return [*(fault.what for fault in faults(self._store)), *(f"skill {name!r} {hint}" for name in edits)]
 
     @contextmanager
     def installs(self) -> Generator[dict[str, str]]:
@@ -349,7 +393,7 @@ class Library:
         disk: OnDisk,
         new: dict[str, Tree | None],
         *,
-        kind: Literal["apply", "undo"],
+        kind: Literal["apply", "undo", "external"],
         patch: Patch | None = None,
         patch_id: str | None = None,
         rebased: Literal["same base", "operations fit", "merged"] = "same base",

@@ -5,14 +5,17 @@ Sorted JSON without times, so that it changes only when a skill does and merges 
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 from pydantic import ValidationError
 
 from prowess.core.base import Frozen, digest
 from prowess.core.errors import UserError
-from prowess.library.disk import write_file
+from prowess.core.trust import Tier
+from prowess.library.disk import read_folder, write_file
 from prowess.library.library import Library
 from prowess.library.trees import tree_digest
 
@@ -28,6 +31,10 @@ class Entry(Frozen):
     """Id of the newest evidence with which this version was accepted: the first 16 digits of its digest."""
     source: Literal["prowess", "foreign"]
     """Who wrote the skill."""
+    tier: Tier | None = None
+    """How far it was trusted."""
+    publisher: str | None = None
+    """Id of the key that released this version, where a trusted one did."""
 
 
 class Lock(Frozen):
@@ -41,14 +48,22 @@ class Drift(Frozen):
     """A difference between the lock file and the library."""
 
     name: str
-    kind: Literal["changed", "missing", "added"]
-    """`missing`: locked but not in the library; `added`: in the library but not locked."""
+    kind: Literal["changed", "missing", "added", "extra", "lowered", "signer"]
+    """`missing`: locked but not in the library; `added`: in the library but not locked; `extra`: its folder holds files
+    that no digest covers; `lowered`: it is trusted less; `signer`: another key has released it."""
     locked: str | None = None
     found: str | None = None
 
 
-def of(library: Library) -> Lock:
-    """The lock of the library as it is now."""
+class Trusted(NamedTuple):
+    """How a skill stands, as `prowess.guard` knows it."""
+
+    tier: Tier
+    publisher: str | None = None
+
+
+def of(library: Library, trusted: Mapping[str, Trusted] = MappingProxyType({})) -> Lock:
+    """The lock of the library as it is now; `trusted` says by name how its skills stand."""
     skills: dict[str, Entry] = {}
     for name, tree in library.trees().items():
         now = tree_digest(tree)
@@ -64,6 +79,8 @@ def of(library: Library) -> Lock:
             parent=older[0] if older else None,
             evidence=evidence,
             source="prowess" if library.is_authored(name) else "foreign",
+            tier=trusted[name].tier if name in trusted else None,
+            publisher=trusted[name].publisher if name in trusted else None,
         )
     return Lock(skills=dict(sorted(skills.items())))
 
@@ -89,14 +106,28 @@ def read(path: Path) -> Lock:
         raise UserError(f"{path} is not a lock file: {where}: {first['msg']}", "write it anew") from error
 
 
-def check(path: Path, library: Library) -> list[Drift]:
-    """Every difference between the lock file and the library, by name; empty when they agree."""
-    locked = {name: entry.digest for name, entry in read(path).skills.items()}
+def check(path: Path, library: Library, trusted: Mapping[str, Trusted] = MappingProxyType({})) -> list[Drift]:
+    """Every difference between the lock file and the library, by name; empty when they agree.
+
+    A skill that is trusted more than it was when it was locked is no difference.
+    """
+    locked = read(path).skills
     found = {name: tree_digest(tree) for name, tree in library.trees().items()}
     drift: list[Drift] = []
     for name in sorted({*locked, *found}):
-        was, now = locked.get(name), found.get(name)
+        was, now = locked[name].digest if name in locked else None, found.get(name)
         if was != now:
             kind = "added" if was is None else "missing" if now is None else "changed"
             drift.append(Drift(name=name, kind=kind, locked=was, found=now))
+        if name not in locked or now is None:
+            continue
+        entry, stands = locked[name], trusted.get(name)
+        extra = read_folder(library.path / name, strict=True).problems
+        drift += [Drift(name=name, kind="extra", found=problem) for problem in extra]
+        if stands is None:
+            continue
+        if entry.tier is not None and stands.tier < entry.tier:
+            drift.append(Drift(name=name, kind="lowered", locked=str(entry.tier), found=str(stands.tier)))
+        if entry.publisher is not None and stands.publisher != entry.publisher:
+            drift.append(Drift(name=name, kind="signer", locked=entry.publisher, found=stands.publisher))
     return drift

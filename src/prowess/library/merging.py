@@ -9,6 +9,8 @@ import difflib
 from dataclasses import dataclass
 from typing import Final
 
+from prowess.core.text import shorten
+
 _WORK_CAP: Final = 4_000_000
 """Most line pairs that are matched; beyond it the whole middle counts as one changed block, so that time is bounded."""
 
@@ -103,5 +105,4 @@ def matches(a: list[str], b: list[str]) -> list[tuple[int, int, int]]:
 
 
 def _short(text: str) -> str:
-    text = text.strip()
-    return repr(text if len(text) <= 80 else text[:77] + "...") if text else "nothing"
+    return repr(shorten(text.strip(), 80)) if text.strip() else "nothing"

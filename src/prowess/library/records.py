@@ -1,14 +1,15 @@
-"""What the ledger of a library holds: changes, proposals and what became of them, refusals, audits."""
+"""What the ledger of a library holds: changes, proposals and what became of them, refusals, audits, trust."""
 
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, ValidationError
 
 from prowess.core.base import Frozen
 from prowess.core.cost import Cost
 from prowess.core.evidence import Verdict
 from prowess.core.lesson import Lesson
 from prowess.core.patch import Patch
+from prowess.core.trust import Signature, Statement
 from prowess.core.upkeep import Audit
 
 
@@ -22,7 +23,8 @@ class Change(Frozen):
     when: str
     """ISO 8601, UTC."""
     kind: Literal["apply", "undo", "external"]
-    """`external`: somebody edited the folders without prowess; what was found is recorded before anything else."""
+    """`external`: somebody edited the folders without prowess, which is recorded before anything else; or skills from
+    elsewhere were brought in."""
     before: str
     after: str
     """Digests of the snapshots."""
@@ -89,6 +91,25 @@ class Audited(Frozen):
     by: str = ""
 
 
+class Stated(Frozen):
+    """A statement about how far a version is trusted, with the signatures under it."""
+
+    record: Literal["stated"] = "stated"
+    number: int
+    when: str
+    payload: str
+    """The statement as JSON, to the letter as it was signed."""
+    signatures: tuple[Signature, ...] = ()
+
+    @property
+    def statement(self) -> Statement | None:
+        """None for a payload that is no statement: it says nothing, and so raises no trust."""
+        try:
+            return Statement.model_validate_json(self.payload)
+        except ValidationError:
+            return None
+
+
 class Version(Frozen):
     """One state of one skill."""
 
@@ -121,5 +142,5 @@ class Use(Frozen):
     """When each was last told to the library, ISO 8601, UTC; empty for never."""
 
 
-Entry = Change | Proposal | Rejection | Refusal | Audited
+Entry = Change | Proposal | Rejection | Refusal | Audited | Stated
 RECORD: TypeAdapter[Entry] = TypeAdapter(Annotated[Entry, Field(discriminator="record")])

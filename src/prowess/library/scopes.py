@@ -5,10 +5,13 @@ installed. A project's library is the folder `.agents/skills` of the repository,
 git carries along (decision 0015).
 """
 
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from prowess.core.skill import Snapshot
+from prowess.core.skill import Skill
+from prowess.library.library import Library
 from prowess.settings import load
 
 Scope = Literal["user", "project"]
@@ -31,19 +34,28 @@ def project_root(start: Path) -> Path | None:
     return None
 
 
-def library_path(scope: Scope, start: Path) -> Path | None:
-    """The folder of the library of `scope` as seen from `start`; None outside of any project."""
-    if scope == "user":
-        return user_library()
+def project_library(start: Path) -> Path | None:
+    """The folder of the project's library as seen from `start`, there or not; None outside of any project."""
     root = project_root(start)
     return None if root is None else root / PROJECT_FOLDER
 
 
-def merged(project: Snapshot, user: Snapshot) -> Snapshot:
-    """Skills of both; where names are equal the project's skill counts, as the client guide of the format has it."""
-    return Snapshot.of([*project.skills, *(skill for skill in user.skills if project.get(skill.name) is None)])
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A skill, as it is seen where several libraries apply."""
+
+    skill: Skill
+    library: Library
+    hides: tuple[Library, ...] = ()
+    """Libraries with another skill of its name, which does not count."""
 
 
-def shadowed(project: Snapshot, user: Snapshot) -> tuple[str, ...]:
-    """Names of the user's skills that a different skill of the project hides."""
-    return tuple(s.name for s in user.skills if (p := project.get(s.name)) is not None and p.digest != s.digest)
+def seen(libraries: Iterable[Library]) -> tuple[Seen, ...]:
+    """The skills of `libraries`, by name; of several with one name that of the first library counts."""
+    found: dict[str, Seen] = {}
+    for library in libraries:
+        for skill in library.snapshot().skills:
+            first = found.setdefault(skill.name, Seen(skill, library))
+            if first.skill.digest != skill.digest:
+                found[skill.name] = replace(first, hides=(*first.hides, library))
+    return tuple(found[name] for name in sorted(found))

@@ -4,6 +4,7 @@
     <library>/.prowess/ledger/       one file for each change, proposal and rejection; the truth for history
     <library>/.prowess/blobs/        every file and folder manifest that a version ever had, by SHA-256
     <library>/.prowess/library.db    the index, made from the ledger
+    <library>/.prowess/search.db     the search index, made and kept by `prowess.search`
     <library>/.prowess/journal.json  there only while a change is under way
     <library>/.prowess/staging/      unfinished files
 
@@ -28,22 +29,25 @@ from pydantic import TypeAdapter, ValidationError
 
 from prowess.core.base import canonical_json
 from prowess.core.errors import UserError
+from prowess.core.trust import Head
 from prowess.library.disk import (
+    Batch,
     Folder,
     exchange,
+    flush,
     locked,
     read_folder,
     remove_folder,
-    sync_folder,
+    stamp_folder,
     write_file,
     write_folder,
 )
-from prowess.library.index import Index, Row
+from prowess.library.index import Index, Kept, Row
 from prowess.library.records import RECORD, Change, Entry
 from prowess.library.trees import Tree, is_component, manifest, paths_of, tree_digest
 
 FORMAT: Final = "1"
-_IGNORED: Final = "library.db*\nlock\nstaging/\njournal.json\ninstalls.json\n"
+_IGNORED: Final = "library.db*\nsearch.db*\nlock\nstaging/\njournal.json\ninstalls.json\n"
 _log = logging.getLogger(__name__)
 
 
@@ -60,17 +64,23 @@ class Store:
         self.journal = self.own / "journal.json"
         self.installs = self.own / "installs.json"
         self._timeout = lock_timeout
+        self._kept = Kept(self.database)
 
     def create(self) -> None:
         """Makes the folders of an empty library around whatever lies there. Needs no lock; safe to repeat."""
-        with _clear_errors(self):
+        with clear_errors(self):
             self.own.mkdir(parents=True, exist_ok=True)
             with locked(self.own / "lock", True, self._timeout):
-                for folder in (self.blobs, self.ledger, self.staging):
-                    folder.mkdir(exist_ok=True)
-                for name, text in ((".gitignore", _IGNORED), ("format", FORMAT + "\n")):
-                    if not (self.own / name).exists():
-                        write_file(self.own / name, text.encode(), self.staging)
+                self.make_folders()
+
+    def make_folders(self) -> None:
+        """What of an empty library is not there yet. The caller holds the lock."""
+        for folder in (self.blobs, self.ledger, self.staging):
+            folder.mkdir(exist_ok=True)
+        if not (self.own / ".gitignore").exists():
+            write_file(self.own / ".gitignore", _IGNORED.encode(), self.staging)
+        if not self.version():
+            write_file(self.own / "format", f"{FORMAT}\n".encode(), self.staging)
 
     def check_format(self) -> None:
         """Raises UserError for a library that a later prowess made, or whose own folders lead elsewhere."""
@@ -78,30 +88,39 @@ class Store:
             if folder.is_symlink() or not folder.is_dir():
                 raise UserError(
                     f"{folder} is missing or a link, so this is no sound library",
-                    "make one with `create=True`; nothing that lies there is touched",
+                    "`prowess fsck --yes` makes what is missing; nothing that lies there is touched",
                 )
-        try:
-            found = (self.own / "format").read_text().strip()
-        except (OSError, UnicodeDecodeError):
-            return
-        if found != FORMAT:
+        self.check_version()
+
+    def check_version(self) -> None:
+        """Raises UserError for a library that a later prowess made."""
+        found = self.version()
+        if found not in (FORMAT, ""):
             raise UserError(
-                f"the library at {self.path} has format {found[:20]!r}, this prowess knows {FORMAT!r}",
+                f"the library at {self.path} has format {found}, this prowess knows {FORMAT}",
                 "install the newest prowess",
             )
+
+    def version(self) -> str:
+        """The format that the library names; empty where that is missing or no number."""
+        try:
+            found = (self.own / "format").read_text("ascii").strip()
+        except (OSError, UnicodeDecodeError):
+            return ""
+        return found if re.fullmatch("[1-9][0-9]{0,5}", found) else ""
 
     @contextmanager
     def writing(self) -> Generator[None]:
         """Holds the library alone, with every unfinished change settled."""
-        with locked(self.own / "lock", True, self._timeout), _clear_errors(self):
-            self._settle()
+        with locked(self.own / "lock", True, self._timeout), clear_errors(self):
+            self.settle()
             yield
 
     @contextmanager
     def reading(self) -> Generator[None]:
         """Holds the library with other readers, with every unfinished change settled."""
         while True:
-            with locked(self.own / "lock", False, self._timeout), _clear_errors(self):
+            with locked(self.own / "lock", False, self._timeout), clear_errors(self):
                 if not self.journal.exists() and self._is_indexed():
                     yield
                     return
@@ -110,7 +129,7 @@ class Store:
 
     @contextmanager
     def index(self) -> Generator[Index]:
-        with Index.open(self.database) as index:
+        with Index.using(self._kept) as index:
             yield index
 
     # Folders
@@ -135,6 +154,15 @@ class Store:
         except OSError:
             return None
 
+    def stamps(self) -> dict[str, str]:
+        """Every folder that may be a skill, with a stamp of what lies in it (`disk.stamp_folder`)."""
+        found: dict[str, str] = {}
+        for entry in os.scandir(self.path):
+            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
+                with suppress(OSError):
+                    found[entry.name] = stamp_folder(Path(entry.path))
+        return found
+
     def _digest(self, folder: Path) -> str | None:
         """Content digest of a folder now; None where there is none, "" for something else."""
         if not os.path.lexists(folder):
@@ -148,9 +176,13 @@ class Store:
 
     def put(self, tree: Tree) -> str:
         """Stores a folder's content for good; returns its digest."""
+        with Batch(self.staging) as batch:
+            return self._add(batch, tree)
+
+    def _add(self, batch: Batch, tree: Tree) -> str:
         for data in tree.values():
-            self.put_blob(data)
-        return self.put_blob(manifest(tree))
+            self._add_blob(batch, data)
+        return self._add_blob(batch, manifest(tree))
 
     def tree(self, digest: str) -> dict[str, bytes]:
         """The content of a folder by its digest.
@@ -171,28 +203,67 @@ class Store:
             raise self._damaged(digest, str(error)) from error
         return self.blob(sha) if sha is not None else None
 
-    def _blob_path(self, sha: str) -> Path:
+    def blob_path(self, sha: str) -> Path:
         return self.blobs / sha[:2] / sha[2:]
 
     def put_blob(self, data: bytes) -> str:
         """Stores `data` for good; returns its SHA-256."""
+        with Batch(self.staging) as batch:
+            return self._add_blob(batch, data)
+
+    def _add_blob(self, batch: Batch, data: bytes) -> str:
         sha = hashlib.sha256(data).hexdigest()
-        path = self._blob_path(sha)
+        path = self.blob_path(sha)
         with suppress(OSError):
             if path.read_bytes() == data:
                 return sha
-        if not path.parent.exists():
-            path.parent.mkdir()
-            sync_folder(self.blobs)
-        write_file(path, data, self.staging)
+        path.parent.mkdir(exist_ok=True)
+        batch.also(self.blobs)
+        batch.file(path, data)
         return sha
+
+    def blob_files(self) -> list[Path]:
+        """Whatever lies where blobs lie, links and strange things included."""
+        found: list[Path] = []
+        for first in sorted(self.blobs.iterdir()):
+            found += sorted(first.iterdir()) if first.is_dir() and not first.is_symlink() else [first]
+        return found
+
+    def is_blob(self, path: Path) -> bool:
+        """Whether the name and kind of a file are those of a blob; its content may still be damaged."""
+        sha = path.parent.name + path.name
+        named = path.parent.parent == self.blobs and re.fullmatch(r"[0-9a-f]{64}", sha) and path == self.blob_path(sha)
+        return bool(named) and path.is_file() and not path.is_symlink()
+
+    def contents_here(self) -> dict[str, bytes]:
+        """What the skill folders hold now, files and manifests, by SHA-256."""
+        found: dict[str, bytes] = {}
+        for folder in self.folders().values():
+            for data in (*folder.files.values(), manifest(folder.files)):
+                found[hashlib.sha256(data).hexdigest()] = data
+        return found
+
+    def referenced(self) -> tuple[set[str], set[str]]:
+        """Digests of all manifests, and of all kept tasks, that the ledger names."""
+        changes = [record for _, _, record in self.entries() if isinstance(record, Change)]
+        trees = {sha for change in changes for _, sha in change.trees.values() if sha is not None}
+        return trees, {sha for change in changes for sha in change.kept}
+
+    def missing_blobs(self) -> set[str]:
+        """Digests that the ledger names, by itself or by way of a manifest, and that have no file."""
+        trees, kept = self.referenced()
+        named = trees | kept
+        for tree in trees:
+            with suppress(UserError, ValueError):
+                named |= set(paths_of(self.blob(tree)).values())
+        return {sha for sha in named if not self.blob_path(sha).is_file()}
 
     def blob(self, sha: str) -> bytes:
         """Raises UserError for a blob that is missing or damaged."""
         if not re.fullmatch(r"[0-9a-f]{64}", sha):
             raise self._damaged(sha, "this is no SHA-256")
         try:
-            data = self._blob_path(sha).read_bytes()
+            data = self.blob_path(sha).read_bytes()
         except OSError as error:
             raise self._damaged(sha, str(error.strerror)) from error
         if hashlib.sha256(data).hexdigest() != sha:
@@ -209,17 +280,71 @@ class Store:
 
     def entries(self) -> Iterator[tuple[int, str, Entry | None]]:
         """Number, digest and content of every ledger entry in order; content None where it is damaged."""
-        numbers = sorted(int(p.stem) for p in self.ledger.glob("*.json") if p.stem.isdigit())
-        for number in numbers:
-            yield (number, *self._entry(number))
+        for number in sorted(int(path.stem) for path in self.ledger.iterdir() if self.is_entry(path)):
+            yield (number, *self.entry(number))
 
-    def _entry_path(self, number: int) -> Path:
+    def known_entries(self) -> Iterator[tuple[int, str, Entry]]:
+        """Every entry in order that can be had: from its file, else as the index remembers it."""
+        for number in range(1, max(self.last_number(), self.indexed_up_to()) + 1):
+            digest, record = self.entry(number)
+            if record is None and (body := self.remembered(number)) is not None:
+                digest, record = hashlib.sha256(body).hexdigest(), RECORD.validate_json(body)
+            if record is not None:
+                yield number, digest, record
+
+    def is_entry(self, path: Path) -> bool:
+        """Whether the name and kind of a file are those of a ledger entry; its content may still be damaged."""
+        named = path.parent == self.ledger and re.fullmatch(r"[0-9]{8,18}\.json", path.name, re.ASCII)
+        return bool(named) and path == self.entry_path(int(path.stem)) and path.is_file() and not path.is_symlink()
+
+    def last_number(self) -> int:
+        """Number of the last ledger entry that has a file; 0 for none."""
+        return max((int(path.stem) for path in self.ledger.iterdir() if self.is_entry(path)), default=0)
+
+    def indexed_up_to(self) -> int:
+        """Number of the last ledger entry that the index knows; 0 where it cannot be read."""
+        try:
+            with self.index() as index:
+                return index.head()[0] if self.database.exists() else 0
+        except (UserError, sqlite3.Error):
+            return 0
+
+    def remembered(self, number: int) -> bytes | None:
+        """The bytes of a ledger entry as the index remembers them, if they have the digest that was noted then."""
+        if not self.database.exists():
+            return None
+        try:
+            with self.index() as index:
+                found = index.entry(number)
+            if found is None:
+                return None
+            body = canonical_json(RECORD.validate_json(found[1])) + b"\n"
+        except (UserError, sqlite3.Error, ValidationError):
+            return None
+        return body if hashlib.sha256(body).hexdigest() == found[0] else None
+
+    def write_entry(self, number: int, body: bytes, *, swapped: bool = False) -> str:
+        """Puts the file of a ledger entry into place for good; returns its digest.
+
+        Args:
+            number: Its place in the ledger.
+            body: The record as JSON.
+            swapped: Skill folders were renamed, which must be on the disk before the entry that says so.
+        """
+        digest = hashlib.sha256(body).hexdigest()
+        with Batch(self.staging) as batch:
+            if swapped:
+                batch.also(self.path)
+            batch.file(self.entry_path(number), digest.encode() + b"\n" + body)
+        return digest
+
+    def entry_path(self, number: int) -> Path:
         return self.ledger / f"{number:08d}.json"
 
-    def _entry(self, number: int) -> tuple[str, Entry | None]:
+    def entry(self, number: int) -> tuple[str, Entry | None]:
         """An entry is one line with the SHA-256 of the rest, then the record as JSON."""
         try:
-            head, _, body = self._entry_path(number).read_bytes().partition(b"\n")
+            head, _, body = self.entry_path(number).read_bytes().partition(b"\n")
             if hashlib.sha256(body).hexdigest().encode() != head:
                 return "", None
             record = RECORD.validate_json(body)
@@ -230,23 +355,30 @@ class Store:
         except (OSError, ValidationError):
             return "", None
 
-    def append(self, record: Entry) -> None:
+    def append(self, record: Entry, *, swapped: bool = False) -> None:
         """Adds an entry to the ledger; once this returns it is there for good. The index follows as soon as it can."""
         body = canonical_json(record) + b"\n"
-        digest = hashlib.sha256(body).hexdigest()
-        path = self._entry_path(record.number)
         try:
-            write_file(path, digest.encode() + b"\n" + body, self.staging)
+            digest = self.write_entry(record.number, body, swapped=swapped)
         except OSError:
             # The rename may have happened before the failure: an entry that was not acknowledged must not stay.
-            if path.exists():
-                os.unlink(path)
+            self.entry_path(record.number).unlink(missing_ok=True)
             raise
         try:
             with self.index() as index:
                 index.add(record, digest)
         except (UserError, sqlite3.DatabaseError) as error:
             _log.warning("the index is behind and will be mended at the next use: %s", error)
+
+    def heads(self) -> list[Head]:
+        """Every head of the ledger, from the empty one to the last; made from the bytes as they lie there."""
+        found = [Head(number=0, chain="")]
+        for path in sorted(self.ledger.glob("[0-9]*.json")):
+            body = path.read_bytes().partition(b"\n")[2]
+            number = int(path.stem)
+            link = f"{found[-1].chain} {number} {hashlib.sha256(body).hexdigest()}"
+            found.append(Head(number=number, chain=hashlib.sha256(link.encode()).hexdigest()))
+        return found
 
     def next_number(self) -> int:
         with self.index() as index:
@@ -260,25 +392,23 @@ class Store:
         Raises:
             OSError: nothing has changed.
         """
-        for tree in new.values():
-            if tree is not None:
-                self.put(tree)
         stage = self.staging / f"{change.number:08d}"
         try:
-            remove_folder(stage)
-            os.mkdir(stage)
-            for name, tree in new.items():
-                if tree is not None:
-                    write_folder(stage / name, tree)
-            sync_folder(stage)
-            plan = {"number": change.number, "id": change.id, "trees": {name: change.trees[name] for name in new}}
-            write_file(self.journal, canonical_json(plan), self.staging)
+            with Batch(self.staging) as batch:
+                remove_folder(stage)
+                os.mkdir(stage)
+                for name, tree in new.items():
+                    if tree is not None:
+                        self._add(batch, tree)
+                        batch.folder(stage / name, tree)
+                plan = {"number": change.number, "id": change.id, "trees": {name: change.trees[name] for name in new}}
+                # The last to be put into place: with it, a change is under way.
+                batch.file(self.journal, canonical_json(plan))
             for name, tree in new.items():
                 self._swap(name, stage / name, tree is not None)
                 if self._digest(stage / name) != change.trees[name][0]:
                     raise UserError(f"skill {name!r} was edited during the change", "repeat it")
-            sync_folder(self.path)
-            self.append(change)
+            self.append(change, swapped=True)
         except BaseException:
             # When even this fails, whoever takes the lock next does the same from the journal.
             with suppress(OSError, UserError):
@@ -299,7 +429,7 @@ class Store:
         else:
             os.rename(staged, target)
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         self._settle_journal()
         for leftover in list(os.scandir(self.staging)):
             remove_folder(Path(leftover.path))
@@ -320,13 +450,13 @@ class Store:
             _log.warning("the journal of %s is damaged and left out", self.path)
             os.unlink(self.journal)
             return
-        _, record = self._entry(number)
+        _, record = self.entry(number)
         if not (isinstance(record, Change) and record.id == id):
             stage = self.staging / f"{number:08d}"
             stage.mkdir(exist_ok=True)
             for name, (old, new) in trees.items():
                 self._restore(name, old, new, stage)
-            sync_folder(self.path)
+            flush([self.path])
         os.unlink(self.journal)
 
     def _restore(self, name: str, old: str | None, new: str | None, stage: Path) -> None:
@@ -369,30 +499,40 @@ class Store:
                 number, digest = index.head()
         except sqlite3.DatabaseError:
             return False
-        return not self._entry_path(number + 1).exists() and (number == 0 or self._entry(number)[0] == digest)
+        return not self.entry_path(number + 1).exists() and (number == 0 or self.entry(number)[0] == digest)
 
     def reindex(self) -> None:
-        """Makes the index anew from the ledger; damaged entries are left out. Use statistics are kept if readable."""
+        """Makes the index anew from the ledger. Use statistics are kept if readable.
+
+        Damaged entries are first made anew from the old index, the only other copy. Missing ones are not: where git
+        took the ledger back, it must stay back.
+        """
         uses: list[Row] = []
+        for number, _, record in self.known_entries():
+            if self.entry_path(number).is_file() and not self.entry(number)[0]:
+                _log.warning("ledger entry %d of %s was damaged and is made anew from the index", number, self.path)
+                self.write_entry(number, canonical_json(record) + b"\n")
         try:
             if self.database.exists():
                 with self.index() as index:
                     uses = index.use_rows()
         except sqlite3.DatabaseError:
             _log.warning("the index of %s was damaged and is made anew; use statistics are lost", self.path)
+        self._kept.close()
         for suffix in ("", "-wal", "-shm"):
             Path(f"{self.database}{suffix}").unlink(missing_ok=True)
         with self.index() as index:
             for number, digest, record in self.entries():
                 if record is None:
                     _log.warning("ledger entry %d of %s is damaged and left out", number, self.path)
+                    index.pass_over(number)
                 else:
                     index.add(record, digest)
             index.add_uses(uses)
 
 
 @contextmanager
-def _clear_errors(store: Store) -> Generator[None]:
+def clear_errors(store: Store) -> Generator[None]:
     """Turns failures of the disk into an error that says what to do."""
     try:
         yield

@@ -7,7 +7,7 @@ never in the skill folders; a copy that somebody has edited since counts as thei
 import os
 import secrets
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -20,9 +20,15 @@ from prowess.core.errors import UserError
 from prowess.library.disk import read_folder, remove_folder, write_folder
 from prowess.library.library import Library
 from prowess.library.scopes import Scope
-from prowess.library.trees import tree_digest
+from prowess.library.trees import Tree, tree_digest
 
 Mode = Literal["copy", "link"]
+Barred = Callable[[str, Tree], str]
+"""Why a skill with this name and content may not lie in an agent's folder; empty where it may."""
+
+
+def _free(name: str, tree: Tree) -> str:
+    return ""
 
 
 class Variable(Frozen):
@@ -90,8 +96,11 @@ def install(
     mode: Mode = "copy",
     dry_run: bool = False,
     environ: Mapping[str, str] | None = None,
+    barred: Barred = _free,
 ) -> Report:
     """Makes the agent's folder hold the library's skills; what we put there and the library has no more is removed.
+
+    So is a copy of what is barred by now.
 
     Args:
         agent: A name of the table.
@@ -114,8 +123,14 @@ def install(
     with library.installs() as owned:
         try:
             for name, tree in wanted.items():
+                if why := barred(name, tree):
+                    report.refused[name] = why
+                    continue
                 aim = library.path / name if mode == "link" else None
                 _install_one(folder / name, aim or tree, owned, report, dry_run)
+            here = [path for path in owned if Path(path).parent == folder.absolute()]
+            for path in _barred_copies(here, barred):
+                _remove_one(path, owned, dry_run, report)
             if names is None:
                 for path in [p for p in owned if Path(p).parent == folder.absolute() and Path(p).name not in wanted]:
                     _remove_one(Path(path), owned, dry_run, report)
@@ -143,6 +158,35 @@ def uninstall(
         except OSError as error:
             raise UserError(f"{folder} cannot be written: {error.strerror or error}", "give yourself access") from error
     return report
+
+
+def withdraw(library: Library, barred: Barred) -> list[Path]:
+    """Takes back every copy and link, in whatever agent's folder, that is barred by now; returns where they lay.
+
+    One that was edited since is left where it is: it is not what was installed any more.
+
+    Raises:
+        UserError: a folder cannot be written.
+    """
+    gone: list[Path] = []
+    with library.installs() as owned:
+        try:
+            for path in _barred_copies(list(owned), barred):
+                report = Report(path.parent)
+                _remove_one(path, owned, False, report)
+                gone += [path] if report.removed else []
+        except OSError as error:
+            raise UserError(f"a copy could not be removed: {error}", "remove it by hand") from error
+    return gone
+
+
+def _barred_copies(paths: Iterable[str], barred: Barred) -> list[Path]:
+    found: list[Path] = []
+    for place in map(Path, paths):
+        with suppress(OSError):
+            if barred(place.name, read_folder(place.resolve()).files):
+                found.append(place)
+    return found
 
 
 def _install_one(

@@ -1,6 +1,6 @@
 """Undoing one change: which one, and what its folders hold afterwards, later changes kept."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from prowess.core.errors import PatchConflict, UserError
 from prowess.library.patching import merge_files
@@ -23,6 +23,15 @@ def to_undo(changes: list[Change], in_force: list[str], id: str | None) -> Chang
     if id is not None:
         raise UserError(f"there is no change {id!r}", "`log` lists all changes")
     raise UserError("there is nothing to undo", "`log` lists all changes")
+
+
+def taken_back(changes: Iterable[Change]) -> set[str]:
+    """Ids of the changes that are taken back, given all of them, newest first."""
+    found: set[str] = set()
+    for change in changes:
+        if change.kind == "undo" and change.id not in found and change.undoes is not None:
+            found.add(change.undoes)
+    return found
 
 
 def undone(change: Change, digests: Mapping[str, str], store: Store) -> dict[str, Tree | None]:

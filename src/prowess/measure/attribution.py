@@ -1,7 +1,7 @@
 """What each part of a library is worth: trials with all of it against all but that part.
 
 Only tasks are run to which the agent is shown something else without the part, each part gets pairs until it is known
-to help, to harm or to do nothing (`prowess.measure.stats.worth`), and all parts are tried on the same tasks in the same
+to help, to harm or to do nothing (`prowess.measure.stats.design`), and all parts are tried on the same tasks in one
 order, so that the trials of the whole library are paid once. What harms or does nothing may be proposed for removal,
 never removed: and only as far as taking all of it out *together* is shown to lose nothing, because two parts that do
 the same work each look useless beside the other.
@@ -9,6 +9,7 @@ the same work each look useless beside the other.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from prowess.core.base import Frozen
 from prowess.core.errors import PatchConflict
@@ -21,13 +22,15 @@ from prowess.measure.compare import Pairs, pair
 from prowess.measure.gates import Provider
 from prowess.measure.parts import Part, removal, without
 from prowess.measure.sequential import blocks_in_order, sequential_evidence
+from prowess.measure.stats.design import Design, Worth, answer, is_futile
 from prowess.measure.stats.sequential import log_e_value
-from prowess.measure.stats.worth import Question, Worth, is_futile, worth
 from prowess.measure.trials import Arm, Bench, run_blocks
 
 WITH, WITHOUT = "with", "without"
 AUTHOR = "attribution"
 REMOVABLE: tuple[Worth, ...] = ("harms", "no help")
+WORTH = Design(60, batch=4, asks="worth")
+"""What each part is asked, where nothing else is said."""
 
 
 class Contribution(Frozen):
@@ -85,7 +88,7 @@ class Attribution:
     provider: Provider
     """The one that the real loop uses."""
     bench: Bench
-    question: Question = Question()  # noqa: RUF009 (frozen)
+    design: Design = WORTH
     seeds: tuple[int, ...] = (0, 1, 2)
     """Each task is tried under the first before any under the second."""
     order_seed: int = 0
@@ -137,15 +140,15 @@ class Attribution:
         note = ""
         if not own:
             note = "no task shows the agent anything of it"
-        elif len(own) < self.question.fewest:
-            note = f"only {len(own)} pairs can be had; {self.question.fewest} are needed to decide at all"
+        elif len(own) < self.design.fewest:
+            note = f"only {len(own)} pairs can be had; {self.design.fewest} are needed to decide at all"
         return _Running(part, arms, own, len(differ), note, bool(note))
 
     async def _look(self, one: _Running) -> None:
         """One more batch, and whether it ends the comparison."""
         assert one.arms is not None
-        question = self.question
-        size = min(question.batch, question.max_pairs - len(one.pairs.complete))
+        design = self.design
+        size = min(design.batch, design.max_pairs - len(one.pairs.complete))
         batch, one.blocks = one.blocks[:size], one.blocks[size:]
         one.trials += await run_blocks(batch, one.arms, self.bench, self.order_seed + one.looks)
         one.pairs = pair(one.trials, WITHOUT, WITH)
@@ -154,19 +157,19 @@ class Attribution:
         one.log_e_max = max(one.log_e_max, log_e_value(wins, losses))
         if one.looks >= 2 and n == 0:
             one.note, one.done = "every trial is missing, or has no trusted score", True
-        elif worth(question, n, wins, losses) is not None:
+        elif answer(design, n, wins, losses) is not None:
             one.done = True
-        elif n >= question.max_pairs or not one.blocks:
+        elif n >= design.max_pairs or not one.blocks:
             one.note, one.done = "all pairs are used", True
-        elif is_futile(question, n, wins, losses):
+        elif is_futile(design, n, wins, losses):
             one.note, one.done = "the pairs left would hardly tell", True
 
     def _contribution(self, one: _Running) -> Contribution:
         n, wins, losses = one.counts
-        evidence = sequential_evidence(one.pairs, WITHOUT, WITH, one.log_e_max, self.question.alpha)
+        evidence = sequential_evidence(one.pairs, WITHOUT, WITH, one.log_e_max, self.design.alpha)
         return Contribution(
             part=one.part.name,
-            worth=worth(self.question, n, wins, losses),
+            worth=cast("Worth | None", answer(self.design, n, wins, losses)),
             evidence=evidence,
             shown=one.shown,
             tasks=len(self.tasks),

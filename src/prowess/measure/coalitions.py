@@ -23,8 +23,8 @@ from prowess.measure.attribution import Attribution, look_alike
 from prowess.measure.parts import Part, without
 from prowess.measure.sequential import blocks_in_order
 from prowess.measure.stats.bounded import mean_interval
+from prowess.measure.stats.design import Worth
 from prowess.measure.stats.shapley import along, antithetic, exact, prefixes
-from prowess.measure.stats.worth import Worth
 from prowess.measure.trials import Arm, run_blocks
 
 FEW = 4
@@ -86,12 +86,12 @@ class _Game:
 
 
 async def shapley(within: Attribution, parts: Sequence[Part], *, all_coalitions: bool | None = None) -> Shares:
-    """Divide what `parts` add to the library, until every share is settled or `question.max_pairs` blocks are used.
+    """Divide what `parts` add to the library, until every share is settled or `design.max_pairs` blocks are used.
 
     A share is settled when its interval leaves zero out, or lies within the margin on either side of it.
 
     Args:
-        within: Library, tasks, bench and the question, of which margin, alpha, batch and most blocks count here.
+        within: Library, tasks, bench and the design, of which margin, alpha, batch and most blocks count here.
         parts: The players; what is no part stays in the library throughout.
         all_coalitions: Try every coalition of each block; by default up to `FEW` parts.
 
@@ -99,12 +99,12 @@ async def shapley(within: Attribution, parts: Sequence[Part], *, all_coalitions:
         PatchConflict: some parts cannot be taken out together.
         BudgetExceeded: a limit was reached; the same call resumes.
     """
-    game, question = _Game(within, tuple(parts)), within.question
+    game, design = _Game(within, tuple(parts)), within.design
     n, everything = len(parts), (1 << len(parts)) - 1
     complete = n <= FEW if all_coalitions is None else all_coalitions
     draw = random.Random(within.order_seed)
     shown = [t for t in within.tasks if not look_alike(game.view(t, 0), game.view(t, everything))]
-    blocks = blocks_in_order(shown, within.seeds, within.order_seed)[: question.max_pairs]
+    blocks = blocks_in_order(shown, within.seeds, within.order_seed)[: design.max_pairs]
     samples: list[tuple[float, ...]] = []
     seen: dict[str, Trial] = {}
     missing = 0
@@ -119,9 +119,9 @@ async def shapley(within: Attribution, parts: Sequence[Part], *, all_coalitions:
             continue
         value = {coalition: float(bool(result)) for coalition, result in passed.items()}.__getitem__
         samples.append(exact(n, value) if complete else along(orders, value))
-        if len(samples) % question.batch == 0 and _settled(_shares(parts, samples, question.alpha), question.margin):
+        if len(samples) % design.batch == 0 and _settled(_shares(parts, samples, design.alpha), design.margin):
             break
-    shares = _shares(parts, samples, question.alpha)
+    shares = _shares(parts, samples, design.alpha)
     return Shares(
         shares=shares,
         total=math.fsum(map(math.fsum, samples)) / len(samples) if samples else 0.0,
@@ -129,9 +129,9 @@ async def shapley(within: Attribution, parts: Sequence[Part], *, all_coalitions:
         missing=missing,
         shown=len(shown),
         tasks=len(within.tasks),
-        level=1 - question.alpha,
+        level=1 - design.alpha,
         all_coalitions=complete,
-        settled=_settled(shares, question.margin),
+        settled=_settled(shares, design.margin),
         trials=len(seen),
         cost=sum((trial.cost for trial in seen.values()), Cost()),
     )

@@ -19,7 +19,7 @@ from prowess.core.view import View
 from prowess.measure.calibration import noise_on
 from prowess.measure.forecast import Assumed, gate_forecast
 from prowess.measure.sequential import Decided, run_until_decided
-from prowess.measure.stats.design import MOST_PAIRS, Design, fewest_pairs
+from prowess.measure.stats.design import MOST_PAIRS, Design
 from prowess.measure.stats.sequential import non_inferiority_p
 from prowess.measure.trials import Arm, Bench, Conditions, Progress
 
@@ -133,17 +133,19 @@ class FormatGate:
 
 @dataclass(frozen=True, slots=True)
 class ScanGate:
-    """No skill that the patch touches holds something dangerous."""
+    """The patch brings nothing dangerous into any skill; what a skill held before is not asked about again."""
 
     name: str = "scan"
-    scan: "Callable[[Skill], Iterable[Finding]] | None" = None
-    """Lists the findings in a skill; the guard's scanner when not given."""
+    scan: "Callable[[Skill, Skill | None], Iterable[Finding]] | None" = None
+    """Lists what a skill holds beyond its version before, if there is one; the guard's `scan_change` when not given."""
 
     async def check(self, candidate: Snapshot, base: Snapshot, patch: Patch, context: GateContext) -> Verdict:
         scan = self.scan
         if scan is None:
-            from prowess.guard.scan import scan
-        findings = [(skill.name, finding) for skill in changed(candidate, base) for finding in scan(skill)]
+            from prowess.guard.scan import scan_change as scan
+        findings = [
+            (new.name, finding) for new in changed(candidate, base) for finding in scan(new, base.get(new.name))
+        ]
         note = "; ".join(f"{name}/{finding.file}:{finding.line}: {finding.why}" for name, finding in findings)
         if any(finding.severity == "block" for _, finding in findings):
             return Verdict(gate=self.name, status="fail", note=note)
@@ -211,18 +213,17 @@ class TrialsGate:
         if not tasks:
             return Verdict(gate=self.name, status="fail", note="no gate task shows the agent anything of this patch")
         available, design = len(tasks) * len(self.seeds), self.design
-        least = fewest_pairs(design.alpha, self.removal_margin if patch.only_removes else None)
-        if available < least:
+        if patch.only_removes and self.removal_margin is not None:  # a proof of no loss takes more pairs than of a gain
+            design = replace(design, asks="no loss", margin=self.removal_margin, max_pairs=MOST_PAIRS)
+        if available < (least := design.fewest):
             note = f"only {available} pairs can be had (tasks x seeds); {least} are needed to decide at all"
             return Verdict(gate=self.name, status="fail", note=note)
-        if patch.only_removes:  # a proof of no loss needs more pairs than one of a gain
-            design = replace(design, margin=self.removal_margin, max_pairs=min(available, MOST_PAIRS))
         context.say(gate_forecast(design.limited_to(available), Assumed.of(noise_on(context.bench))))
         decided = await run_until_decided(
             tasks, self.seeds, old, new, context.bench, design=design, order_seed=self.order_seed
         )
         status = "pass" if decided.ending in ("better", "no loss") else "fail"
-        return verdict(self.name, status, _note(decided, design.margin), decided.evidence)
+        return verdict(self.name, status, _note(decided, design), decided.evidence)
 
 
 def arms(candidate: Snapshot, base: Snapshot, provider: Provider) -> tuple[Arm, Arm]:
@@ -247,15 +248,15 @@ def verdict(gate: str, status: str, note: str, evidence: Evidence) -> Verdict:
     )
 
 
-def _note(decided: Decided, margin: float | None) -> str:
+def _note(decided: Decided, design: Design) -> str:
     e = decided.evidence
     if decided.ending == "missing":
         return f"no evidence: all of the first {e.missing} pairs are missing, or have no trusted score"
-    asked = "better" if margin is None else f"no loss of {100 * margin:g} points"
+    asked = "better" if design.asks == "gain" else f"no loss of {100 * design.margin:g} points"
     found, p = e.outcome, e.p
-    if margin is not None and e.outcome != "worse":
+    if design.asks == "no loss" and e.outcome != "worse":
         found = asked if decided.ending == "no loss" else f"{asked} is not shown"
-        p = non_inferiority_p(e.wins, e.losses, e.n, margin)
+        p = non_inferiority_p(e.wins, e.losses, e.n, design.margin)
     end = {"futile": f"; stopped: more pairs would hardly show {asked}", "spent": "; all pairs used"}
     lost = f", {e.missing} missing" if e.missing else ""
     return (

@@ -5,14 +5,14 @@ the learner may have seen them, so they prove no gain, but they can show a loss.
 learned from are left out for it. The split `gate` decides, as ever, and the split `test` is never looked at.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from prowess.agents.code import programs_of, run_program
 from prowess.agents.sandbox import Sandbox
 from prowess.core.base import digest
 from prowess.core.errors import SandboxError, UserError
-from prowess.core.evidence import Trial, Verdict
+from prowess.core.evidence import Evidence, Trial, Verdict
 from prowess.core.patch import Patch
 from prowess.core.skill import Snapshot
 from prowess.core.task import Task
@@ -23,7 +23,7 @@ from prowess.measure.compare import pair
 from prowess.measure.gates import GateContext, Provider, arms, require_disjoint, verdict
 from prowess.measure.sequential import sequential_evidence
 from prowess.measure.stats.sequential import log_e_value, non_inferiority_p
-from prowess.measure.trials import final_message, run_blocks
+from prowess.measure.trials import Arm, Bench, final_message, run_blocks
 
 
 def kept_task(task: Task, view: View, trajectory: Trajectory) -> KeptTask | None:
@@ -105,18 +105,13 @@ class RegressionGate:
         kept = [k for k in _checkable(context) if k.id not in taught and concerned(k.task)]
         if not others and not kept:
             return Verdict(gate=self.name, status="pass", note="no regression task shows the agent any of this patch")
-        trials: list[Trial] = []
-        log_e_max, look = 0.0, 0
-        while True:
-            blocks = [(task, self.seeds[look]) for task in others] + [(k.task, k.seed + 1 + look) for k in kept]
-            trials += await run_blocks(blocks, (old, new), context.bench, self.order_seed)
-            pairs = pair(trials, old.name, new.name)
-            log_e_max = max(log_e_max, log_e_value(pairs.wins, pairs.losses))
-            evidence = sequential_evidence(pairs, old.name, new.name, log_e_max, self.alpha)
-            look += 1
-            confirmed = evidence.outcome == "worse" or look == len(self.seeds)
-            if evidence.n == 0 or evidence.effect >= -self.margin or confirmed:
-                break
+
+        def blocks(look: int) -> list[tuple[Task, int]]:
+            return [(task, self.seeds[look]) for task in others] + [(k.task, k.seed + 1 + look) for k in kept]
+
+        evidence = await look_for_loss(
+            blocks, (old, new), context.bench, len(self.seeds), self.margin, self.alpha, self.order_seed
+        )
         if evidence.n == 0:
             return verdict(self.name, "fail", "every pair is missing", evidence)
         lost = f"{evidence.losses} of {evidence.n} lost, {evidence.wins} won, {len(kept)} tasks kept by earlier changes"
@@ -129,6 +124,39 @@ class RegressionGate:
             else f"too few to rule out a loss of {self.margin:g} (p = {p:.3g})"
         )
         return verdict(self.name, "pass", f"{lost}; {proof}", evidence)
+
+
+async def look_for_loss(
+    blocks: Callable[[int], Sequence[tuple[Task, int]]],
+    arms: tuple[Arm, Arm],
+    bench: Bench,
+    looks: int,
+    margin: float,
+    alpha: float = 0.05,
+    order_seed: int = 0,
+) -> Evidence:
+    """Evidence on whether the second arm loses what the first has; each further look only while there is a loss.
+
+    Args:
+        blocks: Task and seed of every pair of a look, from 0.
+        arms: Old and new.
+        bench: What both have in common.
+        looks: Most looks.
+        margin: Net loss of success rate up to which the first look is believed.
+        alpha: Chance of calling a change *worse* that is not, over all looks.
+        order_seed: Draws the order of trials.
+    """
+    trials: list[Trial] = []
+    log_e_max, look = 0.0, 0
+    while True:
+        trials += await run_blocks(blocks(look), arms, bench, order_seed)
+        pairs = pair(trials, arms[0].name, arms[1].name)
+        log_e_max = max(log_e_max, log_e_value(pairs.wins, pairs.losses))
+        evidence = sequential_evidence(pairs, arms[0].name, arms[1].name, log_e_max, alpha)
+        look += 1
+        confirmed = evidence.outcome == "worse" or look == looks
+        if evidence.n == 0 or evidence.effect >= -margin or confirmed:
+            return evidence
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from prowess.core.trajectory import Trajectory
 from prowess.core.view import View
 from prowess.measure.pool import for_each
 from prowess.suites.base import Suite
+from prowess.trajectories.runstore import keep
 
 if TYPE_CHECKING:
     from prowess.trajectories.runstore import Repeats
@@ -196,13 +197,11 @@ async def run_trial(
         spent += run.cost
         if run.status == "completed":
             score = await to_thread.run_sync(suite.check, task, run.outputs, final_message(run))
-            result = run.model_copy(update={**known, "score": score})
-            store.put("trajectory", key, result.model_dump_json().encode(), run.cost)
+            result = keep(store, "trajectory", key, run.model_copy(update={**known, "score": score}))
             _enter(store, task, view, seed, agent, suite, result)
             return result
-        missing = run.model_copy(update={**known, "score": None})
         failures += 1
-        store.put("missing", f"{key}/{failures}", missing.model_dump_json().encode(), run.cost)
+        missing = keep(store, "missing", f"{key}/{failures}", run.model_copy(update={**known, "score": None}))
     return (missing or _missing(view, agent, "no attempt is allowed").model_copy(update=known)).model_copy(
         update={"cost": spent}
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from prowess import __version__
 from prowess.core.cost import total
+from prowess.core.text import cut
 from prowess.core.trajectory import Trajectory
 from prowess.evolve.record import RunRecord
 from prowess.report import charts, sessions, skills, summary, text
@@ -78,7 +79,7 @@ def _environment() -> "Environment":
     def finalize(value: Any) -> Any:
         if not isinstance(value, str) or isinstance(value, Markup):
             return value
-        return text.visible(text.cut(value, LONGEST))
+        return text.visible(cut(value, LONGEST))
 
     environment = Environment(
         loader=PackageLoader("prowess.report"),
@@ -91,7 +92,7 @@ def _environment() -> "Environment":
     filters = cast("dict[str, Any]", environment.filters)  # pyright: ignore[reportUnknownMemberType]
     for function in (text.points, text.percent, text.probability, text.duration, text.money, text.count, text.spent):
         filters[function.__name__] = function
-    filters |= {"says": skills.says, "content": skills.content, "cut": text.cut}
+    filters |= {"says": skills.says, "content": skills.content, "cut": cut}
     return environment
 
 

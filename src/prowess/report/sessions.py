@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from prowess.core.evidence import Evidence
+from prowess.core.text import cut
 from prowess.core.trajectory import Step, Trajectory
 from prowess.evolve.record import RunRecord
-from prowess.report.text import shortened
 
 MOST = 40
 """Trajectories in one page."""
@@ -25,7 +25,6 @@ class Block:
     """`message`, `reasoning`, `call`, `observation`, `error`."""
     title: str
     text: str
-    left_out: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,5 +113,4 @@ def _arguments(arguments: Mapping[str, object]) -> str:
 
 
 def _block(kind: str, title: str, text: str) -> Block:
-    kept, left = shortened(text, CHARACTERS)
-    return Block(kind, title, kept, left)
+    return Block(kind, title, cut(text, CHARACTERS))

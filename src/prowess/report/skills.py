@@ -6,8 +6,8 @@ from typing import Literal
 
 from prowess.core.patch import CreateSkill, Operation, RenameSkill
 from prowess.core.skill import Skill
+from prowess.core.text import cut
 from prowess.evolve.record import Decision, RunRecord
-from prowess.report.text import cut
 
 LINES = 400
 """Most diff lines shown of one file."""

@@ -24,17 +24,6 @@ def _name(match: re.Match[str]) -> str:
     return char if char in _KEPT else f"⟨U+{ord(char):04X}⟩"
 
 
-def shortened(text: str, limit: int) -> tuple[str, int]:
-    """The first `limit` characters of `text`, and how many were left out."""
-    return (text, 0) if len(text) <= limit else (text[:limit], len(text) - limit)
-
-
-def cut(text: str, limit: int) -> str:
-    """The first `limit` characters of `text`, with a note if there were more."""
-    kept, left = shortened(text, limit)
-    return f"{kept} … {left:,} characters more, not shown here" if left else kept
-
-
 def points(effect: float) -> str:
     """A difference of rates in percentage points, with its sign: `+48`, `−3`, `0`."""
     value = round(effect * 100)

@@ -7,26 +7,28 @@ reports is kept as an untrusted score, and a skill it writes becomes a proposal,
 
 import hashlib
 import mimetypes
+import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import JsonValue
 
 from prowess.core.base import Frozen
-from prowess.core.base import digest as digest_of
 from prowess.core.errors import UserError
 from prowess.core.patch import CreateSkill, DeleteSkill, Operation, Patch
 from prowess.core.skill import Skill, Snapshot
 from prowess.core.task import Score
 from prowess.core.trajectory import Step, Trajectory
+from prowess.guard.keys import Keyring
 from prowess.guard.redact import redact, redact_trajectory
-from prowess.guard.scan import scan
+from prowess.guard.runtime import barred
+from prowess.guard.scan import scan_change
 from prowess.library import Library
 from prowess.library.skillmd import frontmatter, parse
-from prowess.library.trees import Tree, skill_of, tree_digest
-from prowess.search.lexical import LexicalIndex
+from prowess.library.trees import Tree, skill_of
+from prowess.search.index import SearchIndex
 from prowess.trajectories.store import TrajectoryStore
 
 SCHEME = "skill://"
@@ -93,10 +95,12 @@ class Entry:
 class _Served:
     """The library at one moment."""
 
-    digest: str
+    state: object
     skills: Snapshot
     trees: Mapping[str, Tree]
-    index: LexicalIndex
+    index: SearchIndex
+    barred: Mapping[str, str]
+    """Skills that are there and not served, with the reason."""
 
 
 class Access:
@@ -105,15 +109,15 @@ class Access:
     Args:
         library: Where skills come from, and where proposals and use go.
         trajectories: Where reported outcomes go.
-        hidden: Names that are not to be served.
+        keyring: Whose statements count: a skill that nobody vouched for is not served, nor one whose scripts may not
+            run (`prowess.guard.runtime.barred`), since what an agent does with it is out of our hands.
     """
 
-    def __init__(
-        self, library: Library, trajectories: TrajectoryStore, *, hidden: Callable[[str], bool] = lambda _: False
-    ) -> None:
+    def __init__(self, library: Library, trajectories: TrajectoryStore, keyring: Keyring) -> None:
         self._library = library
         self._trajectories = trajectories
-        self._hidden = hidden
+        self._keyring = keyring
+        self._lock = threading.Lock()
         self._known: _Served | None = None
 
     def search(self, query: str, limit: int = 5) -> tuple[Match, ...]:
@@ -219,8 +223,8 @@ class Access:
             operations = (DeleteSkill(name=skill.name), CreateSkill(skill=skill))
         if there == skill:
             raise UserError(f"skill {skill.name!r} says just that already", "propose what should change")
-        if findings := scan(skill):
-            raise UserError(f"the proposed skill is not safe: {findings[0]}", "take that out, and propose it again")
+        if blocked := [found for found in scan_change(skill, there) if found.severity == "block"]:
+            raise UserError(f"the proposed skill is not safe: {blocked[0].why}", "take that out, and propose it again")
         patch = Patch(base=snapshot.digest, operations=operations, reason=redact(reason), author=f"agent:{agent}")
         proposal = self._library.propose(patch, by=f"agent:{agent}")
         return Received(id=proposal.id, said="waits for a person, who sees it with `prowess review`")
@@ -228,20 +232,27 @@ class Access:
     def _one(self, name: str) -> tuple[Skill, Tree]:
         now = self._now()
         skill = now.skills.get(name)
-        if skill is None:
-            raise UserError(f"there is no skill {name!r}", "search finds those that are there")
-        return skill, now.trees[name]
+        if skill is not None:
+            return skill, now.trees[name]
+        if name in now.barred:
+            raise UserError(f"skill {name!r} is not served: {now.barred[name]}")
+        raise UserError(f"there is no skill {name!r}", "search finds those that are there")
 
     def _now(self) -> _Served:
-        """What is served at this moment; made anew only when the folder has changed."""
-        trees = {name: tree for name, tree in self._library.trees().items() if not self._hidden(name)}
-        digest = digest_of(sorted((name, tree_digest(tree)) for name, tree in trees.items()))
-        known = self._known
-        if known is None or known.digest != digest:
-            read = (skill_of(name, tree).skill for name, tree in trees.items())
-            skills = Snapshot.of([skill for skill in read if skill is not None])
-            known = self._known = _Served(digest, skills, trees, LexicalIndex(skills))
-        return known
+        """What is served at this moment; made anew only when a folder or the trust in one has changed."""
+        with self._lock:
+            state = (self._library.stamps(), self._library.trust.number())
+            if self._known is None or self._known.state != state:
+                self._known = self._made(state)
+            return self._known
+
+    def _made(self, state: object) -> _Served:
+        why, trees = barred(self._library, self._keyring), self._library.trees()
+        reasons = {name: why(name, tree) for name, tree in trees.items()}
+        trees = {name: tree for name, tree in trees.items() if not reasons[name]}
+        read = (skill_of(name, tree).skill for name, tree in trees.items())
+        skills = Snapshot.of([skill for skill in read if skill is not None])
+        return _Served(state, skills, trees, SearchIndex.of(skills), {n: r for n, r in reasons.items() if r})
 
 
 def entry(skill: Skill, tree: Tree) -> Entry:

@@ -7,7 +7,7 @@ from prowess.suites.base import Suite
 
 __all__ = ["SUITES", "Suite", "open_suite"]
 
-SUITES = ("workbench", "spreadsheetbench")
+SUITES = ("workbench", "spreadsheetbench", "sra")
 
 
 def open_suite(name: str, *, root: Path | None = None) -> Suite:
@@ -27,4 +27,8 @@ def open_suite(name: str, *, root: Path | None = None) -> Suite:
         from prowess.suites.spreadsheetbench import DATA, SpreadsheetBench
 
         return SpreadsheetBench(root or DATA)
+    if name == "sra":
+        from prowess.suites import sra
+
+        return sra.SraBench(root or sra.DATA)
     raise UserError(f"there is no suite {name!r}", f"choose one of {', '.join(SUITES)}")

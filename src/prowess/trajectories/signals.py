@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 
 from prowess.core.lesson import Blame, Lesson, Reference
 from prowess.core.model import ToolCall
+from prowess.core.text import one_line
 from prowess.core.trajectory import Observation, Trajectory
 from prowess.trajectories.importers.records import exit_code
 from prowess.trajectories.segment import Unit, segment
@@ -157,7 +158,7 @@ def _lesson(
 
 
 def _reference(trajectory: Trajectory, first: int, last: int, quote: str) -> Reference:
-    return Reference(trajectory=trajectory.id, first_step=first, last_step=last, quote=_short(quote))
+    return Reference(trajectory=trajectory.id, first_step=first, last_step=last, quote=one_line(quote, QUOTE))
 
 
 def _calls(trajectory: Trajectory, unit: Unit) -> Iterator[_Call]:
@@ -231,7 +232,7 @@ def error_line(output: str) -> str:
     if "Traceback (most recent call last)" in text:
         lines = lines[::-1]  # Python names the error last
     line = next((x for x in lines if _ERROR_LINE(x)), lines[0] if lines else "no message")
-    return _short(line, 200).rstrip(".") + "."
+    return one_line(line, 200).rstrip(".") + "."
 
 
 def _rejections(trajectory: Trajectory, calls: list[_Call]) -> Iterator[Lesson]:
@@ -239,7 +240,7 @@ def _rejections(trajectory: Trajectory, calls: list[_Call]) -> Iterator[Lesson]:
     for call in calls:
         found = _REJECTED(call.output) if call.failed else None
         if found:
-            said = _short(found[1].strip())
+            said = one_line(found[1], QUOTE)
             text = f"The user refused {call.call.name} `{_shown(call)}`: {said}"
             yield _lesson(trajectory, "cause", text, [_reference(trajectory, call.step, call.step, said)])
 
@@ -250,7 +251,7 @@ def _corrections(trajectory: Trajectory) -> Iterator[Lesson]:
         if step.source == "agent":
             worked = True
         elif step.source == "user" and worked and _CORRECTION(step.message[:400]):
-            said = _short(step.message)
+            said = one_line(step.message, QUOTE)
             yield _lesson(
                 trajectory, "cause", f"The user corrected: {said}", [_reference(trajectory, index, index, said)]
             )
@@ -323,20 +324,14 @@ def _words(command: str) -> list[str]:
 
 
 def _shown(call: _Call) -> str:
-    return _short(call.command or call.path or json.dumps(call.call.arguments, ensure_ascii=False), 160)
+    return one_line(call.command or call.path or json.dumps(call.call.arguments, ensure_ascii=False), 160)
 
 
 def _changed(bad: _Call, good: _Call) -> str:
     """What the working call has that the failing one lacked: the changed arguments, or the first differing lines."""
     if not bad.command:
         different = {k: v for k, v in good.call.arguments.items() if bad.call.arguments.get(k) != v}
-        return _short(json.dumps(different, ensure_ascii=False), 200)
+        return one_line(json.dumps(different, ensure_ascii=False), 200)
     old = set(bad.command.splitlines())
     new = [line for line in good.command.splitlines() if line not in old]
-    return _short("\n".join(new) or good.command, 200)
-
-
-def _short(text: str, limit: int = QUOTE) -> str:
-    """One line of at most `limit` characters."""
-    line = " ".join(text.split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"
+    return one_line("\n".join(new) or good.command, 200)

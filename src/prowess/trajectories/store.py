@@ -1,4 +1,6 @@
-"""Where trajectories are kept: one SQLite file, safe with many processes and with kill -9.
+"""Where imported sessions are kept: one SQLite file, safe with many processes and with kill -9.
+
+Importers have taken secrets out of what comes here; runs of our own lie in `prowess.trajectories.runstore`.
 
 A light row per trajectory answers questions without touching the steps; the steps lie in a second table, compressed
 and with a digest, so that damage is noticed and stays where it is. The file is opened at the first use.
@@ -18,6 +20,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, from_json
 
 from prowess.core.errors import UserError
@@ -189,15 +192,37 @@ class TrajectoryStore:
             last = rows[-1][0]
 
     def check(self) -> list[str]:
-        """Read everything; the ids of damaged trajectories. Seconds per gigabyte, so not done on opening."""
+        """Read everything; the ids of damaged trajectories. Seconds per gigabyte, so not done on opening.
+
+        A trajectory is damaged too when its light row says something else than its content.
+
+        Raises:
+            UserError: the file as a whole is damaged.
+        """
         damaged: list[str] = []
         with self._open() as db:
-            for id, digest, data in db.execute(
-                "SELECT t.id, t.digest, p.data FROM trajectory t LEFT JOIN payload p ON p.id = t.id ORDER BY t.rowid"
-            ):
-                if _text(digest, data) is None:
-                    damaged.append(id)
+            if broken := [line for (line,) in db.execute("PRAGMA integrity_check(1)") if line != "ok"]:
+                raise sqlite3.DatabaseError(f"malformed: {broken[0]}")
+            rows = f"SELECT {', '.join('t.' + c for c in _COLUMNS.split(', '))}, p.data FROM trajectory t"
+            for *row, data in db.execute(f"{rows} LEFT JOIN payload p ON p.id = t.id ORDER BY t.rowid"):
+                text = _text(row[-1], data)
+                if text is None or not _agrees(row, text):
+                    damaged.append(str(row[0]))
+            damaged += [i for (i,) in db.execute("SELECT id FROM payload WHERE id NOT IN (SELECT id FROM trajectory)")]
         return damaged
+
+    def forget(self, ids: Iterable[str]) -> None:
+        """Deletes trajectories, damaged ones too; when this returns they are gone for good."""
+        gone = tuple(ids)
+        with self._open() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                for table in ("trajectory", "payload"):
+                    db.executemany(f"DELETE FROM {table} WHERE id = ?", [(id,) for id in gone])
+                db.execute("COMMIT")
+            except BaseException:
+                db.execute("ROLLBACK")
+                raise
 
     def __contains__(self, id: str) -> bool:
         with self._open() as db:
@@ -322,6 +347,14 @@ def _encode(trajectory: Trajectory) -> tuple[tuple[Any, ...], bytes]:
         hashlib.sha256(text).hexdigest(),
     )
     return row, data
+
+
+def _agrees(row: list[Any], text: bytes) -> bool:
+    """Whether the light row is the one of this content."""
+    try:
+        return list(_encode(Trajectory.model_validate_json(text))[0])[:-1] == row[:-1]
+    except ValidationError:
+        return False
 
 
 def _text(digest: str, data: object) -> bytes | None:

@@ -1,7 +1,7 @@
 """Model clients. `open_model` turns a short text such as `embedded` or `openai:gpt-5-mini` into a `Model`.
 
 Nothing heavy is imported before a model of that kind is opened. Wrap what comes back as needed: `cache.Cached` never
-pays twice, `meter.Metered` holds a budget, `recorder.Recorder` keeps a cassette.
+pays twice, `meter.Metered` holds a budget (`open_metered` is both in one), `recorder.Recorder` keeps a cassette.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from pathlib import Path
 from prowess.core.errors import UserError
 from prowess.core.model import Model
 
-__all__ = ["PROVIDERS", "Options", "open_model"]
+__all__ = ["PROVIDERS", "Options", "open_metered", "open_model"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +109,13 @@ def open_model(
         )
     options = Options(base_url, api_key, timeout, threads, context, logprobs)
     return PROVIDERS[kind](name, options)
+
+
+def open_metered(spec: str, budget_usd: float | None) -> Model:
+    """The model that `spec` names, which stops once `budget_usd` dollars are spent; None is no limit."""
+    from prowess.agents.models.meter import Budget, Metered
+
+    return Metered(open_model(spec), Budget(usd=budget_usd))
 
 
 def _named(kind: str, name: str) -> str:

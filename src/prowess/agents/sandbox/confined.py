@@ -16,9 +16,10 @@ from typing import Any
 import anyio
 
 from prowess.agents.sandbox import launcher
-from prowess.agents.sandbox.base import Limits, Result
-from prowess.agents.sandbox.files import read_files, remove_folder, write_files
+from prowess.agents.sandbox.base import Act, Limits, Result, Watched
+from prowess.agents.sandbox.files import age_files, read_files, remove_folder, were_read, write_files
 from prowess.agents.sandbox.process import Captured, run_tree
+from prowess.agents.sandbox.watching import Watcher, can_watch
 from prowess.core.errors import SandboxError
 from prowess.core.task import File
 
@@ -27,6 +28,8 @@ USERS = range(61_184, 65_520)
 """User ids that nobody owns (the range that service managers lend out); one is borrowed per run when root runs us,
 because root is exempt from the limit on processes."""
 
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store")
+"""Folders with the system's programs, where they exist; programs may read and run them."""
 CONFIGURATION = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/mime.types")
 """All of /etc that programs see."""
 
@@ -93,24 +96,47 @@ class Confined(ABC):
         """Whether the command runs as a user of its own."""
 
     @abstractmethod
+    def folders(self, base: Path) -> tuple[str, str]:
+        """The work folder and the temporary one as the command sees them."""
+
+    @abstractmethod
     def command(self, base: Path, orders: dict[str, Any], limits: Limits) -> tuple[list[str], tuple[int, ...]]:
         """The command line that starts the launcher, and descriptors that it needs (closed after the run)."""
 
     async def run(self, argv: list[str], files: tuple[File, ...] = (), limits: Limits | None = None) -> Result:
-        limits = limits or Limits()
+        result, _ = await self._run(argv, files, limits or Limits(), watched=False)
+        return result
+
+    async def watch(self, argv: list[str], files: tuple[File, ...] = (), limits: Limits | None = None) -> Watched:
+        if not can_watch():
+            raise SandboxError(f"{self.name} cannot watch programs here: that needs Linux 5.5 or later")
+        result, acts = await self._run(argv, files, limits or Limits(), watched=True)
+        return Watched(result=result, acts=acts)
+
+    async def _run(
+        self, argv: list[str], files: tuple[File, ...], limits: Limits, watched: bool
+    ) -> tuple[Result, tuple[Act, ...]]:
         if not argv:
             raise SandboxError("no command to run")
         user = self.user_ids.choice(USERS) if self.borrows_user else None
         base = Path(await anyio.to_thread.run_sync(lambda: tempfile.mkdtemp(prefix="prowess-")))
+        acts: tuple[Act, ...] = ()
         try:
             work = base / "work"
             await anyio.to_thread.run_sync(_prepare, base, files, user)
-            captured = await self._launch(base, argv, limits, user)
+            if watched:
+                await anyio.to_thread.run_sync(age_files, work, files)
+                with Watcher(*self.folders(base), (*SYSTEM, *interpreter_folders())) as watcher:
+                    captured = await self._launch(base, argv, limits, user, watcher)
+                told = dict.fromkeys([*watcher.acts, *(Act(kind="reads", what=p) for p in were_read(work, files))])
+                acts = tuple(told)
+            else:
+                captured = await self._launch(base, argv, limits, user, None)
             changed, removed, skipped = await anyio.to_thread.run_sync(read_files, work, files, limits.file_bytes)
         finally:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(remove_folder, base)
-        return Result(
+        result = Result(
             exit_code=captured.exit_code,
             stdout=captured.stdout,
             stderr=captured.stderr,
@@ -120,8 +146,11 @@ class Confined(ABC):
             skipped=skipped,
             seconds=captured.seconds,
         )
+        return result, acts
 
-    async def _launch(self, base: Path, argv: list[str], limits: Limits, user: int | None) -> Captured:
+    async def _launch(
+        self, base: Path, argv: list[str], limits: Limits, user: int | None, watcher: Watcher | None
+    ) -> Captured:
         reader, writer = os.pipe()
         try:
             orders: dict[str, Any] = {
@@ -137,6 +166,7 @@ class Confined(ABC):
                 "argv": [sys.executable if argv[0] == "python" else argv[0], *argv[1:]],
                 "landlock": None,
                 "seccomp": b"",
+                "watch": None if watcher is None else (watcher.call, watcher.theirs.fileno()),
                 "env": {},
             }
             command, descriptors = self.command(base, orders, limits)
@@ -148,7 +178,7 @@ class Confined(ABC):
                     seconds=limits.seconds,
                     output_bytes=limits.output_bytes,
                     room=(base, 4 * limits.file_bytes),
-                    pass_fds=(writer, *descriptors),
+                    pass_fds=(writer, *descriptors, *([] if watcher is None else [watcher.theirs.fileno()])),
                     stop=self.stop,
                 )
             except OSError as error:
@@ -169,9 +199,16 @@ class Confined(ABC):
             os.close(writer)
 
 
-def launcher_command(program: str, orders: dict[str, Any]) -> list[str]:
-    """The bare interpreter with the launcher; `marshal` because it is built in and both sides are one interpreter."""
-    return [sys.executable, "-I", "-S", program, marshal.dumps(orders).hex()]
+_START = "import sys; sys.path.append(sys.argv[1]); import launcher; sys.exit(launcher.main(sys.argv[2]))"
+"""Imported and not run as a file, so that its compiled form is used."""
+
+
+def launcher_command(folder: str, orders: dict[str, Any]) -> list[str]:
+    """The bare interpreter with the launcher that lies in `folder`.
+
+    Orders are in `marshal`'s form because that is built in, and both sides are one interpreter.
+    """
+    return [sys.executable, "-I", "-S", "-c", _START, folder, marshal.dumps(orders).hex()]
 
 
 def supervised(argv: list[str], status: int) -> list[str]:
@@ -184,9 +221,10 @@ def supervised(argv: list[str], status: int) -> list[str]:
         "memory": None,
         "argv": argv,
         "landlock": None,
+        "watch": None,
         "env": None,
     }
-    return launcher_command(str(HERE / "launcher.py"), orders)
+    return launcher_command(str(HERE), orders)
 
 
 def _prepare(base: Path, files: tuple[File, ...], user: int | None) -> None:

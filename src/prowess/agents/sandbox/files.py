@@ -12,6 +12,8 @@ from prowess.core.task import File
 MAX_FILES = 2_000
 MAX_DEPTH = 16
 MAX_NAME = 4_096
+_LONG_AGO = 946_684_800
+"""The year 2000, in seconds."""
 
 
 def check_path(path: str) -> None:
@@ -91,6 +93,25 @@ def read_files(
     changed.sort(key=lambda file: file.path)
     removed = tuple(sorted(path for path in known if path not in present and path not in skipped))
     return tuple(changed), removed, tuple(sorted(skipped))
+
+
+def age_files(folder: Path, files: tuple[File, ...]) -> None:
+    """Make all files look unread for long, so that `were_read` can tell; file systems note a first reading."""
+    for file in files:
+        os.utime(folder / PurePosixPath(file.path), (_LONG_AGO, _LONG_AGO + 1), follow_symlinks=False)
+
+
+def were_read(folder: Path, files: tuple[File, ...]) -> list[str]:
+    """Which of the aged files were read since, under whatever name; none where the file system does not note it."""
+    found: list[str] = []
+    for file in files:
+        try:
+            about = os.stat(folder / PurePosixPath(file.path), follow_symlinks=False)
+        except OSError:
+            continue  # removed, which `read_files` tells
+        if stat.S_ISREG(about.st_mode) and about.st_atime > _LONG_AGO and about.st_mtime == _LONG_AGO + 1:
+            found.append(file.path)
+    return found
 
 
 def folder_bytes(folder: Path) -> int:

@@ -2,38 +2,39 @@
 
 import os
 import platform
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import anyio
 
-from prowess.agents.sandbox.base import Limits, Sandbox
+from prowess.agents.sandbox.base import Sandbox
+from prowess.agents.sandbox.probing import hold
 from prowess.core.errors import SandboxError
 
 _INSTALL = (
     "install bubblewrap (Debian and Ubuntu: `apt install bubblewrap`; Fedora: `dnf install bubblewrap`; "
-    "Arch: `pacman -S bubblewrap`), or run on Linux 5.13 or later with Landlock switched on"
+    "Arch: `pacman -S bubblewrap`), or run on Linux 5.13 or later with Landlock switched on, or on macOS"
 )
 
 
 @cache
 def find_sandbox() -> Sandbox:
-    """The best sandbox that works here, tried by running a command in it: bubblewrap, else Landlock.
+    """The best sandbox that holds here: bubblewrap, else Landlock; on macOS Seatbelt.
 
-    The answer is kept; the first call takes a tenth of a second.
+    What counts is not what is installed: each is tried by a program that must run and must not reach a host file, a
+    port or a process of the host. The answer is kept; the first call takes a tenth of a second.
 
     Raises:
         SandboxError: none works; the text says why and what to install. Nothing is ever run without one.
     """
     reasons: list[str] = []
-    # For root, bubblewrap in a user namespace comes last: there the limit on processes does not hold.
-    makers = (_bubblewrap_as_root, _landlock, _bubblewrap) if os.geteuid() == 0 else (_bubblewrap, _landlock)
-    for make in makers:
+    for make in makers():
         try:
             sandbox = make()
             # In a thread of its own, so that it can be called from a running event loop too.
             with ThreadPoolExecutor(1) as thread:
-                thread.submit(anyio.run, _try, sandbox).result()
+                thread.submit(anyio.run, hold, sandbox).result()
         except SandboxError as error:
             if str(error) not in reasons:
                 reasons.append(str(error))
@@ -42,10 +43,14 @@ def find_sandbox() -> Sandbox:
     raise SandboxError(f"no sandbox works here ({'; '.join(reasons)}): {_INSTALL}")
 
 
-async def _try(sandbox: Sandbox) -> None:
-    result = await sandbox.run(["python", "-I", "-c", "print(6 * 7)"], limits=Limits(seconds=10))
-    if result.stdout.strip() != "42":
-        raise SandboxError(f"{sandbox.name} does not run Python: {result.stderr.strip()[-300:]}")
+def makers() -> tuple[Callable[[], Sandbox], ...]:
+    """How each sandbox that this system may have is made, the best one first; making one may raise SandboxError."""
+    if platform.system() == "Darwin":
+        return (_seatbelt,)
+    if os.geteuid() == 0:
+        # For root, bubblewrap in a user namespace comes last: there the limit on processes does not hold.
+        return (_bubblewrap_as_root, _landlock, _bubblewrap)
+    return (_bubblewrap, _landlock)
 
 
 def _bubblewrap_as_root() -> Sandbox:
@@ -66,3 +71,9 @@ def _landlock() -> Sandbox:
     from prowess.agents.sandbox.landlock import LandlockSandbox
 
     return LandlockSandbox()
+
+
+def _seatbelt() -> Sandbox:
+    from prowess.agents.sandbox.seatbelt import SeatbeltSandbox
+
+    return SeatbeltSandbox()

@@ -1,9 +1,14 @@
-"""Landlock, capabilities and process control by plain system calls; also imported by the bare launcher."""
+"""Landlock, seccomp, capabilities and process control by plain system calls; also imported by the bare launcher."""
+
+from __future__ import annotations
 
 import ctypes
 import os
 import struct
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _SET_PDEATHSIG, _SET_KEEPCAPS, _SET_SECCOMP, _SET_CHILD_SUBREAPER, _SET_NO_NEW_PRIVS, _CAP_AMBIENT = (
@@ -15,6 +20,8 @@ _SET_PDEATHSIG, _SET_KEEPCAPS, _SET_SECCOMP, _SET_CHILD_SUBREAPER, _SET_NO_NEW_P
     47,
 )
 _SECCOMP_FILTER = 2
+_SET_MODE_FILTER, _NEW_LISTENER = 1, 1 << 3
+_SOL_SOCKET, _SCM_RIGHTS = 1, 1
 _AMBIENT_RAISE = 2
 _SIGTERM = 15
 _DAC_READ_SEARCH = 2
@@ -43,17 +50,35 @@ def be_supervisor(parent: int) -> None:
         raise OSError("the starting process is gone")
 
 
-def confine(user: int | None, rules: dict[str, Any], seccomp: bytes) -> None:
-    """Give up root, then restrict files, TCP, signals and system calls of this process and all it starts."""
-    ruleset = _ruleset(rules)
+def confine(user: int | None, rules: dict[str, Any] | None, seccomp: bytes, watch: tuple[int, int] | None) -> None:
+    """Give up root, then restrict files, TCP, signals and system calls of this process and all it starts.
+
+    Args:
+        user: Whom to become; nobody new when None.
+        rules: For Landlock; None where a mount namespace does its work.
+        seccomp: The filter.
+        watch: Number of the system call `seccomp`, and a connected socket over which the listener of the filter goes to
+            the process that watches.
+    """
+    ruleset = None if rules is None else _ruleset(rules)
+    # Before the filter: from then on every file that is opened waits for an answer of the watcher.
+    channel = None if watch is None else __import__("_socket").socket(fileno=watch[1])
     if user is not None:
-        _drop_root(user)
+        _drop_root(user, keep_reading=rules is not None)
     _prctl(_SET_NO_NEW_PRIVS, 1)
-    _check(_libc.syscall(_RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint32(0)), "landlock_restrict_self")
-    os.close(ruleset)
+    if ruleset is not None:
+        _check(_libc.syscall(_RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint32(0)), "landlock_restrict_self")
+        os.close(ruleset)
     program = ctypes.create_string_buffer(seccomp, len(seccomp))
     header = ctypes.create_string_buffer(struct.pack("@HP", len(seccomp) // 8, ctypes.addressof(program)))
-    _check(_libc.prctl(_SET_SECCOMP, _SECCOMP_FILTER, header, 0, 0), "seccomp")
+    if watch is None or channel is None:
+        _check(_libc.prctl(_SET_SECCOMP, _SECCOMP_FILTER, header, 0, 0), "seccomp")
+        return
+    mode, flags = ctypes.c_uint(_SET_MODE_FILTER), ctypes.c_uint(_NEW_LISTENER)
+    listener = _check(_libc.syscall(watch[0], mode, flags, header), "seccomp")
+    channel.sendmsg([b"1"], [(_SOL_SOCKET, _SCM_RIGHTS, struct.pack("i", listener))])
+    os.close(listener)
+    channel.close()
 
 
 def _ruleset(rules: dict[str, Any]) -> int:
@@ -85,19 +110,21 @@ def _ruleset(rules: dict[str, Any]) -> int:
     return ruleset
 
 
-def _drop_root(user: int) -> None:
-    """Become `user`, keeping only the right to read and pass folders, which Landlock then confines.
+def _drop_root(user: int, keep_reading: bool) -> None:
+    """Become `user`; with `keep_reading` keep only the right to read and pass folders, which Landlock then confines.
 
     The interpreter may lie below a folder that only root may enter.
     """
     os.setgroups([])
-    _prctl(_SET_KEEPCAPS, 1)
+    if keep_reading:
+        _prctl(_SET_KEEPCAPS, 1)
     os.setresgid(user, user, user)
     os.setresuid(user, user, user)
-    mask = 1 << _DAC_READ_SEARCH
-    header = struct.pack("=Ii", _CAPABILITY_VERSION, 0)
-    _check(_libc.capset(header, struct.pack("=6I", mask, mask, mask, 0, 0, 0)), "capset")
-    _prctl(_CAP_AMBIENT, _AMBIENT_RAISE, _DAC_READ_SEARCH)
+    if keep_reading:
+        mask = 1 << _DAC_READ_SEARCH
+        header = struct.pack("=Ii", _CAPABILITY_VERSION, 0)
+        _check(_libc.capset(header, struct.pack("=6I", mask, mask, mask, 0, 0, 0)), "capset")
+        _prctl(_CAP_AMBIENT, _AMBIENT_RAISE, _DAC_READ_SEARCH)
 
 
 def _prctl(option: int, first: int, second: int = 0) -> None:

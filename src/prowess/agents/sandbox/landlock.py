@@ -9,6 +9,7 @@ from prowess.agents.sandbox.base import Limits
 from prowess.agents.sandbox.confined import (
     CONFIGURATION,
     HERE,
+    SYSTEM,
     Confined,
     environment,
     interpreter_folders,
@@ -18,7 +19,6 @@ from prowess.agents.sandbox.kernel import landlock_abi
 from prowess.agents.sandbox.seccomp import seccomp_filter
 from prowess.core.errors import SandboxError
 
-_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store", *CONFIGURATION)
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
 _SCOPES = 6
 """First version of Landlock that keeps signals inside."""
@@ -34,12 +34,14 @@ class LandlockSandbox(Confined):
     def __init__(self) -> None:
         super().__init__()
         abi = landlock_abi()
-        found = seccomp_filter(signals=abi >= _SCOPES)
+        self.signals = abi >= _SCOPES
+        found = seccomp_filter(signals=self.signals)
         if abi == 0:
             raise SandboxError("this kernel has no Landlock")
         if found is None:
             raise SandboxError("no system call filter for this machine")
         self.filter: bytes = found
+        self.watched_filter = seccomp_filter(signals=self.signals, watched=True)
         self.root = os.geteuid() == 0
 
     @property
@@ -55,13 +57,16 @@ class LandlockSandbox(Confined):
     def borrows_user(self) -> bool:
         return self.root
 
+    def folders(self, base: Path) -> tuple[str, str]:
+        return str(base / "work"), str(base / "temp")
+
     def command(self, base: Path, orders: dict[str, Any], limits: Limits) -> tuple[list[str], tuple[int, ...]]:
         orders["count_user"] = not self.root
-        orders["env"] = environment(str(base / "work"), str(base / "temp"))
+        orders["env"] = environment(*self.folders(base))
         orders["supervise"] = True
-        orders["seccomp"] = self.filter
+        orders["seccomp"] = self.filter if orders["watch"] is None else self.watched_filter
         orders["landlock"] = {
-            "read": [*_SYSTEM, *interpreter_folders(), *_DEVICES],
-            "write": [str(base / "work"), str(base / "temp"), "/dev/null"],
+            "read": [*SYSTEM, *CONFIGURATION, *interpreter_folders(), *_DEVICES],
+            "write": [*self.folders(base), "/dev/null"],
         }
-        return launcher_command(str(HERE / "launcher.py"), orders), ()
+        return launcher_command(str(HERE), orders), ()

@@ -1,15 +1,21 @@
 """The last program before the confined command: sets limits, gives up rights, then becomes the command.
 
 It runs in a bare interpreter (`python -I -S`), often inside the sandbox where nothing else of prowess can be read, and
-so imports as little as possible. With `supervise` in its orders it stays behind as supervisor of a forked child,
-outlives it, and kills every descendant before it ends.
+its imports are most of what a sandbox costs: `typing` takes longer than the interpreter to start, `signal` nearly so.
+With `supervise` in its orders it stays behind as supervisor of a forked child, outlives it, and kills every descendant
+before it ends.
 """
+
+from __future__ import annotations
 
 import marshal
 import os
 import resource
 import sys
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 READY = b"1"
 """Written to the status pipe when everything is in place; without it the sandbox failed, not the command."""
@@ -40,6 +46,8 @@ def set_limits(orders: dict[str, Any]) -> None:
         (resource.RLIMIT_NOFILE, 256),
         (resource.RLIMIT_CORE, 0),
     ):
+        if name == resource.RLIMIT_AS and sys.platform == "darwin":
+            continue  # macOS takes no such limit
         hard = resource.getrlimit(name)[1]
         allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(name, (allowed, allowed))
@@ -52,14 +60,10 @@ def become(orders: dict[str, Any]) -> None:
     if orders["memory"] is not None:
         set_limits(orders)
     user = orders["user"]
-    rules = orders["landlock"]
-    if rules is not None:
-        # Reached only outside of bubblewrap; ctypes costs milliseconds, so it is not imported before.
-        # With -I -S its folder is not on the path.
-        sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-        kernel = __import__("kernel")
-
-        kernel.confine(user, rules, orders["seccomp"])
+    rules, watch = orders["landlock"], orders["watch"]
+    if rules is not None or watch is not None:
+        # Not in the default sandbox; ctypes costs milliseconds, so it is not imported before.
+        __import__("kernel").confine(user, rules, orders["seccomp"], watch)
     elif user is not None:
         os.setgroups([])
         os.setresgid(user, user, user)
@@ -96,14 +100,10 @@ def descendants() -> list[int]:
 
 def supervise(orders: dict[str, Any]) -> int:
     """Fork the command, wait for it or for SIGTERM, kill what is left of its tree; its exit code."""
-    import signal
-
-    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-    kernel = __import__("kernel")
-
+    signal: Any = __import__("_signal")
     waited = {signal.SIGCHLD, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, waited)
-    kernel.be_supervisor(orders["parent"])
+    __import__("kernel").be_supervisor(orders["parent"])
     child = os.fork()
     if child == 0:
         try:
@@ -153,7 +153,3 @@ def main(text: str) -> int:
     if not orders["supervise"]:
         become(orders)
     return supervise(orders)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))

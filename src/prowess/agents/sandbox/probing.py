@@ -36,33 +36,54 @@ class _Host:
     token: str
 
 
-_PROGRAMS = {
-    "reads host files": "print(open({canary!r}).read())",
-    "lists host folders": "import os\nprint(os.listdir(os.path.dirname({canary!r})))",
-    "follows a link out": "import os\nos.symlink({canary!r}, 'link')\nprint(open('link').read())",
-    "sees the environment": "import os\nprint(os.environ[{token!r}])",
-    "writes outside": "open({canary!r} + '.new', 'w').write('x')\nprint('wrote')",
-    "writes to the system": "open('/usr/{token}', 'w').write('x')\nprint('wrote')",
-    "connects by TCP": "import socket\nsocket.create_connection(('127.0.0.1', {port}), 2)\nprint('connected')",
-    "connects by a socket file": (
-        "import socket\ns = socket.socket(socket.AF_UNIX)\ns.connect({unix!r})\nprint('connected')"
+_ATTEMPTS: dict[str, tuple[str, ...]] = {
+    "reads host files": (
+        "print(open({canary!r}).read())",
+        "import os\nprint(os.listdir(os.path.dirname({canary!r})))",
+        "import os\nos.symlink({canary!r}, 'link')\nprint(open('link').read())",
+    ),
+    "sees the environment": (
+        "import os\nprint(os.environ[{token!r}])",
+        "import glob\nfor p in glob.glob('/proc/*/environ'):\n    try:\n        if {token!r} in open(p).read():\n"
+        "            print(p)\n    except OSError:\n        pass\nraise SystemExit(1)",
+    ),
+    "writes outside": (
+        "open({canary!r} + '.new', 'w').write('x')\nprint('wrote')",
+        "open('/usr/{token}', 'w').write('x')\nprint('wrote')",
+    ),
+    "connects by TCP": (
+        "import socket\nsocket.create_connection(('127.0.0.1', {port}), 2)\nprint('connected')",
+        "import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ns.sendto(b'x', ('127.0.0.1', 53))\n"
+        "print('sent')",
     ),
     "connects by an abstract socket": (
-        "import socket\ns = socket.socket(socket.AF_UNIX)\ns.connect(chr(0) + {abstract!r})\nprint('connected')"
+        "import socket\ns = socket.socket(socket.AF_UNIX)\ns.connect(chr(0) + {abstract!r})\nprint('connected')",
     ),
-    "signals host processes": "import os\nos.kill({pid}, 0)\nprint('signalled')",
-    "makes namespaces": (
-        "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\n"
-        "assert libc.unshare(0x10000000) == 0\nprint('made one')"
+    "connects by a socket file": (
+        "import socket\ns = socket.socket(socket.AF_UNIX)\ns.connect({unix!r})\nprint('connected')",
     ),
-    "takes too much memory": "data = bytearray(700 << 20)\nprint('allocated')",
-    "writes a huge file": "open('big', 'wb').write(bytes(8 << 20))\nprint('wrote')",
+    "signals host processes": (
+        "import os\nos.kill({pid}, 0)\nprint('signalled')",
+        "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\nassert libc.ptrace(16, {pid}, 0, 0) == 0\n"
+        "print('traced')",
+    ),
+    "takes too much memory": ("data = bytearray(1 << 30)\nprint('allocated')",),
     "forks without end": (
         "import os, time\nn = 0\nwhile n < 200:\n    if os.fork() == 0:\n        time.sleep(3)\n        os._exit(0)\n"
-        "    n += 1\nprint('forked')"
+        "    n += 1\nprint('forked')",
+    ),
+    "writes a huge file": (
+        "f = open('big', 'wb')\nfor _ in range(100):\n    f.write(bytes(1 << 20))\nf.close()\nprint('wrote')",
+    ),
+    "makes namespaces": (
+        "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+        "assert libc.unshare(0x10000000) == 0\nprint('made one')",
     ),
 }
-"""Each prints something only where it succeeds."""
+"""Each program prints something only where it succeeds. An escape is closed when all its programs fail."""
+DAEMON = "leaves a daemon"
+ESCAPES = (*_ATTEMPTS, DAEMON)
+"""The twelve ways out that every sandbox must close."""
 
 _DAEMON = """
 import os, sys, time
@@ -74,6 +95,19 @@ if os.fork() == 0:
     os._exit(0)
 time.sleep(0.5)
 """
+_ESSENTIAL = """
+import os, socket
+def reached(name, attempt):
+    try:
+        attempt()
+        print(name)
+    except Exception:
+        pass
+reached('files', lambda: open({canary!r}).read())
+reached('ports', lambda: socket.create_connection(('127.0.0.1', {port}), 2))
+reached('processes', lambda: os.kill({pid}, 0))
+print(6 * 7)
+"""
 _WORKS = """
 import openpyxl, sqlite3, tempfile
 open('out', 'w').write(open('in').read())
@@ -83,13 +117,13 @@ print('ok')
 
 
 async def probe(sandbox: Sandbox) -> tuple[Probe, ...]:
-    """Try every break-out once, and that ordinary programs work. Takes a few seconds.
+    """Try the twelve escapes, a program without end, and that ordinary programs work. Takes a few seconds.
 
     A sandbox that cannot even start gives one failed probe.
     """
     try:
         with _host() as host:
-            found = [await _try(sandbox, host, name, program) for name, program in _PROGRAMS.items()]
+            found = [await _try(sandbox, host, name, programs) for name, programs in _ATTEMPTS.items()]
             found.append(await _daemon(sandbox, host.token))
             found.append(await _hang(sandbox))
             found.append(await _works(sandbox))
@@ -98,13 +132,38 @@ async def probe(sandbox: Sandbox) -> tuple[Probe, ...]:
     return tuple(found)
 
 
+async def hold(sandbox: Sandbox) -> None:
+    """The shortest trial that lets a sandbox be used: Python runs, and no host file, port or process is in reach.
+
+    Raises:
+        SandboxError: saying which of these failed.
+    """
+    with _host() as host:
+        result = await _python(sandbox, _fill(_ESSENTIAL, host), 10)
+    *reached, end = result.stdout.split() or [""]
+    if end != "42":
+        raise SandboxError(f"{sandbox.name} does not run Python: {result.stderr.strip()[-300:]}")
+    if reached:
+        raise SandboxError(f"{sandbox.name} does not hold: a program in it reached {', '.join(reached)}")
+
+
 async def _python(sandbox: Sandbox, program: str, seconds: float = _LIMITS.seconds) -> Result:
     limits = _LIMITS.model_copy(update={"seconds": seconds})
     return await sandbox.run(["python", "-I", "-c", program], (), limits)
 
 
-async def _try(sandbox: Sandbox, host: _Host, name: str, program: str) -> Probe:
-    filled = program.format(
+async def _try(sandbox: Sandbox, host: _Host, name: str, programs: tuple[str, ...]) -> Probe:
+    why = ""
+    for program in programs:
+        result = await _python(sandbox, _fill(program, host))
+        if result.stdout.strip() or result.ok:
+            return Probe(name, False, result.stdout.strip()[:200] or "ended without an error")
+        why = (result.stderr.strip().splitlines() or [f"exit code {result.exit_code}"])[-1]
+    return Probe(name, True, why)
+
+
+def _fill(program: str, host: _Host) -> str:
+    return program.format(
         canary=str(host.canary),
         port=host.port,
         unix=str(host.unix),
@@ -112,18 +171,14 @@ async def _try(sandbox: Sandbox, host: _Host, name: str, program: str) -> Probe:
         token=host.token,
         pid=os.getpid(),
     )
-    result = await _python(sandbox, filled)
-    why = (result.stderr.strip().splitlines() or [f"exit code {result.exit_code}"])[-1]
-    held = not result.stdout.strip() and not result.ok
-    return Probe(name, held, why if held else result.stdout.strip()[:200] or "ended without an error")
 
 
 async def _daemon(sandbox: Sandbox, token: str) -> Probe:
     result = await _python(sandbox, _DAEMON.format(token=token))
     left = [pid for pid in _pids() if token.encode() in _command(pid)]
     if "started" not in result.stdout:
-        return Probe("leaves a daemon", False, f"the attempt did not run: {result.stderr[-200:]}")
-    return Probe("leaves a daemon", not left, f"{len(left)} processes left")
+        return Probe(DAEMON, False, f"the attempt did not run: {result.stderr[-200:]}")
+    return Probe(DAEMON, not left, f"{len(left)} processes left")
 
 
 async def _hang(sandbox: Sandbox) -> Probe:

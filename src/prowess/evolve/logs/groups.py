@@ -2,13 +2,16 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
+from prowess.core.trust import OWN
 from prowess.evolve.logs.text import general, legible, line, prose
 from prowess.evolve.logs.vocabulary import DULL, STOP
 from prowess.evolve.logs.words import cluster, rarity, stem, vector
 from prowess.evolve.logs.works import Work
+from prowess.guard.taint import supported
 
 ALIKE = 0.2
 """Pieces join a group when the cosine of their words and features is this or more. On 86 sessions of 17 kinds,
@@ -33,6 +36,16 @@ class Group:
     def sessions(self) -> tuple[str, ...]:
         """Independent sessions, in order."""
         return tuple(dict.fromkeys(work.session for work in self.works))
+
+    def believes(self, sessions: Iterable[str], least: int = 2) -> bool:
+        """Whether what these of its sessions show may be learned, by whose sessions they are.
+
+        Args:
+            least: So many of one's own are enough, whatever strangers add.
+        """
+        whose = {work.session: work.principal for work in self.works}
+        people = [whose[session] for session in sessions]
+        return supported(people) or people.count(OWN) >= least
 
     @property
     def title(self) -> str:
@@ -94,6 +107,6 @@ def _terms(own: list[Work], weights: dict[str, float]) -> tuple[str, ...]:
 
 
 def example_request(group: Group) -> str:
-    """How a user asked for such work, shortened; empty where the logs do not hold it."""
-    asked = sorted((work.request for work in group.works if work.request), key=len)
+    """How the user asked for such work, shortened; empty where no own session holds it: an agent reads it unasked."""
+    asked = sorted((work.request for work in group.works if work.request and work.principal == OWN), key=len)
     return prose(line(general(asked[len(asked) // 2]), 200)) if asked else ""

@@ -55,6 +55,7 @@ def whole(group: Group) -> Lesson:
             first_step=work.first_step,
             last_step=work.last_step,
             quote=line(work.request, 200) or (work.sayings[0].reference.quote if work.sayings else ""),
+            principal=work.principal,
         )
         for work in (firsts[session] for session in group.sessions)
     )

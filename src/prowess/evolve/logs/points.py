@@ -11,6 +11,7 @@ from prowess.evolve.logs.groups import Group
 from prowess.evolve.logs.sayings import LINE, Saying
 from prowess.evolve.logs.text import general, line, prose
 from prowess.evolve.logs.words import cluster, rarity, vector, words
+from prowess.guard.taint import imperative
 
 Section = Literal["wish", "step", "note", "pitfall", "command", "check"]
 SAME = 0.4
@@ -55,6 +56,7 @@ class Point:
 def points(group: Group) -> list[Point]:
     """The lines of a group, section by section, the best supported first and no two that say the same."""
     found = [*_wishes(group), *_pitfalls(group), *_commands(group), *_said(group)]
+    found = [p for p in found if group.believes(p.sessions, 1 if p.section == "wish" else ENOUGH)]
     chosen: list[Point] = []
     said: list[tuple[str, set[str]]] = []
     room = Counter(MOST)
@@ -138,6 +140,7 @@ def _pitfalls(group: Group) -> Iterable[Point]:
         for work in group.works
         for lesson in work.lessons
         if lesson.kind in ("cause", "memory") and lesson.blame == "skill" and _FIX.search(lesson.text)
+        if not _orders(lesson.text)
     ]
     for members in _alike([words(error) for _, _, error, _ in found]):
         own = [found[i] for i in members]
@@ -151,6 +154,12 @@ def _pitfalls(group: Group) -> Iterable[Point]:
         quotes = [(s, reference) for s, other, *_ in own for reference in other.references[:1]]
         references = (*lesson.references[:3], *(r for s, r in dict(quotes).items() if s != session))
         yield Point("pitfall", f"{error}: {fix}", sessions, references[:REFERENCES], max(weight, 1.0))
+
+
+def _orders(text: str) -> bool:
+    """Whether the error tells the reader what to do: it is a tool's word, which may come from anywhere."""
+    error, _ = _error_and_fix(text)
+    return any(imperative(part) for part in re.split(r"[.:;!`]\s+|[`\n]", error))
 
 
 def _error_and_fix(text: str) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from typing import Literal
 from prowess.core.lesson import Reference
 from prowess.core.model import ToolCall
 from prowess.core.trajectory import Step
+from prowess.core.trust import OWN
 from prowess.evolve.logs.text import general, legible, line, prose
 from prowess.evolve.logs.vocabulary import VERBS
 from prowess.evolve.logs.words import words
@@ -105,7 +106,9 @@ class Code:
     step: int
 
 
-def sayings(step: Step, trajectory: str, number: int, at: float, worked: frozenset[str]) -> list[Saying]:
+def sayings(
+    step: Step, trajectory: str, number: int, at: float, worked: frozenset[str], principal: str = OWN
+) -> list[Saying]:
     """The lines of one step, without repetitions; `worked` are the ids of its calls that brought no error."""
     found: dict[frozenset[str], Saying] = {}
     for text, kind in _candidates(step, worked):
@@ -117,7 +120,9 @@ def sayings(step: Step, trajectory: str, number: int, at: float, worked: frozens
         if len(own) < 3 or own in found:
             continue
         quote = line(text, QUOTE)
-        reference = Reference(trajectory=trajectory, first_step=number, last_step=number, quote=quote)
+        reference = Reference(
+            trajectory=trajectory, first_step=number, last_step=number, quote=quote, principal=principal
+        )
         found[own] = Saying(form, said, own, reference, at)
         if len(found) == PER_STEP:
             break

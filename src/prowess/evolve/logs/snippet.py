@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from prowess.core.lesson import Reference
+from prowess.core.trust import OWN
 from prowess.evolve.logs.groups import Group
 from prowess.evolve.logs.sayings import QUOTE, Code
 from prowess.evolve.logs.text import general, line
@@ -46,6 +47,7 @@ def snippet(group: Group) -> Snippet | None:
     """The blocks of the most typical program whose lines other sessions have too; None where there are no such."""
     holders: dict[str, set[str]] = {}
     codes: list[tuple[str, str, Code]] = []
+    whose = {work.trajectory: work.principal for work in group.works}
     for work in group.works:
         for code in work.codes:
             codes.append((work.session, work.trajectory, code))
@@ -80,7 +82,7 @@ def snippet(group: Group) -> Snippet | None:
     have = {s: [c for o, _, c in codes if o == s] for s in group.sessions}
     shares = {s: len(keys & {_key(t) for c in own for t in c.text.splitlines()}) / len(keys) for s, own in have.items()}
     sessions = frozenset(s for s, share in shares.items() if share >= 1 / 3) | {session}
-    if len(sessions) < ENOUGH:
+    if len(sessions) < ENOUGH or not group.believes(sessions):
         return None
     text = "\n\n".join("\n".join(block.lines) for block in chosen)
     spans = [(session, trajectory, best), *((s, t, c) for s, t, c in codes if s in sessions)]
@@ -89,7 +91,9 @@ def snippet(group: Group) -> Snippet | None:
         shared = max((x for x in code.text.splitlines() if _key(x) in keys), key=len, default="")
         if shared:
             quote = line(shared, QUOTE)
-            references.setdefault(s, Reference(trajectory=t, first_step=code.step, last_step=code.step, quote=quote))
+            step, person = code.step, whose.get(t, OWN)
+            reference = Reference(trajectory=t, first_step=step, last_step=step, quote=quote, principal=person)
+            references.setdefault(s, reference)
     return Snippet(general(text), best.language, sessions, tuple(references.values()))
 
 

@@ -3,6 +3,8 @@
 import re
 import unicodedata
 
+from prowess.core.text import one_line
+
 _TAGS = re.compile(
     r"(?is)<(system-reminder|command-[a-z]{1,20}|local-command-[a-z]{1,20}|environment_context)>.*?</\1>"
 )
@@ -22,8 +24,7 @@ def legible(text: str) -> str:
 
 def line(text: str, limit: int) -> str:
     """`text` on one line of at most `limit` characters."""
-    short = " ".join(legible(text[: 20 * limit]).split())
-    return short if len(short) <= limit else short[: limit - 1].rstrip() + "…"
+    return one_line(legible(text[: 20 * limit]), limit)
 
 
 def request(text: str) -> str:

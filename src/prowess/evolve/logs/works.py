@@ -11,15 +11,19 @@ from dataclasses import dataclass, field
 
 from prowess.core.lesson import Lesson
 from prowess.core.trajectory import Trajectory
+from prowess.core.trust import OWN
 from prowess.evolve.logs.sayings import Code, Saying, programs, sayings
 from prowess.evolve.logs.text import legible, line, request
 from prowess.evolve.logs.vocabulary import FORMATS
 from prowess.evolve.logs.words import words
+from prowess.guard.taint import borrowed, imperative, origins, principal_of
 from prowess.trajectories.segment import Unit, segment
 from prowess.trajectories.signals import lessons_of
 
 SAYINGS = 150
 """Lines kept of one piece at most."""
+_LONG = 4
+"""Words from which on a command line is compared with what tools said: short ones are everybody's."""
 ACTIONS = 2
 """A piece with fewer calls of tools taught nothing about doing."""
 _CORRECTED = ("The user corrected:", "The user refused")
@@ -41,6 +45,8 @@ class Work:
     """Inclusive."""
     request: str
     started: str
+    principal: str = OWN
+    """Whose session it is."""
     actions: int = 0
     profile: Counter[str] = field(default_factory=Counter[str])
     """What the piece is told by: words, and features such as `file:csv`, `program:git`, `module:openpyxl`."""
@@ -69,9 +75,11 @@ class Work:
 
 
 def session_of(trajectory: Trajectory) -> str:
-    """What all threads of one session share."""
+    """What all threads of one session share; no two people share a session, whatever its id."""
     named = trajectory.extra.get("session_id")
-    return named if isinstance(named, str) and named else trajectory.id
+    own = named if isinstance(named, str) and named else trajectory.id
+    principal = principal_of(trajectory)
+    return own if principal == OWN else f"{principal}/{own}"
 
 
 def works(trajectories: Iterable[Trajectory]) -> list[Work]:
@@ -99,7 +107,7 @@ def works(trajectories: Iterable[Trajectory]) -> list[Work]:
 
 def works_of(trajectory: Trajectory) -> list[Work]:
     """The pieces of one trajectory; those of one without any tool call are there too."""
-    signals = lessons_of(trajectory)
+    signals = [_of(principal_of(trajectory), lesson) for lesson in lessons_of(trajectory)]
     found: list[Work] = []
     for unit in segment(trajectory):
         work = _work(trajectory, unit)
@@ -108,7 +116,45 @@ def works_of(trajectory: Trajectory) -> list[Work]:
             found[-1].take_in(work)
         else:
             found.append(work)
+    _drop_words_of_others(trajectory, found)
     return found
+
+
+def _of(principal: str, lesson: Lesson) -> Lesson:
+    if principal == OWN:
+        return lesson
+    told = tuple(r.model_copy(update={"principal": principal}) for r in lesson.references)
+    return lesson.model_copy(update={"references": told})
+
+
+def _drop_words_of_others(trajectory: Trajectory, found: list[Work]) -> None:
+    """Takes out what only repeats a tool or a web page and tells to do something, or goes to a machine named there.
+
+    What the agent worked out by itself, and what the user asked for, stays.
+    """
+    compared = [s.text for work in found for s in work.sayings if imperative(s.text)]
+    others = [s.text for work in found for s in work.sayings] + [c.text for work in found for c in work.codes]
+    for lesson in (lesson for work in found for lesson in work.lessons):
+        commands = [r.quote for r in lesson.references] if _is_commands(lesson) else []
+        compared += [command for command in commands if len(command.split()) >= _LONG]
+        others += commands or [lesson.text]
+    drop = {t for t, origin in zip(compared, origins(trajectory, compared), strict=True) if origin in ("tool", "web")}
+    drop |= {text for text, theirs in zip(others, borrowed(trajectory, others), strict=True) if theirs}
+    if not drop:
+        return
+    for work in found:
+        work.sayings = [s for s in work.sayings if s.text not in drop]
+        work.codes = [c for c in work.codes if c.text not in drop]
+        kept = [_without(lesson, drop) if _is_commands(lesson) else lesson for lesson in work.lessons]
+        work.lessons = [lesson for lesson in kept if lesson.references and lesson.text not in drop]
+
+
+def _is_commands(lesson: Lesson) -> bool:
+    return lesson.text.startswith("Commands that worked")
+
+
+def _without(lesson: Lesson, drop: set[str]) -> Lesson:
+    return lesson.model_copy(update={"references": tuple(r for r in lesson.references if r.quote not in drop)})
 
 
 def _corrections(work: Work, step: int | None = None) -> bool:
@@ -123,7 +169,8 @@ def _work(trajectory: Trajectory, unit: Unit) -> Work:
     asked = line(request(unit.request[:20_000]), 2000)
     steps = trajectory.steps[unit.first_step : unit.last_step + 1]
     started = next((s.timestamp for s in trajectory.steps if s.timestamp), "") or ""
-    work = Work(session_of(trajectory), trajectory.id, unit.first_step, unit.last_step, asked, started)
+    principal = principal_of(trajectory)
+    work = Work(session_of(trajectory), trajectory.id, unit.first_step, unit.last_step, asked, started, principal)
     work.loaded = set(trajectory.loaded)
     work.trajectories = {trajectory.id}
     for word in words(asked):
@@ -138,7 +185,7 @@ def _work(trajectory: Trajectory, unit: Unit) -> Work:
         failed = {o.call_id for o in step.observations if o.is_error}
         answered = frozenset(c.id for c in step.tool_calls if c.id not in failed)
         index = unit.first_step + number
-        for saying in sayings(step, trajectory.id, index, number / max(1, len(steps) - 1), answered):
+        for saying in sayings(step, trajectory.id, index, number / max(1, len(steps) - 1), answered, principal):
             if saying.words not in seen and len(work.sayings) < SAYINGS:
                 seen.add(saying.words)
                 work.sayings.append(saying)

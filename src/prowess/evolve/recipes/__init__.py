@@ -1,13 +1,14 @@
 """Published methods as compositions of parts: one file each. A recipe is a function from `Setup` to `Recipe`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
 from prowess.agents.sandbox import Sandbox
 from prowess.core.errors import UserError
 from prowess.core.task import Split, Task
-from prowess.evolve.parts import Provider, Recipe
+from prowess.evolve.protocols import Recipe
+from prowess.measure.gates import Provider
 from prowess.measure.regression import RegressionGate
 from prowess.suites.base import Suite
 
@@ -54,19 +55,19 @@ class Setup:
         return RegressionGate(tuple(few), provider)
 
 
-def build(name: str, setup: Setup) -> Recipe:
-    """The recipe called `name` for `setup`.
-
-    Raises:
-        UserError: no recipe or no family is called that.
-    """
+def check(name: str, suite: Suite, families: Sequence[str]) -> None:
+    """Raises UserError where no recipe is called `name`, or the suite has not all of `families`."""
     if name not in RECIPES:
         raise UserError(f"no recipe is called {name!r}", f"choose one of {', '.join(RECIPES)}")
-    unknown = sorted(set(setup.families) - set(setup.suite.families))
+    unknown = sorted(set(families) - set(suite.families))
     if unknown:
         raise UserError(
-            f"suite {setup.suite.name} has no family {', '.join(unknown)}",
-            f"choose from {', '.join(setup.suite.families)}",
+            f"suite {suite.name} has no family {', '.join(unknown)}", f"choose from {', '.join(suite.families)}"
         )
+
+
+def build(name: str, setup: Setup) -> Recipe:
+    """The recipe called `name` for `setup`; raises as `check` does."""
+    check(name, setup.suite, setup.families)
     make: Callable[[Setup], Recipe] = import_module(f"{__name__}.{name}").recipe
     return make(setup)

@@ -7,12 +7,12 @@ from prowess.core.lesson import Lesson
 from prowess.core.patch import CreateSkill, Patch
 from prowess.core.skill import Skill, Snapshot
 from prowess.evolve.consolidate import Unmerged
-from prowess.evolve.parts import Context, Episode, Provider, Recipe
+from prowess.evolve.protocols import Context, Episode, Recipe
 from prowess.evolve.providers import BestMatches
 from prowess.evolve.recipes import Setup
 from prowess.evolve.selectors import Last
 from prowess.evolve.sources import Stream
-from prowess.measure.gates import FormatGate
+from prowess.measure.gates import FormatGate, Provider
 
 
 @dataclass(frozen=True, slots=True)

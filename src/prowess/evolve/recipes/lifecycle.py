@@ -13,7 +13,7 @@ from prowess.evolve.consolidate import Unmerged
 from prowess.evolve.distil import Distil
 from prowess.evolve.explore import Explore
 from prowess.evolve.lifecycle import Lifecycle, Retire
-from prowess.evolve.parts import Recipe
+from prowess.evolve.protocols import Recipe
 from prowess.evolve.providers import BestMatches
 from prowess.evolve.recipes import Setup
 from prowess.evolve.recipes.human import Given
@@ -21,6 +21,7 @@ from prowess.evolve.selectors import Last
 from prowess.evolve.sources import Stream
 from prowess.measure.gates import FormatGate, LintGate, ScanGate, TrialsGate
 from prowess.measure.lifecycle import Rules
+from prowess.measure.permission import PermissionGate
 from prowess.measure.regression import CachedOutputsGate
 from prowess.measure.stats.design import Design
 
@@ -46,6 +47,7 @@ def recipe(setup: Setup, retire: Retire = "contribution", proof: bool = True) ->
         gates=(
             FormatGate(),
             ScanGate(),
+            PermissionGate(),
             LintGate(),
             *((CachedOutputsGate(provider, setup.sandbox), setup.regression(provider)) if proof else ()),
             TrialsGate(

@@ -8,12 +8,13 @@ not asked. Its own training signal, later tasks of the same group, is what our p
 
 from prowess.evolve.consolidate import Unmerged
 from prowess.evolve.curate import Curator, Transcript
-from prowess.evolve.parts import Recipe
+from prowess.evolve.protocols import Recipe
 from prowess.evolve.providers import BestMatches
 from prowess.evolve.recipes import Setup
 from prowess.evolve.selectors import Last
 from prowess.evolve.sources import Stream
 from prowess.measure.gates import FormatGate, LintGate, ScanGate
+from prowess.measure.permission import PermissionGate
 
 
 def recipe(setup: Setup) -> Recipe:
@@ -26,7 +27,7 @@ def recipe(setup: Setup) -> Recipe:
         analyst=Transcript(),
         proposer=Curator(),
         consolidator=Unmerged(),
-        gates=(FormatGate(), ScanGate(), LintGate(), setup.regression(provider)),
+        gates=(FormatGate(), ScanGate(), PermissionGate(), LintGate(), setup.regression(provider)),
         selector=Last(),
         rounds=len(stream),
     )

@@ -10,13 +10,14 @@ the paper picks the best of three seeds on the training tasks.
 from prowess.evolve.consolidate import Unmerged
 from prowess.evolve.distil import Distil
 from prowess.evolve.explore import Explore
-from prowess.evolve.parts import Recipe
+from prowess.evolve.protocols import Recipe
 from prowess.evolve.providers import BestMatches
 from prowess.evolve.recipes import Setup
 from prowess.evolve.selectors import Last
 from prowess.evolve.sources import Stream
 from prowess.evolve.unseen import UnseenGate
 from prowess.measure.gates import FormatGate, LintGate, ScanGate, TrialsGate
+from prowess.measure.permission import PermissionGate
 from prowess.measure.regression import CachedOutputsGate
 from prowess.measure.stats.design import Design
 
@@ -36,6 +37,7 @@ def recipe(setup: Setup) -> Recipe:
         gates=(
             FormatGate(),
             ScanGate(),
+            PermissionGate(),
             LintGate(),
             CachedOutputsGate(provider, setup.sandbox),
             UnseenGate(unseen, provider=provider, seed=setup.seed),

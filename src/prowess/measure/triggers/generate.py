@@ -17,7 +17,7 @@ from prowess.core.errors import BoundaryError
 from prowess.core.model import Message, Model, Request, storable
 from prowess.core.skill import Skill, Snapshot
 from prowess.measure.triggers.sets import MOST_CHARS, Part, Query, same
-from prowess.search.lexical import LexicalIndex
+from prowess.search.index import SearchIndex
 
 RUN = 5
 """So many words in a row, as they stand in the description, are a recital."""
@@ -216,7 +216,7 @@ def _repeats(text: str, need: str, old: Query) -> bool:
 
 def _neighbours(library: Snapshot, skill: Skill) -> list[Skill]:
     """Other skills whose words are nearest."""
-    hits = LexicalIndex(library).search(f"{skill.name} {skill.description}", NEIGHBOURS + 1)
+    hits = SearchIndex.of(library).search(f"{skill.name} {skill.description}", NEIGHBOURS + 1)
     found = [library.get(hit.name) for hit in hits if hit.name != skill.name]
     return [s for s in found if s is not None][:NEIGHBOURS]
 

@@ -1,9 +1,10 @@
 """A cleaned address list. Easy: capitals, spelled-out streets, duplicates, order."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from random import Random
 
-from prowess.suites.workbench.family import Case, Family, Order, Row, Rows, Rule, input_csv, pick_names, value_rule
+from prowess.suites.workbench.family import Case, Family, Order, Row, Rule, csv_case, pick_names, value_rule
 from prowess.suites.workbench.forms import Value
 from prowess.suites.workbench.outputs import TEXT, CsvHouse, CsvOutput
 
@@ -57,12 +58,11 @@ def make(rng: Random) -> Case:
         f"Clean the address list `{names['source']}`, whose fields are separated by {names['delimiter']!r}, and write "
         f"it to `{names['target']}` with name, street, postcode and city, one address per line."
     )
-    files = (input_csv(names["source"], rng, {f: names[f] for f in NAMES}, rows, names["delimiter"]),)
-    return Case(job=job, names=names, tables={"rows": tuple(rows)}, files=files)
+    return csv_case(rng, job, names, rows, names["delimiter"])
 
 
-def answer(case: Case, house: Addresses) -> Rows:
-    rows: list[tuple[Value, ...]] = []
+def rows(case: Case, house: Addresses) -> Iterable[tuple[Value, ...]]:
+    found: list[tuple[Value, ...]] = []
     for row in case.rows:
         name, street, city = row["name"], row["street"], row["city"]
         if house.streets:
@@ -72,9 +72,9 @@ def answer(case: Case, house: Addresses) -> Rows:
         if house.capitals == "name":
             name, city = name.upper(), city.title()
         cleaned = (name, street, row["code"], city)
-        if not house.unique or cleaned not in rows:
-            rows.append(cleaned)
-    return tuple(sorted(rows, key=house.order.key))
+        if not house.unique or cleaned not in found:
+            found.append(cleaned)
+    return found
 
 
 CAPITALS = {
@@ -132,7 +132,7 @@ FAMILY = Family(
         "south": Addresses(header=("to", "street", "zip", "town"), separator="|", order=CITY),
     },
     make=make,
-    answer=answer,
+    rows=rows,
     output=CsvOutput((TEXT, TEXT, TEXT, TEXT)),
     own_rules=own_rules,
     template=PROGRAM,

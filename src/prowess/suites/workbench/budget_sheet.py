@@ -1,11 +1,12 @@
 """What is left of a budget per department, as a workbook. Moderately hard: sign, ignored lines, total row."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 
 from prowess.core.task import File
-from prowess.suites.workbench.family import Case, Family, House, Order, Row, Rows, Rule, pick_names, value_rule
+from prowess.suites.workbench.family import Case, Family, House, Order, Row, Rows, Rule, pick_names, sums, value_rule
 from prowess.suites.workbench.forms import Found, number, text
 from prowess.suites.workbench.workbooks import read_xlsx, write_xlsx
 
@@ -71,14 +72,10 @@ def make(rng: Random) -> Case:
     return Case(job=job, names=names, tables={"rows": tuple(rows)}, files=(File(path=names["source"], data=data),))
 
 
-def answer(case: Case, house: Budget) -> Rows:
-    left: dict[str, Decimal] = {}
-    for row in case.rows:
-        if row["kind"] != house.ignored:
-            difference = house.sign * (int(row["planned"]) - int(row["spent"]))
-            left[row["department"]] = left.get(row["department"], Decimal(0)) + difference
-    rows = list(left.items()) + ([("TOTAL", sum(left.values(), Decimal(0)))] if house.total else [])
-    return tuple(sorted(rows, key=house.order.key))
+def rows(case: Case, house: Budget) -> Iterable[tuple[str, Decimal]]:
+    kept = (row for row in case.rows if row["kind"] != house.ignored)
+    left = sums((row["department"], house.sign * (int(row["planned"]) - int(row["spent"]))) for row in kept)
+    return [*left.items(), *([("TOTAL", sum(left.values(), Decimal(0)))] if house.total else [])]
 
 
 class SheetOutput:
@@ -147,7 +144,6 @@ book.save("$target")
 def words(case: Case, house: Budget) -> dict[str, str]:
     planned, spent = case.names["planned"], case.names["spent"]
     return {
-        "ignored": house.ignored,
         "less": planned if house.sign > 0 else spent,
         "more": spent if house.sign > 0 else planned,
     }
@@ -166,7 +162,7 @@ FAMILY = Family(
         "south": Budget(ignored="EXTRA", sign=-1),
     },
     make=make,
-    answer=answer,
+    rows=rows,
     output=SheetOutput(),
     own_rules=own_rules,
     template=PROGRAM,

@@ -1,20 +1,19 @@
 """Prices from CSV and stock from JSON, merged into JSON. Moderately hard: normal form of the key, cents, gaps."""
 
-import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 
-from prowess.core.task import File
 from prowess.suites.workbench.family import (
     Case,
     Family,
     Order,
     Row,
-    Rows,
     Rule,
     cents,
     input_csv,
+    input_json,
     pick_names,
     value_rule,
 )
@@ -74,7 +73,7 @@ def make(rng: Random) -> Case:
     objects = [{names["key"]: row["key"], names["stock"]: int(row["stock"])} for row in held]
     files = (
         input_csv(names["source"], rng, {k: names[k] for k in ("sku", "price", "label")}, rows),
-        File(path=names["other"], data=("[" + ",\n ".join(json.dumps(o) for o in objects) + "]\n").encode()),
+        input_json(names["other"], objects),
     )
     return Case(job=job, names=names, tables={"rows": tuple(rows), "held": tuple(held)}, files=files)
 
@@ -93,15 +92,13 @@ def normal(article: str, house: Catalogue) -> str:
 PRICE_CENTS = Column(number, lambda price, house: price if house.cents else float(price))
 
 
-def answer(case: Case, house: Catalogue) -> Rows:
+def rows(case: Case, house: Catalogue) -> Iterable[tuple[str, Decimal, Decimal]]:
     held = {normal(row["key"], house): Decimal(row["stock"]) for row in case.tables["held"]}
-    rows: list[tuple[str, Decimal, Decimal]] = []
     for row in case.rows:
         article = normal(row["sku"], house)
         price = Decimal(row["price"]) * (100 if house.cents else 1)
         if article in held or house.gaps == "zero":
-            rows.append((article, price, held.get(article, Decimal(0))))
-    return tuple(sorted(rows, key=house.order.key))
+            yield article, price, held.get(article, Decimal(0))
 
 
 def own_rules(house: Catalogue) -> tuple[Rule, ...]:
@@ -163,7 +160,7 @@ FAMILY = Family(
         "south": Catalogue(dash="/", order=PRICE),
     },
     make=make,
-    answer=answer,
+    rows=rows,
     output=JsonOutput((TEXT, PRICE_CENTS, NUMBER)),
     own_rules=own_rules,
     template=PROGRAM,

@@ -1,6 +1,6 @@
 """Defaults and site settings merged into one INI file. Easy: spelling, removal, secrets."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from random import Random
 
@@ -82,15 +82,13 @@ def _ini(rng: Random, rows: list[Row]) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def answer(case: Case, house: Config) -> Rows:
+def rows(case: Case, house: Config) -> Iterable[tuple[Value, ...]]:
     merged: dict[tuple[str, str], str] = {}
     for row in (*case.tables["low"], *case.tables["high"]):
         merged[row["section"], row["key"].replace("-", "_")] = row["value"]
-    rows: list[tuple[Value, ...]] = []
     for (section, key), value in merged.items():
         if value != house.removal:
-            rows.append((section, key, house.mask if house.mask and key.endswith("_secret") else value))
-    return tuple(sorted(rows, key=house.order.key))
+            yield section, key, house.mask if house.mask and key.endswith("_secret") else value
 
 
 def key(cell: str) -> Value | None:
@@ -169,11 +167,7 @@ with open("$target", "w", encoding="utf-8") as out:
 
 
 def words(case: Case, house: Config) -> dict[str, str]:
-    return {
-        "spelling": '.replace("-", "_")' if house.dash == "_" else "",
-        "removal": house.removal,
-        "mask": house.mask,
-    }
+    return {"spelling": '.replace("-", "_")' if house.dash == "_" else ""}
 
 
 FAMILY = Family(
@@ -189,7 +183,7 @@ FAMILY = Family(
         "south": Config(dash="-", mask="<hidden>"),
     },
     make=make,
-    answer=answer,
+    rows=rows,
     output=IniOutput(),
     own_rules=own_rules,
     template=PROGRAM,

@@ -1,12 +1,22 @@
 """What to pay out per person for expense claims in JSON. Moderately hard: caps, mileage, missing receipts."""
 
-import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 
-from prowess.core.task import File
-from prowess.suites.workbench.family import Case, Family, Order, Row, Rows, Rule, cents, pick_names, value_rule
+from prowess.suites.workbench.family import (
+    Case,
+    Family,
+    Order,
+    Row,
+    Rule,
+    cents,
+    input_json,
+    pick_names,
+    sums,
+    value_rule,
+)
 from prowess.suites.workbench.outputs import AMOUNT, TEXT, CsvHouse, CsvOutput, point_rule
 
 NAMES = {
@@ -60,10 +70,7 @@ def make(rng: Random) -> Case:
         f"`{names['source']}` is a JSON list of expense claims. Work out what is paid to each `{names['person']}` and "
         f"write one line per person, person and amount, to `{names['target']}`."
     )
-    data = "[" + ",\n ".join(json.dumps(item) for item in objects) + "]\n"
-    return Case(
-        job=job, names=names, tables={"rows": tuple(rows)}, files=(File(path=names["source"], data=data.encode()),)
-    )
+    return Case(job=job, names=names, tables={"rows": tuple(rows)}, files=(input_json(names["source"], objects),))
 
 
 def payout(row: Row, house: Claims) -> Decimal:
@@ -75,11 +82,8 @@ def payout(row: Row, house: Claims) -> Decimal:
     return min(amount, Decimal(house.cap)) if row["kind"] == "MEAL" and house.cap else amount
 
 
-def answer(case: Case, house: Claims) -> Rows:
-    sums: dict[str, Decimal] = {}
-    for row in case.rows:
-        sums[row["person"]] = sums.get(row["person"], Decimal(0)) + payout(row, house)
-    return tuple(sorted(sums.items(), key=house.order.key))
+def rows(case: Case, house: Claims) -> Iterable[tuple[str, Decimal]]:
+    return sums((row["person"], payout(row, house)) for row in case.rows).items()
 
 
 def own_rules(house: Claims) -> tuple[Rule, ...]:
@@ -117,11 +121,7 @@ with open("$target", "w", encoding="utf-8") as out:
 
 
 def words(case: Case, house: Claims) -> dict[str, str]:
-    return {
-        "per_km": house.per_km,
-        "cap": str(house.cap),
-        "decimal": '.replace(".", ",")' if house.decimal == "," else "",
-    }
+    return {"decimal": '.replace(".", ",")' if house.decimal == "," else ""}
 
 
 FAMILY = Family(
@@ -137,9 +137,10 @@ FAMILY = Family(
         "south": Claims(header=("name", "refund"), per_km="0.45", cap=35),
     },
     make=make,
-    answer=answer,
+    rows=rows,
     output=CsvOutput((TEXT, AMOUNT)),
     own_rules=own_rules,
     template=PROGRAM,
     words=words,
+    script=False,  # after "JSON list" a small model writes `import json` whatever it was told
 )

@@ -5,9 +5,10 @@ one rule, the messages of the checks and the human skill, so that these can neve
 """
 
 import itertools
+import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from random import Random
 from string import Template
@@ -137,18 +138,26 @@ class Family(Generic[H]):
     """Variants, `base` first."""
     make: Callable[[Random], Case]
     """Draws inputs; knows nothing of the house."""
-    answer: Callable[[Case, H], Rows]
+    rows: Callable[[Case, H], Iterable[tuple[Value, ...]]]
+    """Those of the answer, in any order; where the house has none, theirs stands."""
     output: Output[H]
     own_rules: Callable[[H], tuple[Rule, ...]]
     """Beside those of the form of the output and of the order of its rows."""
     template: str
     """A short program that does the task; `$name` stands for a name of the instance or a word."""
-    words: Callable[[Case, H], Mapping[str, str]]
-    """Beside those of the form of the output, `header` and the like, and `order`."""
+    words: Callable[[Case, H], Mapping[str, str]] = lambda case, house: {}
+    """Beside `order`, those of the form of the output (`header` and the like), and the house's texts and numbers."""
     keys: int = 1
     """How many leading columns identify a row."""
+    script: bool = True
+    """Whether the human skill has a script to call. Small models begin some programs from habit and never reach the
+    call; they adapt a program that begins just so."""
     parameters: Mapping[str, str] = field(default_factory=dict[str, str])
     """What the form of the human skill says of a name, in capitals, where its own word would mislead."""
+
+    def answer(self, case: Case, house: H) -> Rows:
+        """The right rows in the right order."""
+        return tuple(sorted(self.rows(case, house), key=house.order.key))
 
     def rules(self, house: H) -> tuple[Rule, ...]:
         """All house rules, as the checks and the human skill tell them."""
@@ -156,8 +165,9 @@ class Family(Generic[H]):
 
     def program(self, case: Case, house: H) -> str:
         """The program for one instance; the snippet of the human skill is one outside all splits."""
+        told = {f.name: str(v) for f in fields(house) if isinstance(v := getattr(house, f.name), str | int)}
         words = {"order": house.order.code, **self.output.words(house), **self.words(case, house)}
-        return Template(self.template.strip() + "\n").substitute({**case.names, **words})
+        return Template(self.template.strip() + "\n").substitute({**told, **case.names, **words})
 
 
 def value_rule(name: str, text: str, **off: Any) -> Rule:
@@ -231,6 +241,12 @@ def pick_names(rng: Random, choices: Mapping[str, Sequence[str]]) -> dict[str, s
             return names
 
 
+def csv_case(rng: Random, job: str, names: Mapping[str, str], rows: Sequence[Row], separator: str = ",") -> Case:
+    """A case whose one input is a delimited table, at `names["source"]`."""
+    file = input_csv(names["source"], rng, names, rows, separator)
+    return Case(job=job, names=names, tables={"rows": tuple(rows)}, files=(file,))
+
+
 def input_csv(path: str, rng: Random, names: Mapping[str, str], rows: Sequence[Row], separator: str = ",") -> File:
     """An input table whose columns stand in an order of its own."""
     fields = list(rows[0])
@@ -238,6 +254,19 @@ def input_csv(path: str, rng: Random, names: Mapping[str, str], rows: Sequence[R
     lines = [separator.join(names[field] for field in fields)]
     lines += [separator.join(row[field] for field in fields) for row in rows]
     return File(path=path, data=("\n".join(lines) + "\n").encode())
+
+
+def input_json(path: str, objects: Iterable[Mapping[str, str | int]]) -> File:
+    """An input list of objects, one a line."""
+    return File(path=path, data=("[" + ",\n ".join(json.dumps(item) for item in objects) + "]\n").encode())
+
+
+def sums(amounts: Iterable[tuple[str, Decimal | int | str]]) -> dict[str, Decimal]:
+    """What is added up for each key, keys in the order of their first mention."""
+    found: dict[str, Decimal] = {}
+    for key, amount in amounts:
+        found[key] = found.get(key, Decimal(0)) + Decimal(amount)
+    return found
 
 
 def clock(minutes: int) -> str:

@@ -31,14 +31,17 @@ _NAME = re.compile(r"«(\w+)»")
 def skill(family: Family[Any], case: Case) -> Skill:
     """The human skill of `family`, for its `base` house; `case` is the instance that a program without parameters fits.
 
-    Where an instance differs in more than names (the order of fields in a log, say), the skill shows the program for
-    one instance instead of a script.
+    Where there is no script (an instance differs in more than names, or the family wants none), the skill shows the
+    program for one instance instead.
     """
     rules = "\n".join(f"- {rule.text[0].upper()}{rule.text[1:]}." for rule in family.rules(family.houses["base"]))
     made = parametrized(family, case)
     files: tuple[File, ...] = ()
     if made is None:
-        told = "This program follows them. Change its names to those of the task at hand, and nothing else."
+        told = (
+            "This program follows them. Change the names of files, tables and columns to those of the task at hand, "
+            "and nothing else: every other value in it is a rule of the house."
+        )
         program = family.program(case, family.houses["base"])
     else:
         script, parameters = made
@@ -72,7 +75,7 @@ def parametrized(family: Family[Any], case: Case) -> tuple[str, dict[str, str]] 
     program = family.program(replace(case, names=marks), family.houses["base"])
     used = [purpose for purpose in case.names if f"«{purpose}»" in program]
     program = _TEXT.sub(_as_expression, program)
-    if "«" in program:
+    if "«" in program or not family.script:
         return None
     body = ast.parse(program).body
     outer = [ast.unparse(node) for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
@@ -96,7 +99,7 @@ def _guard(case: Case, used: list[str]) -> list[str]:
         '        raise SystemExit(f"put the name that the task has for it in place of {value!r}")',
     ]
     source = next(file for file in case.files if file.path == case.names["source"])
-    head = source.text.partition("\n")[0] if source.path.endswith(".csv") else ""
+    head = source.text.partition("\n")[0] if source.path.endswith((".csv", ".txt")) else ""
     columns = [_parameter(purpose) for purpose in used if purpose not in OTHERS and case.names[purpose] in head]
     if not columns:
         return lines
@@ -109,7 +112,9 @@ def _guard(case: Case, used: list[str]) -> list[str]:
         "    if column not in head:",
         '        raise SystemExit(f"{name}={column!r} is wrong; choose another of the columns {head}")',
         "    if list(given.values()).count(column) > 1:",
-        '        raise SystemExit(f"{name}={column!r} is another column already; choose again from {head}")',
+        '        cells = head.replace(";", ",").replace("|", ",").replace("\\t", ",").split(",")',
+        '        free = ", ".join(cell for cell in cells if cell not in given.values())',
+        '        raise SystemExit(f"{name}={column!r} is another column already; not used yet: {free}")',
     ]
 
 

@@ -1,10 +1,11 @@
 """What to reorder from an inventory. Moderately hard: threshold, target level, whole packs."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 
-from prowess.suites.workbench.family import Case, Family, Order, Row, Rows, Rule, input_csv, pick_names, value_rule
+from prowess.suites.workbench.family import Case, Family, Order, Row, Rule, csv_case, pick_names, value_rule
 from prowess.suites.workbench.outputs import NUMBER, TEXT, CsvHouse, CsvOutput
 
 NAMES = {
@@ -60,19 +61,16 @@ def make(rng: Random) -> Case:
         f"`{names['source']}` is our inventory. For every item that runs low (`{names['stock']}` against "
         f"`{names['minimum']}`) write one line with supplier, item and quantity to order to `{names['target']}`."
     )
-    files = (input_csv(names["source"], rng, names, rows),)
-    return Case(job=job, names=names, tables={"rows": tuple(rows)}, files=files)
+    return csv_case(rng, job, names, rows)
 
 
-def answer(case: Case, house: Inventory) -> Rows:
-    rows: list[tuple[str, str, Decimal]] = []
+def rows(case: Case, house: Inventory) -> Iterable[tuple[str, str, Decimal]]:
     for row in case.rows:
         stock, minimum, pack = (int(row[k]) for k in ("stock", "minimum", "pack"))
         low = stock <= minimum if house.at_minimum else stock < minimum
         missing = house.factor * minimum - stock
         if row["state"] != house.ignored and low:
-            rows.append((row["supplier"], row["sku"], Decimal(-(-missing // pack) if house.packs else missing)))
-    return tuple(sorted(rows, key=house.order.key))
+            yield row["supplier"], row["sku"], Decimal(-(-missing // pack) if house.packs else missing)
 
 
 def own_rules(house: Inventory) -> tuple[Rule, ...]:
@@ -108,11 +106,7 @@ with open("$target", "w", encoding="utf-8") as out:
 
 
 def words(case: Case, house: Inventory) -> dict[str, str]:
-    return {
-        "ignored": house.ignored,
-        "low": "<=" if house.at_minimum else "<",
-        "factor": str(house.factor),
-    }
+    return {"low": "<=" if house.at_minimum else "<"}
 
 
 FAMILY = Family(
@@ -128,7 +122,7 @@ FAMILY = Family(
         "south": Inventory(header=("vendor", "item", "boxes"), ignored="HOLD", order=QUANTITY),
     },
     make=make,
-    answer=answer,
+    rows=rows,
     output=CsvOutput((TEXT, TEXT, NUMBER)),
     own_rules=own_rules,
     template=PROGRAM,

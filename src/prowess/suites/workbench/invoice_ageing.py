@@ -1,22 +1,12 @@
 """Open invoices by age. Hard: payment term, limits of the buckets, disputed invoices."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from random import Random
 
-from prowess.suites.workbench.family import (
-    Case,
-    Family,
-    Order,
-    Row,
-    Rows,
-    Rule,
-    cents,
-    input_csv,
-    pick_names,
-    value_rule,
-)
+from prowess.suites.workbench.family import Case, Family, Order, Row, Rule, cents, csv_case, pick_names, value_rule
 from prowess.suites.workbench.forms import Value
 from prowess.suites.workbench.outputs import HUNDREDTHS, NUMBER, TEXT, CsvHouse, CsvOutput
 
@@ -80,11 +70,10 @@ def make(rng: Random) -> Case:
         f"Age the invoices of `{names['source']}` (`{names['issued']}`, `{names['amount']}`) as of {names['today']}. "
         f"Write one line per age bucket that has any, bucket, number of invoices and sum, to `{names['target']}`."
     )
-    files = (input_csv(names["source"], rng, {f: names[f] for f in NAMES}, rows),)
-    return Case(job=job, names=names, tables={"rows": tuple(rows)}, files=files)
+    return csv_case(rng, job, names, rows)
 
 
-def answer(case: Case, house: Ageing) -> Rows:
+def rows(case: Case, house: Ageing) -> Iterable[tuple[str, Decimal, Decimal]]:
     today = date.fromisoformat(case.names["today"])
     buckets: dict[str, list[Decimal]] = {}
     for row in case.rows:
@@ -92,8 +81,7 @@ def answer(case: Case, house: Ageing) -> Rows:
             late = (today - date.fromisoformat(row["issued"])).days - house.term
             index = sum(late > limit for limit in (0, *house.limits))
             buckets.setdefault(house.labels[index], []).append(Decimal(row["amount"]))
-    rows = [(label, Decimal(len(sums)), sum(sums, Decimal(0))) for label, sums in buckets.items()]
-    return tuple(sorted(rows, key=house.order.key))
+    return [(label, Decimal(len(amounts)), sum(amounts, Decimal(0))) for label, amounts in buckets.items()]
 
 
 def own_rules(house: Ageing) -> tuple[Rule, ...]:
@@ -136,8 +124,6 @@ with open("$target", "w", encoding="utf-8") as out:
 def words(case: Case, house: Ageing) -> dict[str, str]:
     return {
         "labels": "[" + ", ".join(f'"{label}"' for label in house.labels) + "]",
-        "ignored": house.ignored,
-        "term": str(house.term),
         "one": str(house.limits[0]),
         "two": str(house.limits[1]),
     }
@@ -156,7 +142,7 @@ FAMILY = Family(
         "south": Ageing(header=("age", "count", "total"), ignored="INSTALMENT", term=45, order=OLDEST),
     },
     make=make,
-    answer=answer,
+    rows=rows,
     output=CsvOutput((TEXT, NUMBER, HUNDREDTHS)),
     own_rules=own_rules,
     template=PROGRAM,

@@ -1,5 +1,6 @@
 """Totals per account of a ledger. Easy: notation, ignored rows, order."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
@@ -9,11 +10,11 @@ from prowess.suites.workbench.family import (
     Family,
     Order,
     Row,
-    Rows,
     Rule,
     cents,
-    input_csv,
+    csv_case,
     pick_names,
+    sums,
     value_rule,
 )
 from prowess.suites.workbench.outputs import AMOUNT, TEXT, CsvHouse, CsvOutput, point_rule
@@ -75,16 +76,11 @@ def make(rng: Random) -> Case:
         f"Add up `{names['amount']}` per `{names['account']}` in `{names['source']}` and write one line per account, "
         f"account and total, to `{names['target']}`."
     )
-    files = (input_csv(names["source"], rng, names, rows),)
-    return Case(job=job, names=names, tables={"rows": tuple(rows)}, files=files)
+    return csv_case(rng, job, names, rows)
 
 
-def answer(case: Case, house: Ledger) -> Rows:
-    totals: dict[str, Decimal] = {}
-    for row in case.rows:
-        if row["status"] != house.ignored:
-            totals[row["account"]] = totals.get(row["account"], Decimal(0)) + Decimal(row["amount"])
-    return tuple(sorted(totals.items(), key=house.order.key))
+def rows(case: Case, house: Ledger) -> Iterable[tuple[str, Decimal]]:
+    return sums((row["account"], row["amount"]) for row in case.rows if row["status"] != house.ignored).items()
 
 
 def own_rules(house: Ledger) -> tuple[Rule, ...]:
@@ -110,10 +106,7 @@ with open("$target", "w", encoding="utf-8") as out:
 
 
 def words(case: Case, house: Ledger) -> dict[str, str]:
-    return {
-        "ignored": house.ignored,
-        "decimal": '.replace(".", ",")' if house.decimal == "," else "",
-    }
+    return {"decimal": '.replace(".", ",")' if house.decimal == "," else ""}
 
 
 FAMILY = Family(
@@ -129,7 +122,7 @@ FAMILY = Family(
         "south": Ledger(header=("konto", "summe"), separator="|", order=ACCOUNT),
     },
     make=make,
-    answer=answer,
+    rows=rows,
     output=CsvOutput((TEXT, AMOUNT)),
     own_rules=own_rules,
     template=PROGRAM,

@@ -1,11 +1,12 @@
 """Revenue per fiscal quarter from a SQLite database. Hard: fiscal calendar, ignored orders, rounding of halves."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from random import Random
 
-from prowess.suites.workbench.family import Case, Family, Order, Row, Rows, Rule, pick_names, value_rule
+from prowess.suites.workbench.family import Case, Family, Order, Row, Rule, pick_names, sums, value_rule
 from prowess.suites.workbench.forms import Value
 from prowess.suites.workbench.outputs import NUMBER, Column, CsvHouse, CsvOutput
 from prowess.suites.workbench.workbooks import database
@@ -85,14 +86,10 @@ def label(cell: str) -> Value | None:
 QUARTER = Column(label, lambda key, house: house.label.format(year=key[:4], quarter=key[-1]))
 
 
-def answer(case: Case, house: Orders) -> Rows:
-    sums: dict[str, Decimal] = {}
-    for row in case.rows:
-        if row["state"] != house.ignored:
-            key = quarter(row["placed"], house.first_month)
-            sums[key] = sums.get(key, Decimal(0)) + Decimal(row["net"])
-    rows = [(key, total.quantize(Decimal(1), ROUNDING[house.rounding])) for key, total in sums.items()]
-    return tuple(sorted(rows, key=house.order.key))
+def rows(case: Case, house: Orders) -> Iterable[tuple[str, Decimal]]:
+    kept = (row for row in case.rows if row["state"] != house.ignored)
+    totals = sums((quarter(row["placed"], house.first_month), row["net"]) for row in kept)
+    return [(key, total.quantize(Decimal(1), ROUNDING[house.rounding])) for key, total in totals.items()]
 
 
 def own_rules(house: Orders) -> tuple[Rule, ...]:
@@ -139,7 +136,6 @@ with open("$target", "w", encoding="utf-8") as out:
 def words(case: Case, house: Orders) -> dict[str, str]:
     first = str(house.first_month)
     return {
-        "ignored": house.ignored,
         "first": first,
         "label": house.label.replace("{quarter}", f"{{(month - {first}) // 3 + 1}}"),
         "half": " + 0.5" if house.rounding == "up" else "",
@@ -159,14 +155,10 @@ FAMILY = Family(
         "south": Orders(label="FY{year}/{quarter}", first_month=10, ignored="RETURNED", order=NEWEST),
     },
     make=make,
-    answer=answer,
+    rows=rows,
     output=CsvOutput((QUARTER, NUMBER)),
     own_rules=own_rules,
     template=PROGRAM,
     words=words,
-    parameters={
-        "placed": "COLUMN WITH THE DAY OF AN ORDER",
-        "net": "COLUMN WITH THE AMOUNT OF AN ORDER",
-        "state": "COLUMN WITH THE STATE OF AN ORDER",
-    },
+    script=False,  # after "SQLite" a small model writes `import sqlite3` whatever it was told
 )

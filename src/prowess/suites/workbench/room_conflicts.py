@@ -1,21 +1,11 @@
 """Clashing meetings per room. Hard: pairs, clearing time, tentative meetings."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 
-from prowess.suites.workbench.family import (
-    Case,
-    Family,
-    Order,
-    Row,
-    Rows,
-    Rule,
-    clock,
-    input_csv,
-    pick_names,
-    value_rule,
-)
+from prowess.suites.workbench.family import Case, Family, Order, Row, Rule, clock, csv_case, pick_names, value_rule
 from prowess.suites.workbench.outputs import NUMBER, TEXT, CsvHouse, CsvOutput
 
 NAMES = {
@@ -62,24 +52,21 @@ def make(rng: Random) -> Case:
         f"`{names['target']}`: room, the meeting that begins first, the other, and by how many minutes the first runs "
         "into the other."
     )
-    files = (input_csv(names["source"], rng, names, rows),)
-    return Case(job=job, names=names, tables={"rows": tuple(rows)}, files=files)
+    return csv_case(rng, job, names, rows)
 
 
 def minutes(time: str) -> int:
     return int(time[:2]) * 60 + int(time[3:])
 
 
-def answer(case: Case, house: Rooms) -> Rows:
+def rows(case: Case, house: Rooms) -> Iterable[tuple[str, str, str, Decimal]]:
     kept = [row for row in case.rows if row["state"] != house.ignored]
-    rows: list[tuple[str, str, str, Decimal]] = []
     for first in kept:
         for second in kept:
             begin = minutes(second["start"])
             over = minutes(first["end"]) + house.clearing - begin
             if first["room"] == second["room"] and minutes(first["start"]) < begin and over > 0:
-                rows.append((first["room"], first["title"], second["title"], Decimal(over)))
-    return tuple(sorted(rows, key=house.order.key))
+                yield first["room"], first["title"], second["title"], Decimal(over)
 
 
 def own_rules(house: Rooms) -> tuple[Rule, ...]:
@@ -114,13 +101,6 @@ with open("$target", "w", encoding="utf-8") as out:
 """
 
 
-def words(case: Case, house: Rooms) -> dict[str, str]:
-    return {
-        "ignored": house.ignored,
-        "clearing": str(house.clearing),
-    }
-
-
 FAMILY = Family(
     name="room-conflicts",
     title="Room conflicts",
@@ -134,10 +114,9 @@ FAMILY = Family(
         "south": Rooms(header=("place", "a", "b", "overlap"), ignored="INTERNAL", clearing=20),
     },
     make=make,
-    answer=answer,
+    rows=rows,
     output=CsvOutput((TEXT, TEXT, TEXT, NUMBER)),
     own_rules=own_rules,
     template=PROGRAM,
-    words=words,
     keys=3,
 )

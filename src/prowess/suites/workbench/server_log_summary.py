@@ -1,11 +1,12 @@
 """Requests per service of a server log, as JSON. Easy: ignored lines, rounding, order."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from random import Random
 
 from prowess.core.task import File
-from prowess.suites.workbench.family import Case, Family, Order, Row, Rows, Rule, value_rule
+from prowess.suites.workbench.family import Case, Family, Order, Row, Rule, value_rule
 from prowess.suites.workbench.outputs import NUMBER, TEXT, JsonHouse, JsonOutput
 
 SERVICES = ("auth", "cart", "mail", "pay", "search", "stock", "users", "video", "wiki", "zone")
@@ -60,17 +61,16 @@ def make(rng: Random) -> Case:
     return Case(job=job, names=names, tables={"rows": tuple(rows)}, files=files)
 
 
-def answer(case: Case, house: Log) -> Rows:
+def rows(case: Case, house: Log) -> Iterable[tuple[str, Decimal, Decimal]]:
     durations: dict[str, list[int]] = {}
     for row in case.rows:
         if row["path"] != house.ignored:
             durations.setdefault(row["service"], []).append(int(row["duration"][:-2]))
     mode = ROUND_HALF_UP if house.rounding == "up" else ROUND_HALF_EVEN
-    rows = [
+    return [
         (service, Decimal(len(all_ms)), (Decimal(sum(all_ms)) / len(all_ms)).quantize(Decimal(1), mode))
         for service, all_ms in durations.items()
     ]
-    return tuple(sorted(rows, key=house.order.key))
 
 
 def own_rules(house: Log) -> tuple[Rule, ...]:
@@ -89,7 +89,7 @@ import json
 
 durations = {}
 for line in open("$source", encoding="utf-8"):
-    row = dict(zip("$fields".split(", "), line.split()))
+    row = dict(zip("$fields".replace(",", " ").split(), line.split()))
     if row["path"] != "$ignored":
         durations.setdefault(row["service"], []).append(int(row["duration"].removesuffix("ms")))
 rows = []
@@ -100,10 +100,6 @@ rows.sort(key=lambda item: $order)
 with open("$target", "w", encoding="utf-8") as out:
     json.dump(rows, out)
 """
-
-
-def words(case: Case, house: Log) -> dict[str, str]:
-    return {"ignored": house.ignored}
 
 
 FAMILY = Family(
@@ -119,9 +115,8 @@ FAMILY = Family(
         "south": Log(keys=("service", "hits", "ms"), order=SLOWEST),
     },
     make=make,
-    answer=answer,
+    rows=rows,
     output=JsonOutput((TEXT, NUMBER, NUMBER)),
     own_rules=own_rules,
     template=PROGRAM,
-    words=words,
 )

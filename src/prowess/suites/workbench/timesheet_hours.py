@@ -1,5 +1,6 @@
 """Hours per person of a timesheet. Moderately hard: rounding per entry, breaks, absences."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
@@ -9,11 +10,11 @@ from prowess.suites.workbench.family import (
     Family,
     Order,
     Row,
-    Rows,
     Rule,
     clock,
-    input_csv,
+    csv_case,
     pick_names,
+    sums,
     value_rule,
 )
 from prowess.suites.workbench.outputs import HUNDREDTHS, TEXT, CsvHouse, CsvOutput
@@ -72,8 +73,7 @@ def make(rng: Random) -> Case:
         f"Add up the hours per `{names['person']}` in `{names['source']}` (from `{names['start']}` to "
         f"`{names['end']}`) and write one line per person, name and hours, to `{names['target']}`."
     )
-    files = (input_csv(names["source"], rng, names, rows),)
-    return Case(job=job, names=names, tables={"rows": tuple(rows)}, files=files)
+    return csv_case(rng, job, names, rows)
 
 
 def minutes(row: Row, house: Timesheet) -> int:
@@ -86,13 +86,9 @@ def minutes(row: Row, house: Timesheet) -> int:
     return -(-length // 15) * 15 if house.quarter == "up" else length
 
 
-def answer(case: Case, house: Timesheet) -> Rows:
-    totals: dict[str, int] = {}
-    for row in case.rows:
-        if row["kind"] != house.absence:
-            totals[row["person"]] = totals.get(row["person"], 0) + minutes(row, house)
-    rows = [(person, (Decimal(total) / 60).quantize(Decimal("0.01"))) for person, total in totals.items()]
-    return tuple(sorted(rows, key=house.order.key))
+def rows(case: Case, house: Timesheet) -> Iterable[tuple[str, Decimal]]:
+    totals = sums((row["person"], minutes(row, house)) for row in case.rows if row["kind"] != house.absence)
+    return [(person, (total / 60).quantize(Decimal("0.01"))) for person, total in totals.items()]
 
 
 def own_rules(house: Timesheet) -> tuple[Rule, ...]:
@@ -132,11 +128,7 @@ with open("$target", "w", encoding="utf-8") as out:
 
 
 def words(case: Case, house: Timesheet) -> dict[str, str]:
-    return {
-        "absence": house.absence,
-        "pause": str(house.pause),
-        "quarter": {"down": "minutes // 15 * 15", "up": "-(-minutes // 15) * 15", "": "minutes"}[house.quarter],
-    }
+    return {"quarter": {"down": "minutes // 15 * 15", "up": "-(-minutes // 15) * 15", "": "minutes"}[house.quarter]}
 
 
 FAMILY = Family(
@@ -152,7 +144,7 @@ FAMILY = Family(
         "south": Timesheet(header=("who", "total"), separator=",", pause=45, order=MOST),
     },
     make=make,
-    answer=answer,
+    rows=rows,
     output=CsvOutput((TEXT, HUNDREDTHS)),
     own_rules=own_rules,
     template=PROGRAM,

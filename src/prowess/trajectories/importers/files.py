@@ -12,6 +12,8 @@ from pydantic_core import from_json
 
 from prowess.core.errors import UserError
 from prowess.core.trajectory import Trajectory
+from prowess.core.trust import OWN
+from prowess.guard.taint import owned_by
 from prowess.trajectories.importers.records import Imported, Json, Report, as_name
 
 FORMATS = ("claude-code", "codex", "chat", "atif")
@@ -83,7 +85,11 @@ def _of_record(record: Json) -> str | None:
 
 
 def import_path(
-    path: Path | str, on_progress: Callable[[Progress], None] | None = None, *, format: str | None = None
+    path: Path | str,
+    on_progress: Callable[[Progress], None] | None = None,
+    *,
+    format: str | None = None,
+    principal: str = OWN,
 ) -> Iterator[Imported]:
     """Import a file, or every file of a known format below a folder, one after another.
 
@@ -94,6 +100,7 @@ def import_path(
         path: A file or a folder; links are not followed.
         on_progress: Called after each file.
         format: One of `FORMATS`, instead of telling it from the content.
+        principal: Whose sessions they are, where they are not the user's own; what they say of that does not count.
 
     Raises:
         UserError: there is nothing at `path`, or the one file named is of no known format.
@@ -115,7 +122,7 @@ def import_path(
     wanted = [(file, kind) for file, kind in found if kind is not None]
     sizes = [file.stat().st_size for file, _ in wanted]
     for number, (file, kind) in enumerate(wanted):
-        yield from _import_file(file, kind)
+        yield from _import_file(file, kind, principal)
         if on_progress is not None:
             done = sum(sizes[: number + 1])
             on_progress(Progress(file, number + 1, len(wanted), done, sum(sizes)))
@@ -130,7 +137,7 @@ def _files(folder: Path) -> Iterator[Path]:
                 yield file
 
 
-def _import_file(path: Path, format: str) -> Iterator[Imported]:
+def _import_file(path: Path, format: str, principal: str) -> Iterator[Imported]:
     report = Report(path, format)
     read = cast(
         Callable[[Path, Report], Iterator[Trajectory]],
@@ -139,7 +146,7 @@ def _import_file(path: Path, format: str) -> Iterator[Imported]:
     try:
         for trajectory in read(path, report):
             report.trajectories += 1
-            yield Imported(trajectory, report)
+            yield Imported(owned_by(trajectory, principal), report)
     except OSError as error:
         report.broke(0, f"cannot be read: {error.strerror}")
     if report.trajectories == 0:

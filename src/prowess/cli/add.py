@@ -1,0 +1,73 @@
+"""`prowess add`: bring skills of others into the library."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from prowess.cli.options import Json, LibraryPath, Yes, open_library
+
+if TYPE_CHECKING:
+    from prowess.guard.scan import Finding
+
+
+def add(
+    *,
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="A skill folder, a folder of them, an archive, or a git address.")
+    ],
+    ref: Annotated[
+        str | None, typer.Option("--ref", metavar="REF", help="Of a repository: branch, tag or commit.")
+    ] = None,
+    skill: Annotated[
+        list[str] | None, typer.Option("--skill", metavar="SKILL", help="Only this skill; may stand more than once.")
+    ] = None,
+    library: LibraryPath = None,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Bring skills of others into the library.
+
+    Every file is checked before the first is written. What the scan blocks stays out, whatever is answered; the rest
+    is asked for, with the findings to review. Exit code 1 when something blocks.
+    """
+    from prowess.cli.scan import plain, show
+    from prowess.cli.screen import Screen
+    from prowess.core.errors import InvalidSkill, UserError
+    from prowess.guard.scan import scan_files
+    from prowess.library.bundles import read_bundle
+    from prowess.library.trees import skill_of
+
+    screen = Screen(json)
+    bundle = read_bundle(source, ref)
+    if skill and (absent := sorted(set(skill) - bundle.skills.keys())):
+        raise UserError(f"{source} has no skill {', '.join(absent)}", f"it holds {', '.join(bundle.skills)}")
+    chosen = {name: tree for name, tree in bundle.skills.items() if not skill or name in skill}
+    for name, tree in chosen.items():
+        parsed = skill_of(name, tree)
+        if parsed.skill is None:
+            raise InvalidSkill(f"{source}: {name}", list(parsed.problems))
+    found: dict[str, list[Finding]] = {name: scan_files(tree, name) for name, tree in chosen.items()}
+    blocked = sorted(name for name, findings in found.items() if any(f.severity == "block" for f in findings))
+    if not json:
+        for name, findings in found.items():
+            show(screen, name, findings)
+    change = None
+    if not blocked:
+        opened = open_library(library, create=True)
+        screen.confirm(f"Add {', '.join(chosen)} to {opened.path}?", yes)
+        change = opened.bring(chosen, by=f"add {bundle.source}")
+    if json:
+        screen.data(
+            {
+                "source": bundle.source,
+                "added": [] if blocked else sorted(chosen),
+                "blocked": blocked,
+                "change": change.id if change else None,
+                "findings": {name: plain(findings) for name, findings in found.items()},
+            }
+        )
+    elif change is not None:
+        screen.line(f"added {', '.join(chosen)}; they are read-only to prowess, like everything it did not write")
+    if blocked:
+        screen.note(f"nothing was added: the scan blocks {', '.join(blocked)}")
+        raise typer.Exit(1)

@@ -1,0 +1,1 @@
+"""What acts and learns: networks, adapters of a shared network, scripts."""

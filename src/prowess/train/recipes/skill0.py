@@ -1,0 +1,147 @@
+"""SKILL0: reinforcement with skills in the prompt, which are withdrawn by what they still help (2604.02268).
+
+Early on skills make success likely enough to learn from; at the end the policy must stand alone. Every audit plays
+validation tasks with and without skills. For each skill, delta = success with - success without. Those with delta
+below 0 are dropped; of the rest the highest stay, as many as the schedule allows in this part of training: [6, 3, 0],
+so that the last third trains without. GRPO, no KL, -0.1 for an action that is none.
+
+The paper also renders prompts as images and lets the policy choose how small; that is left out. Its code asserts that
+the schedule divides the number of audits; here parts of equal length are taken by progress.
+
+Here: `rules`, six families with a hidden rule each; a skill is the rule before the prompt.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from prowess.core.task import Task
+from prowess.train.advantages import GroupNorm
+from prowess.train.curricula import Fresh
+from prowess.train.losses import PolicyGradient
+from prowess.train.measures import accuracy
+from prowess.train.mechanisms.rules import Rules
+from prowess.train.parts import Optim, Policy, Recipe
+from prowess.train.policies.load import tiny
+from prowess.train.rollouts import SingleTurn
+from prowess.train.samples import Context, Group
+from prowess.train.study import Arm, Phase, Policies, Study
+from prowess.train.trainer import Metrics
+from prowess.train.warm import imitation
+
+STEPS = 240
+AUDIT_EVERY = 10
+AUDITED = 16
+"""Validation tasks for each skill."""
+INVALID = -0.1
+
+
+def keep(deltas: Mapping[str, float], most: int, general: Sequence[str] = ()) -> list[str]:
+    """The skills that stay: general ones first, then the most helpful that do not harm; none where `most` is 0."""
+    if most == 0:
+        return []
+    ranked = sorted(deltas, key=lambda name: -deltas[name])
+    helpful = [name for name in ranked if deltas[name] >= 0 and name not in general]
+    return [*general, *helpful[: max(0, most - len(general))]]
+
+
+def allowed(progress: float, schedule: Sequence[int]) -> int:
+    """How many skills this part of training may show; all parts are equally long."""
+    return schedule[min(len(schedule) - 1, int(progress * len(schedule)))]
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """The audit: measure every skill that is still shown, and keep what the rule keeps.
+
+    `by` chooses what is kept: `delta` the method; `fixed` ignores the measurement, `lowest` turns it round.
+    """
+
+    world: Rules
+    schedule: tuple[int, ...] = (6, 3, 0)
+    by: str = "delta"
+
+    def __call__(self, policies: Mapping[str, Policy], ctx: Context) -> None:
+        deltas = {name: 0.0 if self.by == "fixed" else self._delta(name, policies, ctx) for name in ctx.skills}
+        if self.by == "lowest":
+            deltas = {name: 1.0 - delta for name, delta in deltas.items()}
+        kept = keep(deltas, allowed(ctx.progress, self.schedule))
+        ctx.skills = {name: text for name, text in ctx.skills.items() if name in kept}
+
+    def _delta(self, name: str, policies: Mapping[str, Policy], ctx: Context) -> float:
+        tasks = self.world.tasks("gate", AUDITED, seed=ctx.step, family=name)
+        shown = _success(self.world, tasks, policies, ctx.skills)
+        return shown - _success(self.world, tasks, policies, {})
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Success, and a small penalty for what is no action."""
+
+    world: Rules
+
+    def __call__(self, groups: Sequence[Group], ctx: Context) -> None:
+        for group in groups:
+            for e in group:
+                answer = e.info["answer"]
+                e.reward = self.world.check(e.task, answer) + (0.0 if self.world.valid(answer) else INVALID)
+                e.parts["shown"] = float(str(e.task.meta["family"]) in ctx.skills)
+
+
+def recipe(seed: int, *, start: int = 6, audit: str = "delta") -> Recipe:
+    """SKILL0 on the world of a seed; an empty `audit` never withdraws."""
+    world = Rules(seed)
+
+    def shown(task: Task, ctx: Context) -> str:
+        return world.shown(task, ctx.skills.get(str(task.meta["family"]), ""))
+
+    return Recipe(
+        name=f"SKILL0, {start} skills, {audit or 'never'} withdrawn",
+        curriculum=Fresh(lambda n, s: world.tasks("evidence", n, seed=s)),
+        rollout=SingleTurn(world.longest, copies=8, prompt=shown),
+        reward=Judged(world),
+        advantage=GroupNorm(),
+        losses=(PolicyGradient(0.2, 0.2),),
+        optim=Optim(lr=1e-3),
+        prompts=24,
+        skills=dict(list(world.rules.items())[:start]),
+        audits=(Withdraw(world, by=audit),) if audit else (),
+        audit_every=AUDIT_EVERY,
+    )
+
+
+def _success(world: Rules, tasks: Sequence[Task], policies: Mapping[str, Policy], skills: Mapping[str, str]) -> float:
+    def shown(task: Task, ctx: Context) -> str:
+        return world.shown(task, ctx.skills.get(str(task.meta["family"]), ""))
+
+    return accuracy(world.check, tasks, policies, longest=world.longest, prompt=shown, skills=skills)
+
+
+def measure(policies: Policies, seed: int, n: int) -> Metrics:
+    """Greedy success on held-out tasks, with every skill in the prompt and with none."""
+    world = Rules(seed)
+    tasks = world.tasks("test", n, seed=1)
+    return {
+        "without skills": _success(world, tasks, policies, {}),
+        "with skills": _success(world, tasks, policies, world.rules),
+    }
+
+
+def study() -> Study:
+    return Study(
+        name="skill0",
+        source="SKILL0: In-Context Agentic Reinforcement Learning for Skill Internalization, arXiv 2604.02268",
+        claim="Skills that are shown and then withdrawn leave more behind than skills never shown, or always shown.",
+        substituted="A decoder of 0.1 M parameters and families with hidden rules for Qwen2.5-VL and ALFWorld; text "
+        "for images.",
+        headline="without skills",
+        start=lambda seed: tiny(width=64, layers=2, context=32, seed=seed),
+        warm=lambda seed: Phase(imitation(lambda n, s: Rules(seed).warm_start(n, seed=s)), 600),
+        arms={
+            "SKILL0": Arm("withdrawn by what they help", lambda seed: [Phase(recipe(seed), STEPS)]),
+            "never shown": Arm("GRPO without skills", lambda seed: [Phase(recipe(seed, start=0, audit=""), STEPS)]),
+            "always shown": Arm("GRPO with skills", lambda seed: [Phase(recipe(seed, audit=""), STEPS)]),
+            "fixed schedule": Arm("withdrawn unmeasured", lambda seed: [Phase(recipe(seed, audit="fixed"), STEPS)]),
+            "keep lowest": Arm("the least helpful stay", lambda seed: [Phase(recipe(seed, audit="lowest"), STEPS)]),
+        },
+        measure=measure,
+    )
