@@ -421,7 +421,7 @@ def test_time_is_bounded(path: str) -> None:
         text = (unit * 20_000)[:20_000]
         begin = time.process_time()
         scan_files({path: text.encode()})
-        assert time.process_time() - begin < 0.8, unit
+        assert time.process_time() - begin < 3, unit  # a text at which time runs away takes minutes
 
 
 FRAGMENTS = st.sampled_from(
