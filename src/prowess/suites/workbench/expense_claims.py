@@ -33,7 +33,7 @@ MOST = Order("amount, largest first; equal amounts by person", "(-item[1], item[
 
 @dataclass(frozen=True, slots=True)
 class Claims(CsvHouse):
-    header: tuple[str, ...] = ("person", "payout")
+    header: tuple[str, ...] = ("name", "payout")
     decimal: str = ","
     cap: int = 28
     """Euros paid at most for one meal; 0 for no cap."""
