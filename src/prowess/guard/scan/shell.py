@@ -11,29 +11,8 @@ from typing import Final
 
 _DEPTH: Final = 8
 _COMMANDS: Final = 4_000
-_OPERATORS: Final = (
-    "&&",
-    "||",
-    ";;",
-    "|&",
-    "&>>",
-    "&>",
-    "<<<",
-    "<<-",
-    "<<",
-    ">>",
-    ">&",
-    "<&",
-    "<>",
-    ">|",
-    "|",
-    "&",
-    ";",
-    "<",
-    ">",
-    "(",
-    ")",
-)
+_OPERATOR: Final = re.compile(r"&&|\|\||;;|\|&|&>>|&>|<<<|<<-|<<|>>|>&|<&|<>|>\||[|&;<>()]")
+"""Longer ones before their beginnings."""
 _BREAKS: Final = frozenset(" \t\n;&|<>()")
 _PROMPT = re.compile(r"^[ \t]*(?:[\w.@~:/-]{0,40}[$%] |>>> |PS [^>\n]{0,40}> )", re.MULTILINE)
 _DOCKER = re.compile(r"^(?:RUN|CMD|ENTRYPOINT)\s+", re.MULTILINE)
@@ -185,8 +164,8 @@ class _Reader:
             if char in "<>" and self.text[self.at + 1 : self.at + 2] == "(":
                 command.words.append(self._word())
                 continue
-            operator = next((o for o in _OPERATORS if self.text.startswith(o, self.at)), None)
-            if operator is None:
+            found = _OPERATOR.match(self.text, self.at)
+            if found is None:
                 word = self._word()
                 if not command.words and word.raw in _OPENERS:
                     continue
@@ -199,6 +178,7 @@ class _Reader:
                         continue  # a file descriptor
                     command.words.append(word)
                 continue
+            operator = found[0]
             self.at += len(operator)
             if operator in ("|", "|&"):
                 pipe = True
