@@ -25,7 +25,7 @@ from prowess.evolve.record import Decision, Point
 from prowess.guard.redact import redact_patch
 from prowess.library.patching import apply, difference, rebase, touched
 from prowess.measure.gates import ApprovalGate, Gate, GateContext, accepted, cascade, changed
-from prowess.measure.pool import for_each
+from prowess.measure.pool import map_each
 from prowess.measure.regression import kept_task
 from prowess.measure.trials import run_trial
 
@@ -203,17 +203,15 @@ class _Run:
 async def _collect(recipe: Recipe, tasks: Sequence[Task], library: Snapshot, context: Context) -> list[Episode]:
     """The episodes of one round: each task as often as the recipe says, under seeds of its own."""
     wanted = [(task, context.seed + number) for task in tasks for number in range(recipe.rollouts)]
-    found: dict[int, Episode] = {}
 
-    async def one(number: int) -> None:
-        task, seed = wanted[number]
+    async def one(chosen: tuple[Task, int]) -> Episode:
+        task, seed = chosen
         view = recipe.provider.view(task, library)
         trajectory = await run_trial(task, view, seed, context.agent, context.suite, context.store)
         context.tell("explore", f"{task.id}: {_word(trajectory.passed)}", task=task.id, passed=trajectory.passed)
-        found[number] = Episode(task, trajectory)
+        return Episode(task, trajectory)
 
-    await for_each(range(len(wanted)), one, context.concurrency)
-    return [found[number] for number in range(len(wanted))]
+    return await map_each(wanted, one, context.concurrency)
 
 
 def _point(position: int, round_: int, episode: Episode) -> Point:

@@ -28,6 +28,7 @@ from prowess.evolve.protocols import Context, Event
 from prowess.evolve.providers import BestMatches
 from prowess.evolve.recipes import build, check
 from prowess.evolve.record import Comparison, Decision, RunRecord, StageCost
+from prowess.evolve.selfmade import Judged
 from prowess.evolve.sitting import Sitting
 from prowess.library import Library
 from prowess.measure.calibration import calibrate, verdicts_with_noise, with_noise
@@ -111,8 +112,9 @@ async def run_plan(
         BudgetExceeded: a limit was reached; the same call resumes.
     """
     store = RunStore(out / "run.db")
-    suite, sandbox = open_suite(plan.suite), find_sandbox()
+    sandbox = find_sandbox()
     cached = Cached(model, out / "answers.db", as_paid=True)
+    suite = Judged(open_suite(plan.suite), cached, store)
     families = plan.families or suite.families
     setup = Setup(suite, sandbox, families, plan.variant, plan.evidence, plan.gate, plan.samples, plan.seed)
     run_id = digest([repr(plan), model.name])[:12]
