@@ -53,6 +53,12 @@ Concurrency = Annotated[
     int | None,
     typer.Option("--concurrency", "-j", metavar="N", min=1, help="Tasks in flight at once.", show_default=False),
 ]
+ExecutorSpec = Annotated[
+    str,
+    typer.Option(
+        "--executor", metavar="WHERE", help="local, ray for a cluster on this machine, or ray:ADDRESS.",
+    ),
+]  # fmt: skip
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Equal seeds give equal runs.")]
 
 

@@ -8,6 +8,7 @@ import typer
 from prowess.cli.options import (
     Budget,
     Concurrency,
+    ExecutorSpec,
     Families,
     Json,
     LibraryPath,
@@ -41,6 +42,7 @@ def run(
     library: LibraryPath = None,
     seed: Seed = 0,
     concurrency: Concurrency = None,
+    executor: ExecutorSpec = "local",
     budget: Budget = None,
     json: Json = False,
 ) -> None:  # fmt: skip
@@ -74,6 +76,7 @@ def run(
                 seed=seed,
                 concurrency=concurrency or settings.concurrency,
                 budget_usd=limit,
+                executor=executor,
                 report=waiting.tell,
             )
         )
