@@ -1,6 +1,7 @@
 """Work for executors, importable in the workers of a cluster."""
 
 import os
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,12 @@ class EchoModel:
         return Response(text=str(os.getpid()), model=self.name, cost=cost)
 
 
+def node() -> str:
+    """Where this runs: a node of a cluster, else `here`."""
+    ray = sys.modules.get("ray")
+    return ray.get_runtime_context().get_node_id() if ray is not None and ray.is_initialized() else "here"
+
+
 @dataclass(frozen=True)
 class MakeClerk:
     """Makes an agent that takes `seconds` and leaves a file for each attempt."""
@@ -88,7 +95,7 @@ class Clerk:
     name: str = "clerk"
 
     async def run(self, task: Task, view: View, seed: int) -> Trajectory:
-        Path(self.folder, f"{task.seed}-{seed}-{os.getpid()}-{time.monotonic_ns()}").touch()
+        Path(self.folder, f"{node()}-{task.seed}-{os.getpid()}-{time.monotonic_ns()}").touch()
         await anyio.sleep(self.seconds)
         steps = (Step(source="agent", message=f"done by {os.getpid()}"),)
         return Trajectory(

@@ -131,36 +131,32 @@ def dies_as_a_model() -> Any:
 
 
 def test_a_node_that_dies_in_the_middle_costs_time_and_nothing_else(cluster: Any, tmp_path: Path) -> None:
-    """Every trial is there once and is paid once, although some ran twice."""
+    """Every trial is there once and is paid once, although some were begun twice."""
     node = cluster.add_node(num_cpus=2)
     executor = OnRay(cluster.address)
     attempts, store = tmp_path / "attempts", RunStore(tmp_path / "run.db")
     attempts.mkdir()
-    agent = PlacedAgent("clerk", MakeClerk(str(attempts), 0.7), executor)
-    tasks = SUITE.tasks("ledger-totals", "evidence", 18)
-    killed = False
+    agent = PlacedAgent("clerk", MakeClerk(str(attempts), 1.5), executor)
+    tasks = SUITE.tasks("ledger-totals", "evidence", 15)
+
+    async def kill() -> None:
+        while not any(path.name.startswith(node.node_id) for path in attempts.iterdir()):  # it is at work
+            await anyio.sleep(0.02)
+        await anyio.to_thread.run_sync(lambda: cluster.remove_node(node, allow_graceful=False))
 
     async def main() -> Any:
-        nonlocal killed
         async with anyio.create_task_group() as group:
-
-            async def kill() -> None:
-                nonlocal killed
-                while len(list(attempts.iterdir())) < 6:  # all six cores are at work
-                    await anyio.sleep(0.02)
-                await anyio.to_thread.run_sync(lambda: cluster.remove_node(node, allow_graceful=False))
-                killed = True
-
             group.start_soon(kill)
             bench = Bench(agent, SUITE, store, concurrency=6)
             return await run_trials(tasks, [Arm.without()], (0,), bench)
 
     trials = anyio.run(main)
-    assert killed and executor.lost >= 1
-    assert len(trials) == len({t.trajectory for t in trials}) == 18 and all(t.passed is False for t in trials)
-    assert len(list(store.keys("trajectory"))) == 18 and not list(store.keys("missing"))
-    assert total([s.cost for s in store.spent()]).calls == 18
-    assert len(list(attempts.iterdir())) == 18 + executor.lost, "each loss is one more attempt, and no other"
+    assert executor.lost >= 1
+    assert len(trials) == len({t.trajectory for t in trials}) == 15 and all(t.passed is False for t in trials)
+    assert len(list(store.keys("trajectory"))) == 15 and not list(store.keys("missing"))
+    assert total([s.cost for s in store.spent()]).calls == 15
+    begun = len(list(attempts.iterdir()))
+    assert 15 <= begun <= 15 + executor.lost, "what was lost was begun again, and nothing else"
 
 
 def test_only_known_executors_open(monkeypatch: pytest.MonkeyPatch) -> None:

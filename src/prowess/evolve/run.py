@@ -31,7 +31,6 @@ from prowess.evolve.protocols import Context, Event
 from prowess.evolve.providers import BestMatches
 from prowess.evolve.recipes import build, check
 from prowess.evolve.record import Comparison, Decision, RunRecord, StageCost
-from prowess.evolve.selfmade import Judged
 from prowess.evolve.sitting import Sitting
 from prowess.library import Library
 from prowess.measure.calibration import calibrate, verdicts_with_noise, with_noise
@@ -129,7 +128,7 @@ async def run_plan(
     store = RunStore(out / "run.db")
     sandbox = find_sandbox()
     cached = Cached(model, out / "answers.db", as_paid=True)
-    suite = Judged(open_suite(plan.suite), cached, store)
+    suite = open_suite(plan.suite)
     families = plan.families or suite.families
     setup = Setup(suite, sandbox, families, plan.variant, plan.evidence, plan.gate, plan.samples, plan.seed)
     run_id = digest([repr(plan), model.name])[:12]
