@@ -196,9 +196,10 @@ async def loop(out: Path, tasks: int, gate: int) -> list[dict[str, Any]]:
     from prowess.agents.sandbox import find_sandbox
     from prowess.evolve.lifecycle import Retire
     from prowess.evolve.loop import evolve
+    from prowess.evolve.method import Setup
     from prowess.evolve.protocols import Context
     from prowess.evolve.providers import BestMatches
-    from prowess.evolve.recipes import Setup, lifecycle
+    from prowess.evolve.recipes import lifecycle
     from prowess.measure.trials import Arm, Bench, run_trials
     from prowess.suites.workbench import Workbench
     from prowess.trajectories.runstore import RunStore

@@ -26,7 +26,7 @@ from prowess.core.errors import UserError
 from prowess.core.evidence import Trial
 from prowess.core.model import Model
 from prowess.evolve.protocols import Event
-from prowess.evolve.recipes import RECIPES
+from prowess.evolve.recipes import names
 from prowess.evolve.record import RunRecord
 from prowess.evolve.run import Plan, machine, run_plan
 from prowess.library import Library
@@ -184,7 +184,7 @@ async def run(options: argparse.Namespace) -> list[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Recipes side by side on held-out tasks.")
     parser.add_argument("--suite", default="workbench")
-    parser.add_argument("--recipes", default=",".join(RECIPES), help=f"of {', '.join(RECIPES)} (all)")
+    parser.add_argument("--recipes", default=",".join(names()), help=f"of {', '.join(names())} (all)")
     parser.add_argument("--families", default="", help="separated by commas (all of the suite)")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--model", default="embedded", help="as for prowess, or `pretend` for a dry run (embedded)")

@@ -32,6 +32,7 @@ from prowess.cli import (
     model,
     power,
     probe,
+    recipes,
     review,
     revoke,
     route,
@@ -112,8 +113,8 @@ for function in (
     learn.learn, review.review, apply.apply, undo.undo, log.log, diff.diff, show.show, add.add, scan.scan,
     search.search, route.route, index.index, shelf.shelf, lint.lint, structure.structure, why.why, trace.trace,
     measure.measure, power.power, probe.probe, attribute.attribute, triggers.triggers, funnel.funnel, trust.trust,
-    sign.sign, verify.verify, revoke.revoke, run_verb.run, train.train, export.export, doctor.doctor, fsck.fsck,
-    config.config,
+    sign.sign, verify.verify, revoke.revoke, run_verb.run, recipes.recipes, train.train, export.export,
+    doctor.doctor, fsck.fsck, config.config,
 ):  # fmt: skip
     app.command()(function)
 app.command("compile")(compile_.compile_)

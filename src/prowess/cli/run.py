@@ -24,7 +24,7 @@ def run(
     *,
     recipe: Annotated[
         str,
-        typer.Argument(metavar="RECIPE", help="trace2skill, skillos or lifecycle; none and human to compare with."),
+        typer.Argument(metavar="RECIPE", help="One of `prowess recipes`, or RECIPE.ABLATION."),
     ],
     suite: SuiteName = "workbench",
     family: Families = None,

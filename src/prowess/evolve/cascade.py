@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from prowess.core.gates import GATES, known_gates
 from prowess.core.model import Model
+from prowess.evolve.method import Setup
 from prowess.evolve.protocols import Recipe
-from prowess.evolve.recipes import Setup
 from prowess.measure.behaviour import BehaviourGate
 from prowess.measure.gates import ApprovalGate, FormatGate, Gate, LintGate, ScanGate, TrialsGate
 from prowess.measure.permission import PermissionGate

@@ -3,6 +3,7 @@
 Each round collects episodes on the evidence split, turns them into lessons, lessons into patches, and passes every
 patch through the recipe's gates; what is accepted changes the snapshot that the next patch and the next round see, and
 leaves behind tasks that later patches must keep solved. Then the recipe's maintainer, if it has one, tends the library.
+A recipe that keeps several snapshots alive says with `branch` from which one the next round starts.
 The loop keeps no state of its own: all that was paid for lies in `Context.store` under content keys, so running it
 again after a stop replays the finished stages and goes on from there. `docs/design.md` §4.
 """
@@ -19,10 +20,10 @@ from prowess.core.patch import Patch
 from prowess.core.skill import Snapshot
 from prowess.core.task import Task
 from prowess.core.upkeep import Audit, KeptTask
-from prowess.evolve.protocols import Context, Episode, Recipe
+from prowess.evolve.protocols import Context, Episode, Past, Recipe
 from prowess.evolve.record import Decision, Point
 from prowess.guard.redact import redact_patch
-from prowess.library.patching import apply, rebase, touched
+from prowess.library.patching import apply, difference, rebase, touched
 from prowess.measure.gates import ApprovalGate, Gate, GateContext, accepted, cascade, changed
 from prowess.measure.pool import for_each
 from prowess.measure.regression import kept_task
@@ -72,41 +73,64 @@ async def evolve(
     """
     run = _Run(recipe, context, settle, start, kept=list(kept))
     snapshots = [start]
-    rounds: list[list[Episode]] = []
     curve: list[Point] = []
     made: list[Audit] = []
     for round_ in range(recipe.rounds):
-        history = [episode for episodes in rounds for episode in episodes]
-        tasks = recipe.source.tasks(round_, run.library, history)
+        if recipe.branch is not None and round_:
+            run.move(round_, await recipe.branch.choose(snapshots, run.context))
+        tasks = await recipe.source.tasks(round_, run.library, run.context)
         if not tasks and round_:
             break
         episodes = await _collect(recipe, tasks, run.library, context)
         curve += [_point(len(curve) + i, round_, episode) for i, episode in enumerate(episodes)]
-        rounds.append(episodes)
-        run.evidence |= {task.id: task for task in tasks}
-        lessons = await recipe.analyst.lessons(episodes, run.library, context)
-        proposed = await recipe.proposer.patches(lessons, run.library, context)
-        await run.decide(round_, await recipe.consolidator.merge(proposed, run.library, context), lessons)
+        run.saw(episodes)
+        lessons = await recipe.analyst.lessons(episodes, run.library, run.context)
+        proposed = await recipe.proposer.patches(lessons, run.library, run.context)
+        await run.decide(round_, await recipe.consolidator.merge(proposed, run.library, run.context), lessons)
         if recipe.maintainer is not None:
-            tending = await recipe.maintainer.tend(run.library, rounds, (*audits, *made), context)
+            tending = await recipe.maintainer.tend(run.library, run.rounds, (*audits, *made), run.context)
             made += tending.audits
             await run.decide(round_, tending.patches, tending.lessons)
         snapshots.append(run.library)
-    history = tuple(episode for episodes in rounds for episode in episodes)
-    return Evolved(recipe.selector.choose(snapshots), tuple(run.decisions), tuple(curve), history, tuple(made))
+    run.move(recipe.rounds, await recipe.selector.choose(snapshots, run.context))
+    return Evolved(run.library, tuple(run.decisions), tuple(curve), run.context.past.episodes, tuple(made))
 
 
 @dataclass(slots=True)
 class _Run:
-    """Where a run stands: the library, what it must keep solved, and what was decided."""
+    """Where a run stands: the library, what it must keep solved, what was seen and what was decided."""
 
     recipe: Recipe
-    context: Context
+    base: Context
     settle: Settle
     library: Snapshot
     kept: list[KeptTask]
     evidence: dict[str, Task] = field(default_factory=dict[str, Task])
+    rounds: list[tuple[Episode, ...]] = field(default_factory=list[tuple[Episode, ...]])
     decisions: list[Decision] = field(default_factory=list[Decision])
+
+    @property
+    def context(self) -> Context:
+        return replace(self.base, past=Past(tuple(self.rounds), tuple(self.decisions)))
+
+    def saw(self, episodes: Sequence[Episode]) -> None:
+        self.rounds.append(tuple(episodes))
+        self.evidence |= {task.id: task for task, _ in episodes}
+
+    def move(self, round_: int, chosen: Snapshot) -> None:
+        """Make `chosen`, one of the snapshots that the run has been at, the library, on disk as well."""
+        if chosen.digest == self.library.digest:
+            return
+        patch = Patch(
+            base=self.library.digest,
+            operations=difference(self.library, chosen),
+            reason=f"goes back to an earlier library (round {round_})",  # so that each move is a patch of its own
+            author=self.recipe.name,
+        )
+        verdict = Verdict(gate="selector", status="pass", note="chosen among the libraries of this run")
+        decision = Decision(round=round_, patch=patch, verdicts=(verdict,), accepted=True)
+        self.library = chosen
+        self.decisions.append(decision.model_copy(update={"change": self.settle(decision, ())}))
 
     async def decide(self, round_: int, patches: Sequence[Patch], lessons: Sequence[Lesson]) -> None:
         """Pass patches, all made against the library as it is now, through the gates, one after the other."""
@@ -119,7 +143,7 @@ class _Run:
                 round=round_, patch=patch, lessons=behind, verdicts=verdicts, accepted=accepted(verdicts)
             )
             said = f"{verdicts[-1].gate}: {verdicts[-1].note or 'passed'}"
-            self.context.tell(
+            self.base.tell(
                 "gate",
                 f"{patch.reason}: {'accepted' if decision.accepted else 'rejected'} ({said})",
                 patch=patch.id,
@@ -139,14 +163,14 @@ class _Run:
         """The patch as it fits the library now, the library with it, and the gates' answers."""
         patch = redact_patch(patch)
         gates: tuple[Gate, ...] = self.recipe.gates
-        if self.context.foreign & {*touched(patch)} and not any(isinstance(g, ApprovalGate) for g in gates):
+        if self.base.foreign & {*touched(patch)} and not any(isinstance(g, ApprovalGate) for g in gates):
             gates = (*gates, ApprovalGate())
         context = replace(
             GateContext.of(
-                self.context,
+                self.base,
                 tuple(self.evidence.values()),
-                lambda p: self.context.tell("gate", f"trial {p.done} of the next {p.total}"),
-                lambda text: self.context.tell("gate", text),
+                lambda p: self.base.tell("gate", f"trial {p.done} of the next {p.total}"),
+                lambda text: self.base.tell("gate", text),
             ),
             families=families,
             kept=tuple(self.kept),
@@ -167,7 +191,7 @@ class _Run:
             view = self.recipe.provider.view(task, candidate)
             if (families and task.family not in families) or not new & {s.digest for s in view.skills}:
                 continue
-            c = self.context
+            c = self.base
             check = kept_task(task, view, await run_trial(task, view, c.seed, c.agent, c.suite, c.store))
             found += [check] if check is not None else []
             tried += 1
@@ -177,17 +201,19 @@ class _Run:
 
 
 async def _collect(recipe: Recipe, tasks: Sequence[Task], library: Snapshot, context: Context) -> list[Episode]:
+    """The episodes of one round: each task as often as the recipe says, under seeds of its own."""
+    wanted = [(task, context.seed + number) for task in tasks for number in range(recipe.rollouts)]
     found: dict[int, Episode] = {}
 
     async def one(number: int) -> None:
-        task = tasks[number]
+        task, seed = wanted[number]
         view = recipe.provider.view(task, library)
-        trajectory = await run_trial(task, view, context.seed, context.agent, context.suite, context.store)
+        trajectory = await run_trial(task, view, seed, context.agent, context.suite, context.store)
         context.tell("explore", f"{task.id}: {_word(trajectory.passed)}", task=task.id, passed=trajectory.passed)
         found[number] = Episode(task, trajectory)
 
-    await for_each(range(len(tasks)), one, context.concurrency)
-    return [found[number] for number in range(len(tasks))]
+    await for_each(range(len(wanted)), one, context.concurrency)
+    return [found[number] for number in range(len(wanted))]
 
 
 def _point(position: int, round_: int, episode: Episode) -> Point:

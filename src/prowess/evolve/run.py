@@ -23,9 +23,10 @@ from prowess.core.task import Split, Task
 from prowess.core.upkeep import Audit, KeptTask
 from prowess.evolve.cascade import with_gates
 from prowess.evolve.loop import Evolved, evolve
+from prowess.evolve.method import Setup
 from prowess.evolve.protocols import Context, Event
 from prowess.evolve.providers import BestMatches
-from prowess.evolve.recipes import Setup, build, check
+from prowess.evolve.recipes import build, check
 from prowess.evolve.record import Comparison, Decision, RunRecord, StageCost
 from prowess.evolve.sitting import Sitting
 from prowess.library import Library
@@ -112,7 +113,6 @@ async def run_plan(
     store = RunStore(out / "run.db")
     suite, sandbox = open_suite(plan.suite), find_sandbox()
     cached = Cached(model, out / "answers.db", as_paid=True)
-    agent = agent_of(cached, sandbox, plan)
     families = plan.families or suite.families
     setup = Setup(suite, sandbox, families, plan.variant, plan.evidence, plan.gate, plan.samples, plan.seed)
     run_id = digest([repr(plan), model.name])[:12]
@@ -126,6 +126,7 @@ async def run_plan(
         sitting.lap()
         report(event)
 
+    agent = recipe.agent(agent_of(cached, sandbox, plan))
     context = Context(suite, agent, cached, store, plan.seed, concurrency, frozenset(start.foreign), told)
     settle = partial(_settle, library, plan.recipe, store)
     try:

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from prowess.core.skill import Snapshot
+from prowess.evolve.protocols import Context
 
 
 class Last:
     """The last one: right where every change has passed a gate that measures."""
 
-    def choose(self, snapshots: Sequence[Snapshot]) -> Snapshot:
+    async def choose(self, snapshots: Sequence[Snapshot], context: Context) -> Snapshot:
         return snapshots[-1]

@@ -1,11 +1,10 @@
 """Where a run's tasks come from."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from prowess.core.skill import Snapshot
 from prowess.core.task import Task
-from prowess.evolve.protocols import Episode
+from prowess.evolve.protocols import Context
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +14,6 @@ class Stream:
     stream: tuple[Task, ...]
     per_round: int
 
-    def tasks(self, round_: int, library: Snapshot, history: Sequence[Episode]) -> tuple[Task, ...]:
+    async def tasks(self, round_: int, library: Snapshot, context: Context) -> tuple[Task, ...]:
         start = round_ * self.per_round
         return self.stream[start : start + self.per_round]
