@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from prowess.agents.acting import ActingAgent
+from prowess.agents.base import Agent
 from prowess.agents.code import CodeAgent
 from prowess.agents.models import open_metered
 from prowess.agents.models.cache import Cached
@@ -35,7 +37,8 @@ from prowess.measure.gates import Provider, proposed
 from prowess.measure.splits import require_apart
 from prowess.measure.stats.design import Design, fewest_pairs
 from prowess.measure.trials import Arm, Bench, run_trials
-from prowess.suites import open_suite
+from prowess.suites import Suite, open_suite
+from prowess.suites.worlds.suite import WorldSuite
 from prowess.trajectories.runstore import RunStore
 
 Report = Callable[[Event], None]
@@ -112,7 +115,7 @@ async def run_plan(
     store = RunStore(out / "run.db")
     suite, sandbox = open_suite(plan.suite), find_sandbox()
     cached = Cached(model, out / "answers.db", as_paid=True)
-    agent = agent_of(cached, sandbox, plan)
+    agent = agent_of(cached, sandbox, suite, plan)
     families = plan.families or suite.families
     setup = Setup(suite, sandbox, families, plan.variant, plan.evidence, plan.gate, plan.samples, plan.seed)
     run_id = digest([repr(plan), model.name])[:12]
@@ -266,9 +269,14 @@ def _start(store: RunStore, run_id: str, library: Library | None) -> _Start:
     return start
 
 
-def agent_of(model: Model, sandbox: Sandbox, plan: Plan | None = None) -> CodeAgent:
-    """The agent of `plan`, else the one that runs have by default, so that what is measured apart fits what they do."""
+def agent_of(model: Model, sandbox: Sandbox, suite: Suite, plan: Plan | None = None) -> Agent:
+    """The agent of `plan`, else the one that runs have by default, so that what is measured apart fits what they do.
+
+    Where tasks are played, it acts; elsewhere it writes programs.
+    """
     p = plan or Plan("none")
+    if isinstance(suite, WorldSuite):
+        return ActingAgent(model, suite, temperature=p.temperature)
     return CodeAgent(model, sandbox, attempts=p.attempts, max_tokens=p.max_tokens, temperature=p.temperature)
 
 
