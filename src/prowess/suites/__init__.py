@@ -10,6 +10,7 @@ __all__ = ["SUITES", "WORLDS", "Suite", "open_suite"]
 
 WORLDS = {
     "babyai": "prowess.suites.worlds.babyai:BabyAI",
+    "textworld-express": "prowess.suites.worlds.textworldexpress:TextWorldExpress",
 }
 """Suites whose tasks are played, and the classes that make them; `docs/worlds.md` has a section for each."""
 SUITES = ("workbench", "spreadsheetbench", "sra", *WORLDS)
