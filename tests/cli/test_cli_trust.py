@@ -150,6 +150,12 @@ def test_locks_know_the_tier(prowess, library: Library) -> None:
     assert prowess("export", "--lock", "prowess.lock").code == 0
     entry = json.loads(Path("prowess.lock").read_text())["skills"]["ledger-totals"]
     assert entry["tier"] == 2 and entry["publisher"].startswith("ed25519:")
+    compiled = library.path / "ledger-totals" / "__pycache__"
+    compiled.mkdir()
+    (compiled / "sum.cpython-311.pyc").write_bytes(b"x")
+    extra = prowess("export", "--check", "prowess.lock", "--json")
+    assert extra.code == 1 and [d["kind"] for d in extra.data["drift"]] == ["extra"], "no digest covers it"
+    shutil.rmtree(compiled)
     prowess("trust", "ledger-totals", "--to", "T1", "--reason", "a finding")
     assert prowess("export", "--check", "prowess.lock", "--json").data["drift"][0]["kind"] == "lowered"
     shutil.rmtree(config_folder() / "trust")

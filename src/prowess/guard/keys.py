@@ -94,6 +94,15 @@ class Keyring:
         own = self.own()
         return (*([own] if own else ()), *(key for key in self.pinned() if not key.revoked))
 
+    def stamp(self) -> tuple[int, ...]:
+        """Another one whenever the keys that count may have changed: cheap enough to be asked at every load."""
+        found: list[int] = []
+        for name in ("own.pub", "pinned.json"):
+            with suppress(OSError):
+                there = os.stat(self.folder / name)
+                found += [there.st_ino, there.st_mtime_ns, there.st_size]
+        return tuple(found)
+
     def pin(self, public: str, name: str, roles: Iterable[Role] = ("publisher",)) -> Key:
         """Trusts a key from now on; pinning it again changes name and roles.
 

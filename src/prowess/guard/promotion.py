@@ -89,7 +89,7 @@ def _missing(library: Library, keyring: Keyring, case: _Case, to: Tier) -> list[
     found += [f"the folder holds what is not versioned: {p}" for p in read_folder(library.path / case.name).problems]
     if (now := standings(library, keyring).get(case.tree, Standing())).revoked:
         found.append(f"this version is {now.why}")
-    learned = bool(case.lineage.principals)
+    learned = bool(case.lineage.principals) or library.is_authored(case.name)
     blocks = [f for f in scan(case.skill, learned=learned) if f.severity == "block"]
     found += [f"the scan blocks {f.file}, line {f.line}: {f.why}" for f in blocks[:5]]
     principals = case.lineage.principals.values()

@@ -87,16 +87,22 @@ def standings(library: Library, keyring: Keyring) -> dict[str, Standing]:
     return found
 
 
+def standings_now(library: Library, keyring: Keyring) -> dict[str, Standing]:
+    """Of every skill as it lies there now, by name."""
+    known = standings(library, keyring)
+    return {name: known.get(tree_digest(tree), Standing()) for name, tree in library.trees().items()}
+
+
 def standing(library: Library, keyring: Keyring, name: str) -> Standing:
     """Of a skill as it lies there now.
 
     Raises:
         UserError: there is no such skill.
     """
-    trees = library.trees()
-    if name not in trees:
+    found = standings_now(library, keyring)
+    if name not in found:
         raise UserError(f"the library has no skill {name!r}", "`prowess show` lists its skills")
-    return standings(library, keyring).get(tree_digest(trees[name]), Standing())
+    return found[name]
 
 
 def attested(told: Iterable[Heard], tree: str) -> dict[str, Verdict]:
