@@ -159,8 +159,15 @@ def test_a_model_that_does_not_pass_a_skill_is_an_answer_of_no(
 ) -> None:
     def answer(request: Any) -> str:
         if "into structure" in request.messages[0].content:
-            step = {"does": "skips rows", "scope": "LOCAL_FS", "target": "", "quote": "Skip void rows."}
-            return json.dumps({"purpose": "Sums ledgers.", "steps": [step]})
+            step = {
+                "id": "1",
+                "act": "SELECT",
+                "does": "skips rows",
+                "scope": "LOCAL_FS",
+                "target": "",
+                "quote": "Skip void rows.",
+            }
+            return json.dumps({"goal": "Sums ledgers.", "steps": [step]})
         clear = {t: {"why": "", "quote": "", "present": False} for t in THREATS}
         return json.dumps({"threats": clear, "beyond": []})
 
