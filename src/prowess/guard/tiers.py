@@ -16,7 +16,17 @@ from typing import Final
 from prowess.core.base import Frozen
 from prowess.core.errors import UserError
 from prowess.core.evidence import Verdict
-from prowess.core.trust import Attestation, Capabilities, Demotion, Promotion, Release, Revocation, Statement, Tier
+from prowess.core.trust import (
+    Attestation,
+    Capabilities,
+    Checkpoint,
+    Demotion,
+    Promotion,
+    Release,
+    Revocation,
+    Statement,
+    Tier,
+)
 from prowess.guard.keys import SELF, Key, Keyring, Seen, signer
 from prowess.guard.signatures import fingerprints
 from prowess.library import Library
@@ -172,7 +182,7 @@ def _weighed(told: Iterable[Heard]) -> dict[str, _Version]:
                         version.promotions[key.id] = predicate
             case Release():
                 version.publisher = next((k.id for k in each.signers if "publisher" in k.roles), version.publisher)
-            case Attestation():
+            case Attestation() | Checkpoint():
                 pass
     versions.pop("", None)
     return versions
