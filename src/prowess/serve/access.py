@@ -241,7 +241,7 @@ class Access:
     def _now(self) -> _Served:
         """What is served at this moment; made anew only when a folder or the trust in one has changed."""
         with self._lock:
-            state = (self._library.stamps(), self._library.trust.number())
+            state = (self._library.stamps(), self._library.trust.number(), self._keyring.stamp())
             if self._known is None or self._known.state != state:
                 self._known = self._made(state)
             return self._known
