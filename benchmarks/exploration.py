@@ -44,7 +44,7 @@ class Row:
 async def search(family: str, seed: int, samples: int, model: Cached, store: RunStore) -> Row:
     suite, sandbox = open_suite("workbench"), find_sandbox()
     (task,) = suite.tasks(family, "evidence", 1, start=seed)
-    agent = CodeAgent(model, sandbox, attempts=1, max_tokens=500)
+    agent = CodeAgent(model, sandbox, attempts=1)
     first = await run_trial(task, View(snapshot=Snapshot().digest), 0, agent, suite, store)
     context = Context(suite, agent, model, store, seed=seed)
     lessons = await Explore(sandbox, samples=samples).lessons([Episode(task, first)], Snapshot(), context)

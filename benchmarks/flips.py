@@ -159,7 +159,7 @@ def main() -> None:
         print(f"\rtrial {progress.done} of {progress.total}, {progress.missing} missing", end="", file=sys.stderr)
 
     bench = Bench(
-        agent=CodeAgent(cached, find_sandbox(), max_tokens=500, temperature=options.temperature), suite=suite,
+        agent=CodeAgent(cached, find_sandbox(), temperature=options.temperature), suite=suite,
         store=RunStore(options.out / "trials.db"), concurrency=options.concurrency, on_progress=told,
     )  # fmt: skip
 

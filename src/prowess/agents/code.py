@@ -170,7 +170,7 @@ class CodeAgent:
         sandbox: Sandbox,
         *,
         attempts: int = 2,
-        max_tokens: int = 900,
+        max_tokens: int = 500,
         temperature: float = 0.0,
         limits: Limits | None = None,
         runtime: Runtime = TRIALS,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from prowess.agents.acting import ActingAgent
 from prowess.agents.base import Agent
 from prowess.agents.code import CodeAgent
 from prowess.agents.executor import Executor, Local, PlacedAgent, PlacedModel
@@ -10,17 +11,23 @@ from prowess.agents.models import open_model
 from prowess.agents.models.meter import Meter
 from prowess.agents.sandbox import Sandbox, find_sandbox
 from prowess.core.model import Model
+from prowess.suites import Suite, open_suite
+from prowess.suites.worlds.suite import WorldSuite
 
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
     """The agent of a run, but for its model."""
 
+    suite: str = "workbench"
     attempts: int = 2
     max_tokens: int = 500
     temperature: float = 0.0
 
-    def agent(self, model: Model, sandbox: Sandbox) -> CodeAgent:
+    def agent(self, model: Model, sandbox: Sandbox, suite: Suite) -> Agent:
+        """The agent for tasks of `suite`: where they are played, it acts; elsewhere it writes programs."""
+        if isinstance(suite, WorldSuite):
+            return ActingAgent(model, suite, temperature=self.temperature)
         return CodeAgent(
             model, sandbox, attempts=self.attempts, max_tokens=self.max_tokens, temperature=self.temperature
         )
@@ -38,13 +45,13 @@ class OpenModel:
 
 @dataclass(frozen=True, slots=True)
 class MakeAgent:
-    """Makes the agent of a run where it acts, with a model and a sandbox of that place."""
+    """Makes the agent of a run where it acts, with a model, a sandbox and a suite of that place."""
 
     open: Callable[[], Model]
     settings: AgentSettings
 
     def __call__(self) -> Agent:
-        return self.settings.agent(self.open(), find_sandbox())
+        return self.settings.agent(self.open(), find_sandbox(), open_suite(self.settings.suite))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,9 +81,9 @@ class Place:
     def counted_by(self, *meters: Meter) -> "Place":
         return replace(self, meters=(*self.meters, *meters))
 
-    def agent(self, settings: AgentSettings, model: Model, sandbox: Sandbox) -> Agent:
+    def agent(self, settings: AgentSettings, model: Model, sandbox: Sandbox, suite: Suite) -> Agent:
         """The agent with `model`; its name does not say where it acts, which changes no result."""
-        known = settings.agent(model, sandbox)
+        known = settings.agent(model, sandbox, suite)
         if self.open is None:
             return PlacedAgent(known.name, _Here(known), self.executor)
         return PlacedAgent(known.name, MakeAgent(self.open, settings), self.executor, self.meters)

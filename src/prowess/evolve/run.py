@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from prowess.agents.code import CodeAgent
+from prowess.agents.base import Agent
 from prowess.agents.executor import open_executor
 from prowess.agents.models import open_model
 from prowess.agents.models.cache import Cached
@@ -39,7 +39,7 @@ from prowess.measure.gates import Provider, proposed
 from prowess.measure.splits import require_apart
 from prowess.measure.stats.design import Design, fewest_pairs
 from prowess.measure.trials import Arm, Bench, run_trials
-from prowess.suites import open_suite
+from prowess.suites import Suite, open_suite
 from prowess.trajectories.runstore import RunStore
 
 Report = Callable[[Event], None]
@@ -152,7 +152,7 @@ async def run_plan(
         learner, learning = Metered(cached, allowance), place.counted_by(allowance)
 
     def context_of(model: Model, at: Place) -> Context:
-        agent = recipe.agent(at.agent(settings_of(plan), model, sandbox))
+        agent = recipe.agent(at.agent(settings_of(plan), model, sandbox, suite))
         return Context(suite, agent, model, store, plan.seed, concurrency, frozenset(begun.foreign), told)
 
     context = context_of(cached, place)
@@ -301,15 +301,14 @@ def _start(store: RunStore, run_id: str, library: Library | None, start: Snapsho
     return begun
 
 
-def agent_of(model: Model, sandbox: Sandbox, plan: Plan | None = None) -> CodeAgent:
+def agent_of(model: Model, sandbox: Sandbox, suite: Suite, plan: Plan | None = None) -> Agent:
     """The agent of `plan`, else the one that runs have by default, so that what is measured apart fits what they do."""
-    return settings_of(plan).agent(model, sandbox)
+    return settings_of(plan or Plan("none", suite.name)).agent(model, sandbox, suite)
 
 
-def settings_of(plan: Plan | None = None) -> AgentSettings:
-    """What `plan` says of the agent, else what holds by default."""
-    p = plan or Plan("none")
-    return AgentSettings(p.attempts, p.max_tokens, p.temperature)
+def settings_of(plan: Plan) -> AgentSettings:
+    """What `plan` says of the agent."""
+    return AgentSettings(plan.suite, plan.attempts, plan.max_tokens, plan.temperature)
 
 
 def machine() -> str:

@@ -28,11 +28,11 @@ from prowess.evolve.bench.gains import NONE, gains_of
 from prowess.evolve.bench.levels import levels
 from prowess.evolve.bench.record import BenchPlan, BenchRecord, Entry, Funnel, Group, SuitePart
 from prowess.evolve.method import Setup
-from prowess.evolve.placing import Place, place_on
+from prowess.evolve.placing import AgentSettings, Place, place_on
 from prowess.evolve.protocols import Event
 from prowess.evolve.recipes import build, check
 from prowess.evolve.record import Point, RunRecord
-from prowess.evolve.run import Plan, machine, run_plan, settings_of
+from prowess.evolve.run import Plan, machine, run_plan
 from prowess.measure.gates import Provider
 from prowess.measure.trials import Arm, Bench, run_trials, stored_trajectory
 from prowess.suites import open_suite
@@ -191,7 +191,8 @@ class _Bench:
         """The entry with its trials, each group against no skills."""
         library = record.after if record is not None else self.plan.start
         place = self.places[entry.used_with]
-        plain = place.agent(settings_of(), self.models[entry.used_with], self.sandbox)
+        settings = AgentSettings(self.plan.parts[entry.part].suite)
+        plain = place.agent(settings, self.models[entry.used_with], self.sandbox, setup.suite)
         bench = Bench(plain, setup.suite, self.tests, place.executor.width)
         recipe = build(NONE if record is None else entry.recipe, setup)
         provider: Provider = build("human", setup).provider if entry.recipe == SEED else recipe.provider
