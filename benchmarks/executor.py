@@ -11,6 +11,7 @@ import argparse
 import json
 import statistics
 import time
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -32,14 +33,16 @@ async def timed(executor: Executor, n: int, seconds: float, width: int) -> float
 
 
 async def measured(name: str, executor: Executor, widths: list[int], args: argparse.Namespace) -> list[dict[str, Any]]:
-    await timed(executor, 2 * max(widths), 0.0, max(widths))  # workers start
+    await timed(executor, 4 * max(widths), 0.5, max(widths))  # until every worker has started
     alone = [await timed(executor, args.tasks, 0.0, 1) / args.tasks for _ in range(args.repeats)]
     rows = [{"executor": name, "what": "one after the other", "width": 1, "latency": 0.0, "times": alone}]
+    print(line(rows[0]), flush=True)
     for width in widths:
         for latency in args.latencies:
             n = width * args.rounds
             times = [await timed(executor, n, latency, width) / args.rounds for _ in range(args.repeats)]
             rows.append({"executor": name, "what": "in flight", "width": width, "latency": latency, "times": times})
+            print(line(rows[-1]), flush=True)
     return rows
 
 
@@ -60,12 +63,11 @@ def line(row: dict[str, Any]) -> str:
 async def main(args: argparse.Namespace) -> list[dict[str, Any]]:
     rows = await measured("local", Local(max(args.widths)), args.widths, args)
     try:
-        on_ray = OnRay(args.address, cpus=args.cpus)
+        on_ray = OnRay(args.address, width=max(args.widths))
     except UserError as absent:
         print(f"ray: {absent}")
         return rows
-    widths = [width for width in args.widths if width <= on_ray.width] or [on_ray.width]
-    rows += await measured("ray", on_ray, widths, args)
+    rows += await measured("ray", on_ray, args.widths, args)
     on_ray.close()
     return rows
 
@@ -77,9 +79,10 @@ if __name__ == "__main__":
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--widths", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--latencies", type=float, nargs="+", default=[0.1, 1.0], help="seconds of a model (0.1 1)")
-    parser.add_argument("--cpus", type=float, default=0.1, help="share of a core for a piece of work (0.1)")
     parser.add_argument("--address", default="", help="of a Ray cluster; one on this machine by default")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also as JSON")
     args = parser.parse_args()
+    print(machine())
     rows = anyio.run(main, args)
-    print(json.dumps({"machine": machine(), "rows": rows}) if args.json else "\n".join([machine(), *map(line, rows)]))
+    if args.json:
+        args.json.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")

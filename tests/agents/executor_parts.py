@@ -29,6 +29,14 @@ async def noted(folder: str, n: int, seconds: float) -> int:
     return n
 
 
+async def ticks(path: str) -> None:
+    """Writes on and on."""
+    while True:
+        with Path(path).open("a") as file:
+            file.write(".")
+        await anyio.sleep(0.02)
+
+
 async def fails(kind: str) -> None:
     raise {
         "model": ModelError("no answer", retryable=True),

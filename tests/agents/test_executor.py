@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
-from executor_parts import Echo, MakeClerk, dies, dies_once, doubled, fails, noted
+from executor_parts import Echo, MakeClerk, dies, dies_once, doubled, fails, noted, ticks
 
 from prowess.agents.executor import Executor, Local, OnRay, PlacedAgent, PlacedModel, open_executor
 from prowess.agents.models.meter import Budget, Meter
@@ -157,6 +157,18 @@ def test_a_node_that_dies_in_the_middle_costs_time_and_nothing_else(cluster: Any
     assert total([s.cost for s in store.spent()]).calls == 15
     begun = len(list(attempts.iterdir()))
     assert 15 <= begun <= 15 + executor.lost, "what was lost was begun again, and nothing else"
+
+
+def test_work_whose_time_is_up_is_stopped_there(on_ray: OnRay, tmp_path: Path) -> None:
+    async def main() -> None:
+        with anyio.move_on_after(3):
+            await on_ray.run(ticks, str(tmp_path / "ticks"))
+        await anyio.sleep(1)
+        seen = (tmp_path / "ticks").stat().st_size
+        await anyio.sleep(0.5)
+        assert 0 < seen == (tmp_path / "ticks").stat().st_size
+
+    anyio.run(main)
 
 
 def test_only_known_executors_open(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ PLAN = BenchPlan(
     other=0,
     samples=6,
 )
-SHORT = PLAN.model_copy(update={"recipes": ("human", "skillos", "skillos.insert-only"), "evidence": 2})
+SHORT = PLAN.model_copy(update={"recipes": ("human", "skillos"), "evidence": 2})
 
 
 class Player(WeakModel):

@@ -55,6 +55,7 @@ def test_what_helps_is_told_from_what_does_not(whole: BenchRecord) -> None:
     learned = gain(whole, "trace2skill")
     assert (learned.evidence.n, learned.evidence.wins, learned.evidence.losses) == (4, 4, 0)
     assert learned.adjusted is not None and learned.adjusted >= learned.evidence.p
+    assert gain(whole, "oracle").adjusted is None and gain(whole, "trace2skill.sequential").adjusted is None
     assert gain(whole, "oracle").evidence.treatment_rate == 1.0
     assert gain(whole, "trace2skill", "trace2skill.sequential").evidence.n == 4
     assert not any(g.recipe == NONE for g in whole.gains)
@@ -250,7 +251,7 @@ def test_a_comparison_that_is_killed_goes_on_and_pays_nothing_twice(tmp_path: Pa
     for folder in (whole, killed):
         folder.mkdir()
     assert not sit(whole)
-    kills = [("call", 3), ("put", 6), ("call", 4), ("put", 9)]
+    kills = [("call", 3), ("put", 9)]
     for point, n in kills:
         assert sit(killed, point, n), f"it ended before {point} {n}"
     assert not sit(killed)
@@ -258,4 +259,4 @@ def test_a_comparison_that_is_killed_goes_on_and_pays_nothing_twice(tmp_path: Pa
     assert figures(one) == figures(two)
     calls = Counter((killed / "paid").read_text().split())
     assert set(calls) == set((whole / "paid").read_text().split())
-    assert calls.total() - len(calls) <= 2, "more was paid twice than was in flight"
+    assert calls.total() - len(calls) <= 1, "more was paid twice than was in flight"

@@ -36,6 +36,11 @@ class Executor(Protocol):
         """Pieces of work that are worth keeping in flight."""
         ...
 
+    @property
+    def lost(self) -> int:
+        """Attempts so far whose place was lost under them."""
+        ...
+
     async def run(self, function: Callable[..., Awaitable[R]], *args: Any) -> R:
         """The result of `function(*args)`.
 
@@ -51,6 +56,7 @@ class Local:
     """This process, with at most `width` pieces of work in flight."""
 
     width: int = 4
+    lost: int = field(default=0, init=False)
     _room: list[anyio.CapacityLimiter] = field(default_factory=list[anyio.CapacityLimiter], compare=False, repr=False)
 
     async def run(self, function: Callable[..., Awaitable[R]], *args: Any) -> R:
@@ -70,7 +76,7 @@ class OnRay:
         self,
         address: str = "",
         *,
-        cpus: float = 1.0,
+        width: int = 0,
         tries: int = TRIES,
         told: Callable[[str], None] = lambda text: None,
     ) -> None:
@@ -78,7 +84,8 @@ class OnRay:
 
         Args:
             address: As `ray.init` has it: `auto`, `HOST:PORT` or `ray://HOST:PORT`.
-            cpus: Share of a core that one piece of work reserves; well below 1 where it mostly waits for an endpoint.
+            width: Pieces of work in flight: more than there are cores where work mostly waits for an endpoint; 0 for
+                one a core.
             tries: Per piece of work.
             told: Told when a worker is lost.
 
@@ -97,26 +104,35 @@ class OnRay:
                 self._ray.init(address=where, log_to_driver=False, include_dashboard=False, logging_level="error")
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise UserError(f"no Ray cluster answers at {where}: {error}", "name one that runs") from error
-        self._task: Any = self._ray.remote(_in_worker).options(num_cpus=cpus, max_retries=0)
-        self._tries, self._told, self._cpus = tries, told, cpus
-        self.lost = 0
-        """Attempts whose worker or node was lost."""
+        cores = self._ray.cluster_resources().get("CPU", 1.0)
+        self._width = width or max(1, int(cores))
+        share = max(0.001, round(min(1.0, cores / self._width), 3))  # of a core, for each piece of work
+        self._task: Any = self._ray.remote(_in_worker).options(num_cpus=share, max_retries=0)
+        self._tries, self._told, self._lost = tries, told, 0
 
     @property
     def width(self) -> int:
-        return max(1, int(self._ray.cluster_resources().get("CPU", 1) / self._cpus))
+        return self._width
+
+    @property
+    def lost(self) -> int:
+        return self._lost
 
     async def run(self, function: Callable[..., Awaitable[R]], *args: Any) -> R:
         import asyncio
 
         errors: Any = self._ray.exceptions
         for _ in range(self._tries):
+            there = self._task.remote(function, *args)
             try:
-                ok, value = await asyncio.wrap_future(self._task.remote(function, *args).future())
+                ok, value = await asyncio.wrap_future(there.future())
+            except asyncio.CancelledError:  # its time is up: it must not go on unseen
+                self._ray.cancel(there, force=True)
+                raise
             except errors.RayTaskError as error:
                 raise error.as_instanceof_cause() from None  # a bug, with the worker's traceback
             except errors.RayError as error:
-                self.lost += 1
+                self._lost += 1
                 self._told(f"a worker was lost: {type(error).__name__}")
                 continue
             if ok:
@@ -132,14 +148,16 @@ class OnRay:
 def open_executor(spec: str, width: int, told: Callable[[str], None] = lambda text: None) -> Executor:
     """The executor that `spec` names: `local`, `ray` for a cluster on this machine, or `ray:ADDRESS`.
 
+    `width` is how many pieces of work it keeps in flight; 0 on a cluster for one a core.
+
     Raises:
         UserError: it names none, Ray is not installed, or no cluster answers.
     """
     kind, _, address = spec.partition(":")
     if kind == "local" and not address:
-        return Local(width)
+        return Local(max(1, width))
     if kind == "ray":
-        return OnRay(address, told=told)
+        return OnRay(address, width=width, told=told)
     raise UserError(f"no executor is called {spec!r}", "write local, ray or ray:ADDRESS")
 
 

@@ -143,6 +143,8 @@ def _show(screen: "Screen", record: "BenchRecord") -> None:
         screen.line(f"{part.suite}: {', '.join(part.families)}")
         screen.table(COLUMNS, [row.cells for row in standings(record, number)])
         screen.line()
+    if record.lost:
+        screen.note(f"{record.lost} workers were lost; what they did was done again")
     for entry in record.entries:
         if entry.failure:
             screen.note(f"{entry.recipe}, seed {entry.seed}: no result: {entry.failure}")

@@ -88,6 +88,13 @@ def chosen_budget(given: float | None) -> float | None:
     return load().settings.budget_usd if given is None else given
 
 
+def chosen_width(concurrency: int | None, executor: str) -> int:
+    """Tasks in flight at once: what is given, else what the settings say for this machine, and 0 (all) elsewhere."""
+    from prowess.settings import load
+
+    return concurrency or (load().settings.concurrency if executor == "local" else 0)
+
+
 def open_library(given: Path | None, create: bool = False) -> "Library":
     """Open that library.
 

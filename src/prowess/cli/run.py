@@ -17,6 +17,7 @@ from prowess.cli.options import (
     SuiteName,
     chosen_budget,
     chosen_library,
+    chosen_width,
     open_library,
 )
 
@@ -74,7 +75,7 @@ def run(
                 library=chosen_library(library),
                 model=model or settings.model,
                 seed=seed,
-                concurrency=concurrency or settings.concurrency,
+                concurrency=chosen_width(concurrency, executor),
                 budget_usd=limit,
                 executor=executor,
                 report=waiting.tell,

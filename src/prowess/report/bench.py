@@ -15,10 +15,8 @@ from prowess.report.text import duration, money, percent, points
 
 STYLES = 6
 """Curves are told apart by so many line styles."""
-COLUMNS = (
-    "recipe", "held-out success", "gain", "p", "tokens a task", "steps", "skills", "offered/loaded/used/helped",
-    "learning tokens", "points a million",
-)  # fmt: skip
+COLUMNS = ("recipe", "success", "gain", "p", "tokens", "skills", "learning")
+"""Of the table in a terminal: held-out tasks, tokens of one of them, skills kept, tokens of learning."""
 GROUPS: tuple[Group, ...] = ("held-out", "later", "other families", "other rules")
 
 
@@ -49,9 +47,16 @@ class Standing:
         return "." in self.recipe
 
     @property
+    def p(self) -> float | None:
+        """Of the gain: adjusted where the recipe is one of several that are asked about."""
+        if self.gain is None:
+            return None
+        return self.gain.adjusted if self.gain.adjusted is not None else self.gain.evidence.p
+
+    @property
     def per_million(self) -> float | None:
         """Points gained for a million tokens of learning; None where no gain is shown, or nothing was spent."""
-        if self.gain is None or not self.learning or (self.gain.adjusted or 0) > 0.05:
+        if self.gain is None or not self.learning or (self.p or 0) > 0.05:
             return None
         return 1e8 * self.gain.evidence.effect / self.learning
 
@@ -87,18 +92,14 @@ class Standing:
     def cells(self) -> tuple[str, ...]:
         """The row as text, by `COLUMNS`."""
         e = self.gain.evidence if self.gain else None
-        known = self.success is not None
         return (
             self.recipe,
-            f"{percent(self.success or 0)} [{percent(self.low)}, {percent(self.high)}] of {self.n}" if known else "-",
+            f"{percent(self.success)} of {self.n}" if self.success is not None else "-",
             f"{points(e.effect)} [{points(e.low)}, {points(e.high)}]" if e else "-",
-            f"{self.gain.adjusted:.2g}" if self.gain and self.gain.adjusted is not None else "-",
+            f"{self.p:.2g}" if self.p is not None else "-",
             f"{self.tokens:,.0f}",
-            f"{self.steps:.1f}",
             f"{self.kept:.1f}",
-            self.funnel,
             f"{self.learning:,.0f}",
-            f"{self.per_million:+.0f}" if self.per_million is not None else "-",
         )
 
 
@@ -227,7 +228,7 @@ def sentence(record: BenchRecord, sections: Sequence[Section]) -> str:
     said: list[str] = []
     for part in sections:
         learned = [r for r in part.rows if r.gain and r.learning and not r.is_ablation]
-        better = [r for r in learned if r.gain and r.gain.evidence.effect > 0 and (r.gain.adjusted or 1) <= 0.05]
+        better = [r for r in learned if r.gain and r.gain.evidence.effect > 0 and r.p is not None and r.p <= 0.05]
         names = ", ".join(f"{r.recipe} ({points(r.gain.evidence.effect)})" for r in better if r.gain)
         said.append(
             f"On {part.title.partition(':')[0]}, {len(better)} of {len(learned)} recipes are shown to help"

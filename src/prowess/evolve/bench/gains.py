@@ -6,7 +6,7 @@ from typing import get_args
 
 from prowess.core.evidence import Evidence, Trial
 from prowess.evolve.bench.record import BenchPlan, Entry, Gain, Group
-from prowess.evolve.recipes import method
+from prowess.evolve.recipes import BASELINES, method
 from prowess.measure.compare import compare
 from prowess.measure.stats.multiple import holm
 
@@ -40,14 +40,20 @@ def _gains(entries: Sequence[Entry], group: Group) -> list[Gain]:
         if base not in (NONE, name) and base in by_recipe:
             e = _evidence(own, by_recipe[base], base, group)
             others += [_gain(own[0], base, group, e)] if e is not None else []
-    adjusted = holm([gain.evidence.p for gain in against_none])
-    known = [g.model_copy(update={"adjusted": p}) for g, p in zip(against_none, adjusted, strict=True)]
+    published = [gain for gain in against_none if not is_control(gain.recipe) and "." not in gain.recipe]
+    adjusted = dict(zip((g.recipe for g in published), holm([g.evidence.p for g in published]), strict=True))
+    known = [gain.model_copy(update={"adjusted": adjusted.get(gain.recipe)}) for gain in against_none]
     return [*known, *others]
+
+
+def is_control(name: str) -> bool:
+    """Whether an arm is only there to compare with: no skills, a person's, a given library's, right answers."""
+    return name in (*BASELINES, "seed", "oracle")
 
 
 def baseline(name: str) -> str:
     """What a recipe's gain is measured against; `none` for arms that are no recipes."""
-    return NONE if name in ("oracle", "seed") or "." in name else method(name).baseline
+    return NONE if is_control(name) or "." in name else method(name).baseline
 
 
 def _evidence(new: Sequence[Entry], old: Sequence[Entry], arm: str, group: Group) -> Evidence | None:

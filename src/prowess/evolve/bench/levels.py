@@ -76,8 +76,8 @@ def levels(skills: Snapshot, families: Sequence[str], suite: Suite, runs: Sequen
     offered = [run for run in runs if run.offered]
     return Levels(
         coverage=_mean([float(c) for c in covered]) if skills.skills else None,
-        executability=_mean([float(all(p.severity != "error" for p in lint(s))) for s in skills.skills]) or 0.0,
-        safety=_mean([float(not list(scan(s, learned=True))) for s in skills.skills]) or 0.0,
+        executability=_mean([float(all(p.severity != "error" for p in lint(s))) for s in skills.skills]),
+        safety=_mean([float(not list(scan(s, learned=True))) for s in skills.skills]),
         recall=_mean(recalls),
         order=_mean(orders),
         usage=_mean([float(bool(run.used)) for run in offered]),

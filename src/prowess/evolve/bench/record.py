@@ -49,9 +49,9 @@ class Levels(Frozen):
 
     coverage: float | None = None
     """Level 1: share of the human skill's key points that the skills' text holds; None where no person wrote one."""
-    executability: float = 1.0
-    """Level 1: share of skills without an error that lint can see."""
-    safety: float = 1.0
+    executability: float | None = None
+    """Level 1: share of skills without an error that lint can see; None where there is no skill, as below."""
+    safety: float | None = None
     """Level 1: share of skills in which the scan finds nothing."""
     recall: float | None = None
     """Level 2: share of the human skill's key points that the runs' own words hold."""
@@ -115,7 +115,8 @@ class Gain(Frozen):
     used_with: str
     evidence: Evidence
     adjusted: float | None = None
-    """p after Holm, over all recipes of one part, group and pair of models; of gains against `none`."""
+    """p after Holm over the gains against `none` of all recipes on one part and group with one pair of models; None for
+    ablations and for arms that are there to compare with."""
 
 
 class BenchRecord(Frozen):
@@ -124,5 +125,7 @@ class BenchRecord(Frozen):
     date: str
     """ISO 8601."""
     command: str = ""
+    lost: int = 0
+    """Attempts of the last sitting whose worker was lost; each was made again elsewhere."""
     entries: tuple[Entry, ...] = ()
     gains: tuple[Gain, ...] = ()

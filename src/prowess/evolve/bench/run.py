@@ -91,6 +91,7 @@ async def run_bench(
         machine=machine(),
         date=datetime.now(UTC).date().isoformat(),
         command=" ".join(["prowess", *sys.argv[1:]]),
+        lost=executor.lost,
         entries=tuple(entries),
         gains=gains_of(plan, entries),
     )
