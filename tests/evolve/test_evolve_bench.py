@@ -179,7 +179,7 @@ def test_garbage_at_every_question_is_counted_and_the_run_goes_on(tmp_path: Path
     assert all(t.passed is False for e in record.entries for t in e.trials["held-out"] if t.arm not in ("oracle",))
 
 
-def test_a_model_that_is_down_makes_runs_missing_and_the_next_call_tries_again(tmp_path: Path) -> None:
+def test_a_model_that_is_down_makes_runs_missing_and_never_failed(tmp_path: Path) -> None:
     class Down(Player):
         async def complete(self, request: Request) -> Response:
             raise ModelError("gone")

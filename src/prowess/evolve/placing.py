@@ -88,11 +88,9 @@ class Place:
             return PlacedAgent(known.name, _Here(known), self.executor)
         return PlacedAgent(known.name, MakeAgent(self.open, settings), self.executor, self.meters)
 
-    def model(self, name: str) -> Model:
-        """The model called `name`, which answers where the executor runs."""
-        if self.open is None:
-            raise ValueError("in this process the model is there already")
-        return PlacedModel(name, self.open, self.executor)
+    def model(self, known: Model) -> Model:
+        """`known` itself, or where it is opened elsewhere, one of its name that answers there."""
+        return known if self.open is None else PlacedModel(known.name, self.open, self.executor)
 
 
 def place_on(executor: Executor, open_: Callable[[], Model], meters: Sequence[Meter] = ()) -> Place:

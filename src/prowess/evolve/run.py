@@ -347,10 +347,9 @@ async def run_recipe(
     at = open_executor(executor, concurrency, lambda text: report(Event("executor", text, {})))
     meter = Meter(Budget(usd=budget_usd))
     place = place_on(at, OpenModel(model), (meter,))
-    local = open_model(model)
     return await run_plan(
         plan,
-        model=Metered(local if place.open is None else place.model(local.name), meter),
+        model=Metered(place.model(open_model(model)), meter),
         out=out,
         library=Library.open(library, create=True),
         concurrency=at.width,

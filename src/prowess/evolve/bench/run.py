@@ -30,6 +30,7 @@ from prowess.evolve.bench.record import BenchPlan, BenchRecord, Entry, Funnel, G
 from prowess.evolve.method import Setup
 from prowess.evolve.placing import AgentSettings, Place, place_on
 from prowess.evolve.protocols import Event
+from prowess.evolve.providers import BestMatches
 from prowess.evolve.recipes import build, check
 from prowess.evolve.record import Point, RunRecord
 from prowess.evolve.run import Plan, machine, run_plan
@@ -72,11 +73,10 @@ async def run_bench(
     plan = _checked(plan)
     meter = Meter(Budget(usd=budget_usd))
     places = {name: place_on(executor, open_(name), (meter,)) for name in plan.models}
-    models: dict[str, Cached] = {}
-    for name, place in places.items():
-        model = open_(name)()
-        model = model if place.open is None else place.model(model.name)
-        models[name] = Cached(Metered(model, meter), out / "answers.db", as_paid=True)
+    models = {
+        name: Cached(Metered(place.model(open_(name)()), meter), out / "answers.db", as_paid=True)
+        for name, place in places.items()
+    }
     bench = _Bench(plan, out, models, places, report)
     cells = [*product(range(len(plan.parts)), plan.seeds, plan.recipes, plan.models)]
     entries: list[Entry] = []
@@ -196,7 +196,7 @@ class _Bench:
         plain = place.agent(settings, self.models[entry.used_with], self.sandbox, setup.suite)
         bench = Bench(plain, setup.suite, self.tests, place.executor.width)
         recipe = build(NONE if record is None else entry.recipe, setup)
-        provider: Provider = build("human", setup).provider if entry.recipe == SEED else recipe.provider
+        provider: Provider = BestMatches() if entry.recipe == SEED else recipe.provider
         arm = Arm.oracle() if entry.recipe == ORACLE else Arm(entry.recipe, lambda task: provider.view(task, library))
         trials: dict[Group, tuple[Trial, ...]] = {}
         for group, tasks in self._groups(setup).items():
