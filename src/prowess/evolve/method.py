@@ -11,12 +11,17 @@ from prowess.agents.sandbox import Sandbox
 from prowess.core.skill import Skill
 from prowess.core.task import Split, Task
 from prowess.evolve.protocols import Recipe
-from prowess.measure.gates import Provider
+from prowess.measure.gates import FormatGate, Gate, LintGate, Provider, ScanGate
+from prowess.measure.permission import PermissionGate
 from prowess.measure.regression import RegressionGate
 from prowess.suites.base import Suite
 
 REGRESSION = 4
 """Gate tasks of a family that must stay solved when another family's skill changes."""
+
+FREE_GATES: tuple[Gate, ...] = (FormatGate(), ScanGate(), PermissionGate(), LintGate())
+"""Those that run no agent, which every recipe has, also where its paper has no gate: nothing dangerous or broken may
+enter a library."""
 
 CostClass = Literal["free", "low", "medium", "high"]
 """What learning costs beyond the trials that every method pays: `free`, no call; `low`, about one call a task;
