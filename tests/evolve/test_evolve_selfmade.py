@@ -17,13 +17,14 @@ from prowess.agents.sandbox import find_sandbox
 from prowess.core.cost import Cost
 from prowess.core.model import Request, Response
 from prowess.core.skill import Skill, Snapshot
-from prowess.core.task import File, Task
+from prowess.core.task import Check, File, Score, Task
 from prowess.core.trajectory import Step, Trajectory
 from prowess.evolve.loop import evolve
 from prowess.evolve.prompts import Prompt
 from prowess.evolve.protocols import Context, Episode, Event, Past
-from prowess.evolve.providers import NoSkills
+from prowess.evolve.providers import Everything, NoSkills
 from prowess.evolve.recipes.human import given as given_recipe
+from prowess.evolve.selectors import Frontier, Pareto, Replay
 from prowess.evolve.selfmade import Grader, SelfMade, make, rubric_of
 from prowess.evolve.taxonomy import Place, Taxonomy, coverage, frontier
 from prowess.suites.selfmade import NAME
@@ -225,3 +226,86 @@ def test_the_nearest_share_the_leaf_then_the_class_then_the_words() -> None:
 def test_any_paths_make_a_tree_with_each_leaf_at_most_once(leaves: dict[str, str]) -> None:
     names = [place.name for place in Taxonomy.domains(leaves).places([LEDGER])]
     assert len(set(names)) == len(names)
+
+
+# --- selectors that remember -------------------------------------------------
+
+
+class Marked:
+    """An agent that solves a task when a skill names it, and a suite that believes it."""
+
+    name = "marked"
+    families = ("f",)
+
+    def tasks(self, family: str, split: str, n: int, variant: str = "base", start: int = 0) -> tuple[Task, ...]:
+        return tuple(made(id=f"f/{i}", suite="marked", family="f", prompt=f"<{i}>", split=split) for i in range(n))
+
+    async def run(self, task: Task, view: Any, seed: int) -> Trajectory:
+        told = any(task.prompt in skill.body for skill in view.skills)
+        return Trajectory(id="", agent="marked", model="m", outputs=(File(path="o", data=b"1" if told else b"0"),))
+
+    def check(self, task: Task, outputs: tuple[File, ...], answer: str = "") -> Score:
+        passed = outputs[0].data == b"1"
+        return Score(value=float(passed), passed=passed, verifier="suite:marked", trusted=True)
+
+    async def score(self, episode: Episode, context: Context) -> Score | None:
+        return self.check(episode.task, episode.trajectory.outputs)
+
+
+MARKED = Marked()
+TASKS = MARKED.tasks("f", "gate", 3)
+EMPTY = Snapshot()
+
+
+def knowing(*numbers: int) -> Snapshot:
+    body = " ".join(f"<{n}>" for n in numbers) + "\n"
+    return Snapshot.of([Skill(name="known", description="Known.", body=body)])
+
+
+def choosing(out: Path, selector: Any, snapshots: list[Snapshot], rounds: Any = (), seed: int = 0) -> Snapshot:
+    store, model = RunStore(out / "run.db"), ScriptedModel([])
+    here = Context(MARKED, MARKED, model, store, seed, past=Past(rounds=tuple(rounds)))  # type: ignore[arg-type]
+    return anyio.run(selector.choose, snapshots, here)
+
+
+def test_the_frontier_takes_the_best_in_turn(tmp_path: Path) -> None:
+    snapshots = [EMPTY, knowing(0), knowing(1, 2), knowing(0, 1, 2)]
+    frontier = Frontier(TASKS, Everything(), k=2)
+    chosen = [choosing(tmp_path, frontier, snapshots, [()] * n) for n in range(3)]
+    assert chosen == [snapshots[3], snapshots[2], snapshots[3]]
+    assert choosing(tmp_path, frontier, [EMPTY, EMPTY], [()]) == EMPTY
+
+
+def test_the_pareto_front_keeps_who_is_best_at_something(tmp_path: Path) -> None:
+    snapshots = [EMPTY, knowing(0), knowing(1, 2), knowing(1)]
+    chosen = [choosing(tmp_path, Pareto(TASKS, Everything()), snapshots, seed=seed) for seed in range(40)]
+    counts = [chosen.count(snapshot) for snapshot in snapshots]
+    assert counts[0] == counts[3] == 0 and counts[2] > counts[1] > 0
+    assert choosing(tmp_path, Pareto(TASKS, Everything()), [EMPTY, EMPTY]) == EMPTY
+
+
+def seen(task: Task, passed: bool, value: float, statements: int) -> Episode:
+    checks = tuple(Check(name=str(i), passed=passed) for i in range(statements))
+    score = Score(value=value, passed=passed, checks=checks, verifier="judge", trusted=False)
+    return Episode(task, run_of(task).trajectory.model_copy(update={"score": score}))
+
+
+def test_replay_keeps_what_does_well_on_hard_and_easy_tasks_of_all_rounds(tmp_path: Path) -> None:
+    """The last library was bent to the hard task and forgot the easy one."""
+    easy, hard, long = (task.model_copy(update={"suite": NAME, "split": "evidence"}) for task in TASKS)
+    rounds = [(seen(easy, True, 1, 1), seen(long, True, 1, 3), seen(hard, False, 0, 2))]
+    snapshots = [EMPTY, knowing(0, 1), knowing(1, 2)]
+    replay = Replay(Everything(), MARKED)
+    assert choosing(tmp_path, replay, snapshots, rounds) == snapshots[1]
+    assert choosing(tmp_path, replay, [EMPTY, knowing(2)], rounds) == EMPTY  # of equals the earlier
+    assert choosing(tmp_path, replay, snapshots) == EMPTY  # nothing was seen
+
+
+def test_replay_does_not_count_what_nobody_can_judge(tmp_path: Path) -> None:
+    class Silent(Marked):
+        async def score(self, episode: Episode, context: Context) -> Score | None:
+            return None
+
+    hard = TASKS[0].model_copy(update={"suite": NAME, "split": "evidence"})
+    rounds = [(seen(hard, False, 0, 2),)]
+    assert choosing(tmp_path, Replay(Everything(), Silent()), [EMPTY, knowing(0)], rounds) == EMPTY
