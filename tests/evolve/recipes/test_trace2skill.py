@@ -91,7 +91,5 @@ def test_what_is_broken_is_fixed_in_few_rounds_or_left_to_the_gates(tmp_path: Pa
     (whole,), world = mended(tmp_path / "a", ['{"edits": []}', fix], broken)
     assert len(world.asked) == 2 and "scripts/list.py" in world.asked[0]
     assert "Follow the list." in apply(whole, LIBRARY).skills[0].body
-    (left,), world = mended(
-        tmp_path / "b", lambda request: '{"edits": []}', Patch(**(dict(broken) | {"operations": LINK}))
-    )
+    (left,), world = mended(tmp_path / "b", lambda request: '{"edits": []}', broken)
     assert left == broken and len(world.asked) == 3
