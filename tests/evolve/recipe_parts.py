@@ -153,6 +153,7 @@ USELESS = DRAFTED | {"steps": ["Do it well, with care."]}
 LEARNED = {"cause": "it went by other rules", "blame": "skill", "lesson": RULE}
 SOME = Plan("none", families=("ledger-totals",), evidence=4, gate=6, test=2, samples=3, human=False, calibrate=False)
 """A plan for most recipes."""
+FEW = replace(SOME, evidence=2, gate=2, test=1)
 
 
 def learned(recipe: str, out: Path, model: Played, plan: Plan = SOME, **more: Any) -> RunRecord:
@@ -161,7 +162,7 @@ def learned(recipe: str, out: Path, model: Played, plan: Plan = SOME, **more: An
 
 
 def garbled(
-    recipe: str, out: Path, good: dict[str, Any], plan: Plan = SOME, start: dict[str, Any] | None = None
+    recipe: str, out: Path, good: dict[str, Any], plan: Plan = FEW, start: dict[str, Any] | None = None
 ) -> None:
     """Every question answered with garbage in turn, and then all of them: the run ends, and learns nothing by it."""
     for number, question in enumerate((*good, None)):

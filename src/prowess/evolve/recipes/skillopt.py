@@ -86,12 +86,13 @@ class Minibatch:
 
 
 def recipe(setup: Setup, remembers: bool = True, ties: bool = False, edits: int = EDITS) -> Recipe:
-    stream = setup.all_tasks("evidence", setup.evidence) * EPOCHS
+    tasks = setup.all_tasks("evidence", setup.evidence)
+    stream, batch = tasks * EPOCHS, min(BATCH, len(tasks))
     validation = setup.all_tasks("gate", min(setup.gate, VALIDATION))
     provider, common = BestMatches(), prompts("common")
     return Recipe(
         name="skillopt",
-        source=Stream(stream, per_round=BATCH),
+        source=Stream(stream, per_round=batch),
         provider=provider,
         analyst=Minibatch(prompts("skillopt")["reflect"]),
         proposer=Writing(
@@ -101,7 +102,7 @@ def recipe(setup: Setup, remembers: bool = True, ties: bool = False, edits: int 
         consolidator=Unmerged(),
         gates=(*FREE_GATES, StrictGate(provider, validation, ties=ties, seed=setup.seed)),
         selector=Best(validation, provider),
-        rounds=-(-len(stream) // BATCH),
+        rounds=-(-len(stream) // batch),
     )
 
 
