@@ -14,6 +14,7 @@ from prowess.cli import (
     add,
     apply,
     attribute,
+    bench,
     compile_,
     config,
     demo,
@@ -122,6 +123,7 @@ app.add_typer(lifecycle.app, name="lifecycle")
 app.add_typer(model.app, name="model")
 app.add_typer(serve.app, name="serve")
 app.add_typer(router.app, name="router")
+app.add_typer(bench.app, name="bench")
 
 
 def run() -> None:
