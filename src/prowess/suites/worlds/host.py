@@ -35,7 +35,10 @@ LINE_BYTES: Final = 8 << 20
 """The longest answer that a process may give."""
 _SAID: Final = 400
 _WAIT: Final = 0.01
-_ENVIRONMENT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "JAVA_HOME", "PYTHONPATH")
+_ENVIRONMENT: Final = (
+    *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "JAVA_HOME", "PYTHONPATH"),
+    *("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "PROWESS_CACHE", "PROWESS_CONFIG"),
+)
 """What processes of worlds are told of ours: no keys."""
 
 
@@ -51,7 +54,7 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
                 start_new_session=True,
-                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+                env=_environment(),
             )
         except OSError as error:
             raise WorldError(f"{engine} could not be started with {python}: {error}") from error
@@ -123,6 +126,12 @@ class Child:
         return WorldError(
             f"{self._engine} has died (exit code {self._process.returncode}): {said or 'it said nothing'}"
         )
+
+
+def _environment() -> dict[str, str]:
+    from prowess.settings import variables  # engines run where its packages are not
+
+    return variables(*_ENVIRONMENT)
 
 
 def scene(found: Any) -> Scene:

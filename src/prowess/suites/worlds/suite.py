@@ -23,6 +23,7 @@ from prowess.core.task import Check, File, Score, Split, Task
 from prowess.suites.worlds.engine import Capability, Outcome, Scene, Start
 from prowess.suites.worlds.host import CALL_SECONDS, Pool, Seat, in_child, in_process
 from prowess.suites.worlds.needs import Needs
+from prowess.suites.worlds.skills import written
 
 ACTIONS = "actions.json"
 OFFSETS: Mapping[Split, int] = {"evidence": 0, "gate": 1, "test": 2}
@@ -138,6 +139,10 @@ class WorldSuite(ABC):
     """
 
     name: ClassVar[str]
+    about: ClassVar[str]
+    """What it is, in a few words."""
+    licence: ClassVar[str]
+    """Of the package and its data."""
     engine: ClassVar[str]
     """`module:Class`, made without arguments."""
     needs: ClassVar[Needs]
@@ -166,7 +171,7 @@ class WorldSuite(ABC):
         return ("base",)
 
     def human_skill(self, family: str) -> Skill | None:
-        return None
+        return written(self.name, family)
 
     @asynccontextmanager
     async def episode(self, task: Task) -> AsyncGenerator[Episode]:
