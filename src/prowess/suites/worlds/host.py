@@ -228,6 +228,9 @@ class Seat:
         """End the engine's process at once, where it has one, and the thread as soon as it is free."""
         self.broken = True
         self._jobs.put(None)
+        self._kill()
+
+    def _kill(self) -> None:
         if (kill := getattr(self._engine, "kill", None)) is not None:
             kill()
 
@@ -252,6 +255,7 @@ class Seat:
             except Exception as failure:  # a world may fail in any way
                 result, error = None, WorldError(f"the world failed: {type(failure).__name__}: {failure}")
             told(result, error)
+        self._kill()  # an engine that was still being made when its seat was given up
 
 
 class Pool:
@@ -261,6 +265,8 @@ class Pool:
         self._make = make
         self._free = threading.Semaphore(most)
         self._warm: list[Seat] = []
+        self.held: set[Seat] = set()
+        """Seats with an episode."""
         self._most = most
         _POOLS.add(self)
 
@@ -278,12 +284,15 @@ class Pool:
     def extra(self) -> Seat:
         """A seat at once, whatever is held: for judging, which must not wait for those who wait for it."""
         try:
-            return self._warm.pop()
+            seat = self._warm.pop()
         except IndexError:
-            return Seat(self._make)
+            seat = Seat(self._make)
+        self.held.add(seat)
+        return seat
 
     def give(self, seat: Seat, *, extra: bool = False) -> None:
         """Back from `take`, or from `extra`. A broken seat is thrown away."""
+        self.held.discard(seat)
         if seat.broken:
             seat.kill()
         elif len(self._warm) < self._most:
@@ -294,7 +303,9 @@ class Pool:
             self._free.release()
 
     def close(self) -> None:
-        """End all warm seats."""
+        """End all seats."""
+        for seat in list(self.held):
+            seat.kill()
         while self._warm:
             self._warm.pop().close()
 

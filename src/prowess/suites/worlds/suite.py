@@ -12,7 +12,8 @@ from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 from pydantic import JsonValue
 
@@ -157,8 +158,13 @@ class WorldSuite(ABC):
     def __init__(self, *, warm: int = 8) -> None:
         if (lacking := self.needs.lacking()) is not None:
             raise lacking
+        self._warm = warm
         self._pool = Pool(in_child(self.engine, self.needs.python()) if self.apart else in_process(self.engine), warm)
         self._scores: OrderedDict[str, Score] = OrderedDict()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """On another machine: the same world, with engines of its own."""
+        return partial(type(self), warm=self._warm), ()
 
     @property
     @abstractmethod
