@@ -45,6 +45,7 @@ from prowess.cli import (
     show,
     sign,
     structure,
+    suites,
     trace,
     train,
     triggers,
@@ -122,6 +123,7 @@ app.command("compile")(compile_.compile_)
 app.add_typer(lifecycle.app, name="lifecycle")
 app.add_typer(model.app, name="model")
 app.add_typer(serve.app, name="serve")
+app.add_typer(suites.app, name="suites")
 app.add_typer(router.app, name="router")
 app.add_typer(bench.app, name="bench")
 
