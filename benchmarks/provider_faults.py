@@ -1,4 +1,4 @@
-"""A provider that misbehaves, under a whole comparison: row P1 of the fault matrix.
+"""A provider that misbehaves, under a whole comparison: rows P1 and X2 of the fault matrix.
 
 A server on this machine speaks the chat protocol and answers a share of all requests with one of the faults, drawn from
 a seed: 1 %, 20 %, every request. Trials of 200 tasks run against it, then again against a sound provider, as a user
@@ -7,6 +7,7 @@ would go on. Wanted:
 - every question ends within a bounded number of tries, and the whole run before its deadline, also at 100 %;
 - no trial is finished by an answer that was cut, empty, garbled or refused; what could not be had is *missing*;
 - gone on with, every trial is there once, with the result of an undisturbed run;
+- the provider's key stands in no stored file and no result, also where the provider repeats it (row X2);
 - what a finished trial cost is the answers that it was given, each once, and never more than the provider billed.
 
 Answers are not streamed, so faults in the middle of a stream are those of a body that is cut, drips or never ends.
@@ -42,6 +43,7 @@ from prowess.core.view import View
 from prowess.measure.trials import Arm, Bench, run_trials
 from prowess.trajectories.runstore import RunStore
 
+KEY = "sk-canary-Zq81hunter2kk77Wm"
 RIGHT = "right, naïve 日本"
 TIMEOUT = 1.0
 """Seconds that the client waits for one answer."""
@@ -76,6 +78,7 @@ FAULTS: dict[str, Reply] = {
     "429": Reply(429, b'{"error": {"message": "slow down"}}'),
     "429 with Retry-After": Reply(429, b"{}", {"retry-after": "1"}),
     "500": Reply(500, b'{"error": {"message": "oops"}}'),
+    "500 that names the key": Reply(500, json.dumps({"error": {"message": f"bad key {KEY}"}}).encode()),
     "503 with a page": Reply(503, b"<html>down</html>"),
     "529": Reply(529, b'{"error": {"message": "overloaded"}}'),
     "slow drip": Reply(body=answer(), drip=0.05),
@@ -138,7 +141,7 @@ class Provider:
 
     def model(self) -> Model:
         url = f"http://127.0.0.1:{self.server.server_port}/v1"
-        return open_model("openai:gpt-4o-mini", base_url=url, api_key="sk-none", timeout=TIMEOUT)
+        return open_model("openai:gpt-4o-mini", base_url=url, api_key=KEY, timeout=TIMEOUT)
 
     def close(self) -> None:
         self.server.shutdown()
@@ -198,16 +201,19 @@ def measure(rate: float, seed: int, n: int) -> tuple[str, bool]:
         again = trials(store, good, tasks, 2)
         bad.close()
         good.close()
+        shown = sum(KEY.encode() in p.read_bytes() for p in Path(name).rglob("*") if p.is_file())
+        shown += sum(KEY in repr(t) for t in (*first, *again))
     finished = [t for t in first if t.passed is not None]
     wrong = sum(not t.passed for t in (*finished, *(t for t in again if t.passed is not None)))
     most = max(bad.requests / n, 1)
     paid = sum(t.cost.calls for t in finished)
     whole = len(again) == n and len({t.task_id for t in again}) == n and all(t.passed for t in again)
-    met = wrong == 0 and whole and paid == len(finished) and paid <= bad.billed and most <= calls.TRIES
+    met = wrong == 0 and shown == 0 and whole and paid == len(finished) and paid <= bad.billed and most <= calls.TRIES
     said = (
         f"{len(finished)} of {n} trials, {n - len(finished)} missing, {wrong} from a faulty answer; "
         f"{bad.requests} requests, {took:.0f} s; "
-        f"gone on with: {sum(bool(t.passed) for t in again)} of {n}, {good.requests} requests more"
+        f"gone on with: {sum(bool(t.passed) for t in again)} of {n}, {good.requests} requests more; "
+        f"the key in {shown} files or results"
     )
     return said, met
 
