@@ -376,6 +376,7 @@ def test_every_rule_has_a_case_and_is_whole() -> None:
         assert rule.threat in tables().threats and rule.why and rule.fix
         assert bool(rule.patterns) == bool(rule.scope), rule.id
         assert rule.patterns or rule.source, rule.id
+        assert all(hint.isascii() for hint in rule.hints), rule.id
         for pattern in rule.patterns:
             for part in ("{config}", "{secretfile}", "{paste}", "{catcher}", "{read}", "{you}", "{fetch}", "{shell}"):
                 assert part not in pattern, "a part was not filled in"

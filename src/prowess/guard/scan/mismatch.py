@@ -54,6 +54,8 @@ _CHANGES = re.compile(
     re.MULTILINE,
 )
 _TEXT_CAP: Final = 100_000
+_CODE_CAP: Final = 400_000
+"""Characters of all programs together that are looked at."""
 _WORDS: Final = 12
 """Words from which on a text says what the skill is for; a shorter one cannot leave anything out."""
 
@@ -77,24 +79,26 @@ def mismatches(said: str, programs: Iterable[Code]) -> list[Seen]:
     short = len(said.split()) < _WORDS
     network = short or _SAID_NETWORK.search(said) is not None
     secret = short or _SAID_SECRET.search(said) is not None
-    wanted = {
-        "unsaid-network": None if network else _NETWORK,
-        "unsaid-secret": None if secret else _SECRET,
-    }
+    promised = ((_NO_NETWORK.search(said), _NETWORK), (_READ_ONLY.search(said), _CHANGES))
+    wanted = [
+        *([] if network else [("unsaid-network", "", _NETWORK)]),
+        *([] if secret else [("unsaid-secret", "", _SECRET)]),
+        *(("false-promise", f"{told.group()} — and: ", broken) for told, broken in promised if told is not None),
+    ]
     found: dict[str, Seen] = {}
-    for code in programs:
-        for rule, pattern in wanted.items():
-            if pattern is not None and rule not in found and (hit := pattern.search(code.text)) is not None:
-                found[rule] = _at(rule, code, hit)
-        for promise, broken in ((_NO_NETWORK, _NETWORK), (_READ_ONLY, _CHANGES)):
-            told = promise.search(said)
-            if told is not None and "false-promise" not in found and (hit := broken.search(code.text)) is not None:
-                place = _at("false-promise", code, hit)
-                found["false-promise"] = place._replace(text=f"{told.group()} — and: {place.text}")
+    left = _CODE_CAP
+    for whole in programs if wanted else ():
+        if left <= 0:
+            break
+        code = whole._replace(text=whole.text[:left])
+        left -= len(code.text) + 1
+        for rule, promise, pattern in wanted:
+            if rule not in found and (hit := pattern.search(code.text)) is not None:
+                found[rule] = _at(rule, promise, code, hit)
     return list(found.values())
 
 
-def _at(rule: str, code: Code, hit: re.Match[str]) -> Seen:
+def _at(rule: str, promise: str, code: Code, hit: re.Match[str]) -> Seen:
     line = code.text.count("\n", 0, hit.start() + len(hit.group()) - len(hit.group().lstrip()))
     text = code.text[hit.start() : hit.end() + 80].strip().partition("\n")[0]
-    return Seen(rule, code.file, code.line + line, text)
+    return Seen(rule, code.file, code.line + line, promise + text)
