@@ -26,7 +26,7 @@ EXCERPT: Final = 160
 PIECE: Final = 2_000
 """Longer texts are searched in pieces of this many characters, which overlap by `_OVERLAP`."""
 _OVERLAP: Final = 500
-_OURS = re.compile("[A-Za-z0-9]")
+_OURS = re.compile("[!-~]")
 
 
 class Rule(Frozen):
@@ -145,7 +145,7 @@ def search(text: str, scopes: frozenset[str], deadline: float = math.inf) -> lis
         deadline: Of `time.thread_time`; what is found until then is returned.
     """
     found: list[tuple[str, int, str]] = []
-    # Every rule has letters of ours in it, so text in other scripts, which costs most, is passed over.
+    # Every rule has a sign of ASCII in it, so text in other scripts, which costs most, is passed over.
     ours = text.encode("ascii", "ignore").lower()
     starts = [at for at in range(0, len(text), PIECE - _OVERLAP) if _OURS.search(text, at, at + PIECE) is not None]
     for rule, hints, pattern in _compiled(scopes) if starts else ():
