@@ -14,8 +14,10 @@ from prowess.cli import (
     add,
     apply,
     attribute,
+    capture,
     compile_,
     config,
+    connect,
     demo,
     diff,
     doctor,
@@ -42,6 +44,7 @@ from prowess.cli import (
     shelf,
     show,
     sign,
+    sleep,
     structure,
     trace,
     train,
@@ -108,6 +111,10 @@ def prowess(
 
 app.command()(demo.demo)
 app.command("import")(import_.import_)
+app.command()(capture.capture)
+app.command()(sleep.sleep)
+app.command()(connect.connect)
+app.command()(connect.disconnect)
 for function in (
     learn.learn, review.review, apply.apply, undo.undo, log.log, diff.diff, show.show, add.add, scan.scan,
     search.search, route.route, index.index, shelf.shelf, lint.lint, structure.structure, why.why, trace.trace,
