@@ -15,8 +15,10 @@ from prowess.cli import (
     apply,
     attribute,
     bench,
+    capture,
     compile_,
     config,
+    connect,
     demo,
     diff,
     doctor,
@@ -44,6 +46,7 @@ from prowess.cli import (
     shelf,
     show,
     sign,
+    sleep,
     structure,
     suites,
     trace,
@@ -111,6 +114,10 @@ def prowess(
 
 app.command()(demo.demo)
 app.command("import")(import_.import_)
+app.command()(capture.capture)
+app.command()(sleep.sleep)
+app.command()(connect.connect)
+app.command()(connect.disconnect)
 for function in (
     learn.learn, review.review, apply.apply, undo.undo, log.log, diff.diff, show.show, add.add, scan.scan,
     search.search, route.route, index.index, shelf.shelf, lint.lint, structure.structure, why.why, trace.trace,
