@@ -1,0 +1,1 @@
+"""The hub: one library for each project of a team, with sessions in, learning in the background, and people who decide."""
