@@ -45,7 +45,7 @@ def use(library: Library, keyring: Keyring, id: str, *, by: str, foreign: bool =
 
 
 def tweak(library: Library, keyring: Keyring, id: str, text: str, *, by: str, foreign: bool = False) -> Used:
-    """Applies a proposal with another SKILL.md than it has. What gates measured was the other text, so it does not count.
+    """Applies a proposal with another SKILL.md than it has. What gates measured was another text.
 
     Raises:
         UserError: the text is no valid SKILL.md of that skill, or holds something dangerous; or as `use` does.

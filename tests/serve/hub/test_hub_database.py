@@ -7,6 +7,7 @@ import sys
 import threading
 
 import pytest
+from pydantic_core import to_json
 
 from prowess.core.cost import Cost
 from prowess.core.errors import Refused, UserError
@@ -18,7 +19,6 @@ from prowess.serve.hub.database import Database, open_database
 from prowess.serve.hub.jobs import LEASE, TRIES, Jobs
 from prowess.serve.hub.sessions import Sessions, read_sessions
 from prowess.trajectories.atif import to_atif
-from pydantic_core import to_json
 
 
 class Clock:
@@ -126,9 +126,13 @@ def test_what_no_column_takes_is_refused(database: Database, value: str | int) -
 
 
 def test_a_block_that_raises_changes_nothing(accounts: Accounts, database: Database) -> None:
-    with pytest.raises(ZeroDivisionError), database.writing() as rows:
-        rows.run("DELETE FROM membership")
-        raise ZeroDivisionError
+    def fail() -> None:
+        with database.writing() as rows:
+            rows.run("DELETE FROM membership")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert accounts.members("red")
 
 

@@ -199,7 +199,8 @@ class Accounts:
         with self._db.reading() as rows:
             found = rows.one(
                 "SELECT t.id, t.account, t.rights, t.project, a.admin FROM token t JOIN account a ON a.name = t.account"
-                " WHERE t.hash = ? AND t.revoked IS NULL AND a.disabled IS NULL AND (t.expires IS NULL OR t.expires > ?)",
+                " WHERE t.hash = ? AND t.revoked IS NULL AND a.disabled IS NULL"
+                " AND (t.expires IS NULL OR t.expires > ?)",
                 _hash(secret), self._clock(),
             )  # fmt: skip
             if found is None:

@@ -89,9 +89,10 @@ def _endpoint(
             who = permit(route, who, request.path_params.get("project"))
             query, body = await parsed(route, request)
             call = Call(hub, who, request.path_params, query, body)
+            answer_ = partial(_answer, route, call, adapters, request.headers.get("if-none-match"))
             if route.name in _HOT and hub.project(call.project_name).is_current():
-                return _fresh(route, request, call) or encoded(route, route.call(call), adapters)
-            answer = await to_thread.run_sync(partial(_answer, route, call, adapters))
+                return answer_()
+            answer = await to_thread.run_sync(answer_)
             if route.method != "GET" and route.needs in ("account", "admin", "manage"):
                 known.forget()
             return answer
@@ -106,19 +107,16 @@ def _endpoint(
     return endpoint
 
 
-def _answer(route: Route, call: Call, adapters: dict[str, TypeAdapter[Any]]) -> Response:
-    return encoded(route, route.call(call), adapters)
-
-
-def _fresh(route: Route, request: Request, call: Call) -> Response | None:
-    """`304` where the client has this very list already; the list as it was encoded for somebody else before."""
+def _answer(route: Route, call: Call, adapters: dict[str, TypeAdapter[Any]], had: str | None) -> Response:
+    """The route's answer; of the list of skills as it was encoded before, or `304` where the client has it already."""
     if route.name != "skills":
-        return None
+        return encoded(route, route.call(call), adapters)
     project = call.project
     etag = f'"{project.served().head}"'
     headers = {"etag": etag, "cache-control": "private, no-cache"}
-    if request.headers.get("if-none-match") == etag:
+    if had == etag:
         return Response(status_code=304, headers=headers)
     if project.listing is None or project.listing[0] != etag:
-        project.listing = (etag, TypeAdapter(route.answer).dump_json(route.call(call)))
+        listed = route.call(call)
+        project.listing = (f'"{listed.head}"', listed.model_dump_json().encode())
     return Response(project.listing[1], media_type="application/json", headers=headers)

@@ -218,7 +218,8 @@ class _Postgres:
             raise UserError("PostgreSQL's driver is not installed", "run `pip install 'prowess[hub]'`") from error
         self._broken = (psycopg.OperationalError, psycopg_pool.PoolTimeout, psycopg_pool.PoolClosed)
         self._pool: ConnectionPool[Connection[Row]] = psycopg_pool.ConnectionPool(
-            url, min_size=1, max_size=CONNECTIONS, timeout=WAIT, open=True, check=psycopg_pool.ConnectionPool.check_connection
+            url, min_size=1, max_size=CONNECTIONS, timeout=WAIT, open=True,
+            check=psycopg_pool.ConnectionPool.check_connection
         )  # fmt: skip
 
     @contextmanager

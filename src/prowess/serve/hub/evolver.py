@@ -20,7 +20,7 @@ import anyio
 from prowess.agents.models import open_metered
 from prowess.agents.sandbox import find_sandbox
 from prowess.core.cost import total
-from prowess.core.errors import PatchConflict, ProwessError, Refused, UserError
+from prowess.core.errors import PatchConflict, ProwessError, UserError
 from prowess.core.evidence import Verdict
 from prowess.core.model import Model
 from prowess.core.trajectory import Trajectory
@@ -33,6 +33,7 @@ from prowess.evolve.recipes import Setup
 from prowess.evolve.recipes.human import given
 from prowess.evolve.run import agent_of
 from prowess.guard.promotion import attest, missing, promote
+from prowess.guard.runtime import barred
 from prowess.guard.taint import owned_by
 from prowess.library import Library, Proposal
 from prowess.measure.behaviour import BehaviourGate
@@ -162,7 +163,7 @@ class Evolver:
             change = project.library.apply(
                 proposal.patch, verdicts=(*proposal.verdicts, *verdicts), lessons=proposal.lessons, by="hub", cost=cost
             )
-            held = self._vouched(project, change.id, verdicts)
+            held = vouched(project, change.id, verdicts)
             self._hub.accounts.note("hub", "published", f"{proposal.id} as {change.id}", project.name)
             return f"published as {change.id}; {_told(held)}".rstrip("; ")
         self._proven(project.library, proposal, verdicts)
@@ -224,26 +225,8 @@ class Evolver:
                 before, after = project.library.at(change.before), project.library.at(change.after)
                 check = BehaviourGate(sandbox).check
                 verdicts = (*verdicts, anyio.run(check, after, before, change.patch, GateContext(bench)))
-        held = self._vouched(project, change.id, verdicts)
+        held = vouched(project, change.id, verdicts)
         return _told(held) or "published"
-
-    def _vouched(self, project: Project, change: str, verdicts: tuple[Verdict, ...]) -> dict[str, str]:
-        """Signs what the gates said of a change's skills, and raises those to T2 that may be; the others, and why."""
-        library, keyring = project.library, project.keyring
-        held: dict[str, str] = {}
-        for name, (_, tree) in library.change(change).trees.items():
-            versions = library.versions(name)
-            if tree is None or not versions or versions[0].tree != tree:
-                continue
-            attest(library, keyring, name, verdicts, tree)
-            if lacks := missing(library, keyring, name, Tier.REVIEWED):
-                held[name] = "; ".join(lacks)
-                continue
-            try:
-                promote(library, keyring, name, Tier.REVIEWED, by="hub", reason=f"change {change[:8]}", tree=tree)
-            except Refused as refused:
-                held[name] = refused.message
-        return held
 
     @contextmanager
     def _store(self, project: Project) -> Generator[RunStore]:
@@ -269,6 +252,29 @@ def _metered(name: str) -> Model:
 
 def _told(held: dict[str, str]) -> str:
     return "; ".join(f"{name} stays T1: {why}" for name, why in held.items())
+
+
+def vouched(project: Project, change: str, verdicts: tuple[Verdict, ...], by: str = "hub") -> dict[str, str]:
+    """Signs what the hub's gates said of a change's skills, and raises each as far as that allows: T3, else T2.
+
+    Returns:
+        What stands between a skill and publication, by its name.
+    """
+    library, keyring = project.library, project.keyring
+    held: dict[str, str] = {}
+    for name, (_, tree) in library.change(change).trees.items():
+        versions = library.versions(name)
+        if tree is None or not versions or versions[0].tree != tree:
+            continue
+        attest(library, keyring, name, verdicts, tree)
+        for tier in (Tier.TRUSTED, Tier.REVIEWED):
+            if not (lacks := missing(library, keyring, name, tier)):
+                promote(library, keyring, name, tier, by=by, reason=f"change {change[:8]}", tree=tree)
+                break
+            held[name] = "; ".join(lacks)
+        if not barred(library, keyring)(name, library.trees()[name]):
+            held.pop(name, None)
+    return held
 
 
 def every_project(hub: Hub) -> None:

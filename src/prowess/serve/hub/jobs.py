@@ -72,7 +72,8 @@ class Jobs:
             )  # fmt: skip
             # A job whose twin waits is not put back among the waiting: it runs again as it is.
             found = rows.one(
-                f"SELECT id FROM job WHERE kind IN ({marks}) AND (state = 'waiting' OR (state = 'running' AND lease < ?))"
+                f"SELECT id FROM job WHERE kind IN ({marks})"
+                " AND (state = 'waiting' OR (state = 'running' AND lease < ?))"
                 f" ORDER BY made, id LIMIT 1 {rows.skip_locked}", *kinds, now,
             )  # fmt: skip
             if found is None:

@@ -217,11 +217,9 @@ def _operation(route: Route, answer: dict[str, Any]) -> dict[str, Any]:
 
 def _in_path(path: str) -> list[dict[str, Any]]:
     names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
-    pattern = {"project": f"^{NAME}$", "account": f"^{NAME}$"}
-    return [
-        {"name": n, "in": "path", "required": True, "schema": {"type": "string", **({"pattern": pattern[n]} if n in pattern else {})}}
-        for n in names
-    ]  # fmt: skip
+    plain = {"type": "string", "pattern": f"^{NAME}$"}
+    schemas = {name: plain if name in ("project", "account") else {"type": "string"} for name in names}
+    return [{"name": name, "in": "path", "required": True, "schema": schema} for name, schema in schemas.items()]
 
 
 def _in_query(model: type[BaseModel]) -> list[dict[str, Any]]:

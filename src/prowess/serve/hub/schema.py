@@ -11,8 +11,8 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         " disabled DOUBLE PRECISION)",
         # Only the hash of a token is kept. `kind` is `token`, or `web` for a browser that has logged in with one.
         "CREATE TABLE token (id TEXT PRIMARY KEY, hash TEXT NOT NULL UNIQUE, account TEXT NOT NULL REFERENCES account,"
-        " kind TEXT NOT NULL, label TEXT NOT NULL, rights TEXT NOT NULL, project TEXT, created DOUBLE PRECISION NOT NULL,"
-        " expires DOUBLE PRECISION, revoked DOUBLE PRECISION)",
+        " kind TEXT NOT NULL, label TEXT NOT NULL, rights TEXT NOT NULL, project TEXT,"
+        " created DOUBLE PRECISION NOT NULL, expires DOUBLE PRECISION, revoked DOUBLE PRECISION)",
         "CREATE INDEX token_account ON token (account)",
         "CREATE TABLE project (name TEXT PRIMARY KEY, created DOUBLE PRECISION NOT NULL, settings TEXT NOT NULL)",
         "CREATE TABLE membership (project TEXT NOT NULL REFERENCES project, account TEXT NOT NULL REFERENCES account,"

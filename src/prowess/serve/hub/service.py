@@ -12,7 +12,7 @@ from pathlib import Path
 from prowess.core.errors import UserError
 from prowess.core.patch import CreateSkill, DeleteSkill, Operation, Patch
 from prowess.guard.keys import Keyring
-from prowess.guard.redact import redact_patch
+from prowess.guard.redact import redact, redact_patch
 from prowess.guard.scan import scan_change
 from prowess.library import Library, Proposal
 from prowess.library.skillmd import validate
@@ -78,7 +78,7 @@ class Project:
             if blocked := [f for f in scan_change(parsed.skill, there) if f.severity == "block"]:
                 raise UserError(f"the proposed skill is not safe: {blocked[0].why}", "take that out")
             operations = [*removal, CreateSkill(skill=parsed.skill)]
-        patch = Patch(base=snapshot.digest, operations=tuple(operations), reason=reason, author=by)
+        patch = Patch(base=snapshot.digest, operations=tuple(operations), reason=redact(reason), author=by)
         return self.library.propose(redact_patch(patch), by=by)
 
 
