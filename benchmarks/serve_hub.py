@@ -33,70 +33,27 @@ from prowess.core.model import ToolCall
 from prowess.core.trajectory import Observation, Step, Trajectory
 from prowess.evolve.run import machine
 from prowess.serve import access
+from prowess.serve.guarded import listening
 from prowess.serve.hub import server
 from prowess.serve.hub.service import Hub
 from prowess.trajectories.atif import to_atif
 
 SKILLS = 5_000
-WORDS = [
-    "ledger",
-    "invoice",
-    "payment",
-    "account",
-    "total",
-    "currency",
-    "rounding",
-    "report",
-    "table",
-    "column",
-    "sheet",
-    "office",
-    "rule",
-    "date",
-    "format",
-    "email",
-    "customer",
-    "order",
-    "stock",
-    "reorder",
-    "supplier",
-    "price",
-    "tax",
-    "rate",
-    "late",
-    "fee",
-    "reminder",
-    "room",
-    "booking",
-    "conflict",
-    "calendar",
-    "timesheet",
-    "hours",
-    "overtime",
-    "budget",
-    "plan",
-    "server",
-    "log",
-    "error",
-    "summary",
-    "config",
-    "merge",
-    "file",
-    "path",
-    "address",
-    "list",
-    "catalogue",
-    "product",
-    "unit",
-]
+TEXT = """
+ledger invoice payment account total currency rounding report table column sheet office rule date format email
+customer order stock reorder supplier price tax rate late fee reminder room booking conflict calendar timesheet
+hours overtime budget plan server log error summary config merge file path address list catalogue product unit
+"""
+WORDS = TEXT.split()
 
 
-def skill(n: int, draw: random.Random) -> dict[str, bytes]:
+def skill(n: int, draw: random.Random) -> tuple[str, dict[str, bytes]]:
     words = draw.sample(WORDS, 8)
     body = "\n".join(f"- {' '.join(draw.choices(WORDS, k=12))}." for _ in range(20))
     about = f"Does {' '.join(words)}. Use for {words[2]}."
-    text = f"---\nname: {words[0]}-{words[1]}-{n}\ndescription: {about}\n---\n\n{body}\n"
-    return {"SKILL.md": text.encode()}
+    name = f"{words[0]}-{words[1]}-{n}"
+    text = f"---\nname: {name}\ndescription: {about}\n---\n\n{body}\n"
+    return name, {"SKILL.md": text.encode()}
 
 
 def session(n: int) -> bytes:
@@ -119,7 +76,7 @@ def serve_open(plan: server.Plan, opened: object) -> None:
 
 
 def hub_process(plan: server.Plan, port: "multiprocessing.Queue[int]") -> None:
-    opened = server.listening("127.0.0.1", 0)
+    opened = listening("127.0.0.1", 0)
     port.put(opened.getsockname()[1])
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
@@ -283,71 +240,74 @@ def main() -> None:
     parse.add_argument("--workers", type=int, default=2)
     parse.add_argument("--seed", type=int, default=0)
     args = parse.parse_args()
-    draw = random.Random(args.seed)
     cluster = None if args.database else Cluster()
     database = cluster.url if cluster else "" if args.database == "sqlite" else args.database
     folder = Path(tempfile.mkdtemp(prefix="prowess-hub-"))
-    process = None
     try:
-        hub = Hub.open(folder, database)
-        for name in ("alice", "bob"):
-            hub.accounts.add(name)
-        hub.accounts.add_project("red", "alice")
-        hub.accounts.join("red", "bob", "member")
-        token = hub.accounts.issue("bob")[1]
-        trees = [skill(n, draw) for n in range(SKILLS)]
-        names = [tree["SKILL.md"].split(b"\n")[1][6:].decode() for tree in trees]
-        hub.project("red").library.bring(dict(zip(names, trees, strict=True)))
-        context = multiprocessing.get_context("spawn")
-        told = context.Queue()
-        process = context.Process(target=hub_process, args=(server.Plan(folder, database, args.workers), told))
-        process.start()
-        port = told.get(timeout=60)
-        at = "/api/projects/red"
-        get = lambda: request("GET", f"{at}/skills/{draw.choice(names)}", token)  # noqa: E731
-        search = lambda: request("GET", f"{at}/search?q={'+'.join(draw.choices(WORDS, k=6))}", token)  # noqa: E731
-        number = iter(range(10**9))
-        give = lambda: request("POST", f"{at}/sessions", token, session(next(number)))  # noqa: E731
-        assert process.pid is not None
-        warm = asyncio.run(load(port, search, 30, 4))  # both processes read the library
-        print(
-            f"{machine()}, {hub.db.name}, {args.workers} serving processes, {SKILLS:,} skills, warm ({len(warm.latencies):,})"
-        )
-        if args.soak:
-            done = asyncio.run(soak(port, token, process.pid, args.soak, draw, get))
-            kept = {row[0] for row in _ids(hub)}
-            missing = [id for id in done.acknowledged if id not in kept]
-            print(done.row("sessions given", ""))
-            print(f"{len(done.acknowledged):,} acknowledged, {len(missing)} of them lost")
-        else:
-            print("| load | rate | p50 ms | p99 ms | errors | target |\n|---|---|---|---|---|---|")
-            print(asyncio.run(load(port, get, args.seconds, 32)).row("GET a skill, closed loop", "3,000/s"), flush=True)
-            print(
-                asyncio.run(load(port, get, args.seconds, 32, 3000)).row("GET a skill at 3,000/s", "p99 25"), flush=True
-            )
-            print(asyncio.run(load(port, search, args.seconds, 16)).row("search, closed loop", "300/s"), flush=True)
-            print(asyncio.run(load(port, search, args.seconds, 16, 300)).row("search at 300/s", "p99 100"), flush=True)
-            print(
-                asyncio.run(load(port, give, args.seconds, 32)).row("give a session, closed loop", "1,000/s"),
-                flush=True,
-            )
-            print(
-                asyncio.run(load(port, give, args.seconds, 32, 1000)).row("give a session at 1,000/s", "p99 150"),
-                flush=True,
-            )
-        hub.close()
+        measure(args, folder, database)
     finally:
-        if process is not None:
-            process.terminate()
-            process.join(60)
         if cluster is not None:
             cluster.close()
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _ids(hub: Hub) -> list[tuple[str]]:
-    with hub.db.reading() as rows:
-        return rows.all("SELECT id FROM session")  # type: ignore[return-value]
+def measure(args: argparse.Namespace, folder: Path, database: str) -> None:
+    draw = random.Random(args.seed)
+    hub, names = filled(folder, database, draw)
+    token = hub.accounts.issue("bob")[1]
+    context = multiprocessing.get_context("spawn")
+    told = context.Queue()
+    process = context.Process(target=hub_process, args=(server.Plan(folder, database, args.workers), told))
+    process.start()
+    try:
+        assert process.pid is not None
+        port, at, number = told.get(timeout=60), "/api/projects/red", iter(range(10**9))
+
+        def get() -> bytes:
+            return request("GET", f"{at}/skills/{draw.choice(names)}", token)
+
+        def search() -> bytes:
+            return request("GET", f"{at}/search?q={'+'.join(draw.choices(WORDS, k=6))}", token)
+
+        def give() -> bytes:
+            return request("POST", f"{at}/sessions", token, session(next(number)))
+
+        asyncio.run(load(port, search, 30, 4))  # so that both processes have read the library
+        print(f"{machine()}, {hub.db.name}, {args.workers} serving processes, {SKILLS:,} skills", flush=True)
+        if args.soak:
+            done = asyncio.run(soak(port, token, process.pid, args.soak, draw, get))
+            with hub.db.reading() as rows:
+                kept = {row[0] for row in rows.all("SELECT id FROM session")}
+            missing = [id for id in done.acknowledged if id not in kept]
+            print(done.row("sessions given", ""))
+            print(f"{len(done.acknowledged):,} acknowledged, {len(missing)} of them lost")
+            return
+        print("| load | rate | p50 ms | p99 ms | errors | target |\n|---|---|---|---|---|---|")
+        for name, make, connections, rate, target in (
+            ("GET a skill, closed loop", get, 32, 0, "3,000/s"),
+            ("GET a skill at 3,000/s", get, 32, 3000, "p99 25 ms"),
+            ("search, closed loop", search, 16, 0, "300/s"),
+            ("search at 300/s", search, 16, 300, "p99 100 ms"),
+            ("give a session, closed loop", give, 32, 0, "1,000/s"),
+            ("give a session at 1,000/s", give, 32, 1000, "p99 150 ms"),
+        ):
+            print(asyncio.run(load(port, make, args.seconds, connections, rate)).row(name, target), flush=True)
+    finally:
+        process.terminate()
+        process.join(60)
+        hub.close()
+
+
+def filled(folder: Path, database: str, draw: random.Random) -> tuple[Hub, list[str]]:
+    """A hub with the skills, and their names."""
+    hub = Hub.open(folder, database)
+    for name in ("alice", "bob"):
+        hub.accounts.add(name)
+    hub.accounts.add_project("red", "alice")
+    hub.accounts.join("red", "bob", "member")
+    trees = {name: tree for n in range(SKILLS) for name, tree in [skill(n, draw)]}
+    hub.project("red").library.bring(trees)
+    return hub, list(trees)
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def rebase(patch: Patch, snapshot: Snapshot, base: Snapshot | None) -> Rebased:
 
 
 def _would_lose(patch: Patch, base: Snapshot, snapshot: Snapshot) -> bool:
-    """Whether it deletes, or replaces whole, a skill that somebody has changed since: that fits, and loses their change."""
+    """Whether it deletes or replaces a skill that somebody has changed since: that fits, and loses their change."""
     deleted = {op.name for op in patch.operations if isinstance(op, DeleteSkill)}
     return any(base.get(name) != snapshot.get(name) for name in deleted)
 

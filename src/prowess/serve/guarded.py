@@ -5,12 +5,15 @@ has looked at it; the protocol below closes connections that never finish their 
 """
 
 import asyncio
+import socket
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from prowess.core.errors import UserError
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -39,6 +42,21 @@ HEADERS: Final[Mapping[str, str]] = {
     "cross-origin-resource-policy": "same-origin",
 }
 _RAW: Final = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens there. Raises UserError where it cannot be."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((host, port))
+    except OSError as error:
+        made.close()
+        raise UserError(f"{host}:{port} cannot be used: {error.strerror}", "name another port") from error
+    made.listen(2048)
+    made.set_inheritable(True)
+    return made
 
 
 class TooLarge(Exception):

@@ -212,8 +212,8 @@ def test_old_sessions_are_tidied_away(as_: As, hub: Hub) -> None:
 # Who may do what: every route, as everybody
 
 PLACES = {
-    "project": "red", "account": "bob", "skill": "vat-rates", "change": "c", "proposal": "p", "session": "s", "job": "j",
-    "token": "t",
+    "project": "red", "account": "bob", "skill": "vat-rates", "change": "c", "proposal": "p", "session": "s",
+    "job": "j", "token": "t",
 }  # fmt: skip
 ROLE_RIGHTS = {"reader": 1, "member": 2, "reviewer": 3, "manager": 4}
 NEEDED = {"read": 1, "contribute": 2, "review": 3, "manage": 4}
@@ -264,9 +264,13 @@ def test_another_project_is_like_none(as_: As, http: TestClient, hub: Hub) -> No
     assert carol.skills("blue").skills == () and carol.search("blue", "vat rates") == []
     assert carol.proposals("blue") == [] and carol.sessions("blue") == [] and carol.jobs("blue") == []
     for ask in (
-        lambda: carol.skill("blue", "vat-rates"), lambda: carol.proposal("blue", made.id), lambda: carol.use("blue", made.id),
-        lambda: carol.session("blue", sent), lambda: carol.delete_session("blue", sent), lambda: carol.job("blue", job.id),
-    ):  # fmt: skip
+        lambda: carol.skill("blue", "vat-rates"),
+        lambda: carol.proposal("blue", made.id),
+        lambda: carol.use("blue", made.id),
+        lambda: carol.session("blue", sent),
+        lambda: carol.delete_session("blue", sent),
+        lambda: carol.job("blue", job.id),
+    ):
         with pytest.raises(NotFound):
             ask()
     secret = hub.accounts.issue("carol")[1]

@@ -37,8 +37,8 @@ EVIDENCE = Evidence(
 )  # fmt: skip
 HOST = "127.0.0.1:8765"
 PAGES = (
-    "/", "/search", "/search?q=totals", "/skills/ledger-totals", "/skills/ledger-totals/versions", "/review", "/sessions",
-    "/sessions/session-1", "/runs", "/progress", "/cost",
+    "/", "/search", "/search?q=totals", "/skills/ledger-totals", "/skills/ledger-totals/versions", "/review",
+    "/sessions", "/sessions/session-1", "/runs", "/progress", "/cost",
 )  # fmt: skip
 
 

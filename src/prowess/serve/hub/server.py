@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from prowess.core.errors import ProwessError, UserError
+from prowess.core.errors import ProwessError
+from prowess.serve.guarded import Protocol, listening
 from prowess.serve.hub.evolver import Evolver, every_project
 from prowess.serve.hub.service import Hub
 
@@ -60,21 +61,6 @@ def serve(plan: Plan, host: str, port: int, ready: Callable[[int], None] = lambd
             hub.close()
 
 
-def listening(host: str, port: int) -> socket.socket:
-    """A socket that listens there. Raises UserError where it cannot be."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        made.bind((host, port))
-    except OSError as error:
-        made.close()
-        raise UserError(f"{host}:{port} cannot be used: {error.strerror}", "name another port") from error
-    made.listen(2048)
-    made.set_inheritable(True)
-    return made
-
-
 def keep(targets: list[Callable[[], None]], stop: threading.Event, tick: Callable[[], None]) -> None:
     """One process for each target, started again when it ends, until told to stop."""
     context = multiprocessing.get_context("spawn")
@@ -119,7 +105,6 @@ def serve_one(plan: Plan, opened: socket.socket) -> None:
     """One process that serves."""
     import uvicorn
 
-    from prowess.serve.guarded import Protocol
     from prowess.serve.hub.app import application
     from prowess.serve.hub.pages import pages
 
@@ -130,8 +115,14 @@ def serve_one(plan: Plan, opened: socket.socket) -> None:
         server_header=False, log_level="warning", timeout_keep_alive=30, timeout_graceful_shutdown=GRACE,
         limit_concurrency=2000, proxy_headers=False,
     )  # fmt: skip
+    server = uvicorn.Server(config)
+
+    def stop() -> None:
+        server.should_exit = True
+
+    _with_parent(stop)
     try:
-        uvicorn.Server(config).run(sockets=[opened])
+        server.run(sockets=[opened])
     finally:
         hub.close()
 
@@ -141,8 +132,21 @@ def work_one(plan: Plan) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    _with_parent(stop.set)
     hub = Hub.open(plan.data, plan.database)
     try:
         Evolver(hub).run(stop)
     finally:
         hub.close()
+
+
+def _with_parent(stop: Callable[[], None]) -> None:
+    """Calls `stop` when the process that started this one is gone, however it ended: nothing is left behind."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+
+        def watch() -> None:
+            parent.join()
+            stop()
+
+        threading.Thread(target=watch, daemon=True).start()

@@ -30,11 +30,11 @@ from prowess.guard.tiers import standing
 from prowess.library import Library
 from prowess.measure.compare import compare
 from prowess.measure.trials import WITHOUT, Arm, Bench, run_trials, stored_trajectory
+from prowess.serve.guarded import listening
 from prowess.serve.hub.accounts import Settings
 from prowess.serve.hub.app import application
 from prowess.serve.hub.client import Client
 from prowess.serve.hub.evolver import Evolver
-from prowess.serve.hub.server import listening
 from prowess.serve.hub.service import Hub
 from prowess.serve.sync import sync
 from prowess.serve.sync.hub import HubRemote

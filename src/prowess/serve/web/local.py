@@ -10,8 +10,7 @@ import uvicorn
 from prowess.guard.keys import SELF, Keyring
 from prowess.library import Library
 from prowess.serve import review
-from prowess.serve.guarded import Protocol
-from prowess.serve.hub.server import listening
+from prowess.serve.guarded import Protocol, listening
 from prowess.serve.web.app import local
 from prowess.serve.web.site import LocalSessions, Site, runs_below
 from prowess.trajectories.store import TrajectoryStore
