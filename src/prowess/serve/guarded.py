@@ -143,12 +143,10 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._closer is not None:
             self._seen += len(data)
-            # A large body may come with its headers; what counts is that the headers are done once so much has come.
-            super().data_received(data)
-            if self._closer is not None and self._seen > MAX_HEADERS:
-                self._refuse(b"431 Request Header Fields Too Large")
-            return
+        # A large body may come with its headers; what counts is that the headers are done once so much has come.
         super().data_received(data)
+        if self._closer is not None and self._seen > MAX_HEADERS:
+            self._refuse(b"431 Request Header Fields Too Large")
 
     def on_message_begin(self) -> None:
         self._expect()

@@ -1,6 +1,7 @@
 """The hub's API by its typed client: who may do what, the way of a skill, and what stays apart."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,11 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+sys.path.append(str(Path(__file__).parents[2] / "evolve"))
+
+from learn_parts import ledger
+
+from prowess.agents.models.scripted import ScriptedModel
 from prowess.core.errors import PatchConflict, Refused, UserError
 from prowess.core.trajectory import Step, Trajectory
 from prowess.serve.hub.accounts import NotFound, Settings
@@ -15,6 +21,7 @@ from prowess.serve.hub.api import ROUTES
 from prowess.serve.hub.app import application
 from prowess.serve.hub.client import Client
 from prowess.serve.hub.evolver import Evolver
+from prowess.serve.hub.jobs import Kind
 from prowess.serve.hub.routes import Route
 from prowess.serve.hub.service import Hub
 
@@ -165,35 +172,45 @@ def test_sessions_are_ones_own(as_: As) -> None:
     assert [s.account for s in as_("alice").sessions("red")] == ["alice"]
 
 
+def said(hub: Hub, project: str, kind: Kind, worker: Evolver) -> str:
+    """Has a job done, and gives its last word."""
+    hub.jobs.ask(project, kind, "alice")
+    job = worker.once()
+    assert job is not None and job.kind == kind
+    done = hub.jobs.get(project, job.id)
+    assert done.state == "done", done.said
+    return done.said
+
+
 def test_learning_takes_enough_people(as_: As, hub: Hub) -> None:
-    """What one person's sessions show is proposed to nobody else; a second one's make it heard."""
-
-    def corrected(n: int) -> Trajectory:
-        steps = [
-            Step(source="user", message=f"Please make the monthly ledger report for office number {n} as a workbook."),
-            Step(source="agent", message="I wrote the ledger report with all rows."),
-            Step(source="user", message="No, void rows must never be counted in the ledger report. Always skip them."),
-            Step(source="agent", message="Void rows are skipped now, the ledger report is right."),
-            Step(source="user", message="Also always round ledger amounts to two decimals, and sort accounts by name."),
-            Step(source="agent", message="Rounded to two decimals and sorted by name."),
-            Step(
-                source="user", message="Write the ledger report to report.xlsx, never to another file. Thanks, perfect."
-            ),
-        ]
-        return Trajectory(id=f"s{n}", agent="code/1", model="m", steps=tuple(steps))
-
+    """What one member's sessions show is proposed to nobody; a second member's make it heard."""
+    worker = Evolver(hub, lambda name: ScriptedModel(lambda request: "```python\npass\n```"))
     for n in range(3):
-        as_("bob").upload("red", corrected(n))
-    worker = Evolver(hub)
-    hub.jobs.ask("red", "learn", "alice")
+        as_("bob").upload("red", ledger(f"b{n}", file=f"bob{n}.csv"))
+    assert said(hub, "red", "learn", worker) == "0 proposals"
+    for n in range(3):
+        as_("alice").upload("red", ledger(f"a{n}", file=f"alice{n}.csv"))
+    assert said(hub, "red", "learn", worker) == "1 proposal"
+    assert said(hub, "red", "learn", worker) == "0 proposals", "the same sessions are not learned from twice"
+    (proposal,) = as_("alice").proposals("red")
+    held = as_("alice").use("red", proposal.id).held
+    assert "behaviour" in str(held), "strangers taught it, so its conduct is tried first"
     job = worker.once()
-    assert job is not None and hub.jobs.get("red", job.id).said == "0 proposals"
-    for n in range(3, 6):
-        as_("alice").upload("red", corrected(n))
-    hub.jobs.ask("red", "learn", "alice")
-    job = worker.once()
-    assert job is not None
-    assert hub.jobs.get("red", job.id).state == "done", hub.jobs.get("red", job.id).said
+    assert job is not None and job.kind == "vouch"
+    done = hub.jobs.get("red", job.id)
+    assert done.state == "done", done.said
+    published = [skill.name for skill in as_("bob").skills("red").skills]
+    assert published == list(proposal.skills) if done.said == "published" else "stays T1" in done.said
+    (light,) = (s for s in as_("bob").sessions("red", limit=1))
+    assert as_("bob").delete_session("red", light.id).revoked == 1
+    assert as_("bob").skills("red").skills == (), "what rests on a deleted session is quarantined"
+
+
+def test_alone_ones_own_sessions_are_enough(as_: As, hub: Hub) -> None:
+    for n in range(3):
+        as_("carol").upload("blue", ledger(f"c{n}", file=f"carol{n}.csv"))
+    assert said(hub, "blue", "learn", Evolver(hub)) == "1 proposal"
+    assert not as_("alice").proposals("red")
 
 
 def test_old_sessions_are_tidied_away(as_: As, hub: Hub) -> None:

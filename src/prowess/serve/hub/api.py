@@ -202,14 +202,13 @@ def undo(call: Call) -> m.ChangeView:
 
 def proposals(call: Call) -> list[m.ProposalView]:
     """Those that wait for a person, the oldest first."""
-    return [m.ProposalView(**_proposal(found)) for found in call.project.library.proposals()]
+    return [_proposal(found) for found in call.project.library.proposals()]
 
 
-def _proposal(p: Proposal) -> dict[str, object]:
-    return {
-        "id": p.id, "when": p.when, "by": p.by, "reason": p.patch.reason, "skills": touched(p.patch),
-        "verdicts": p.verdicts,
-    }  # fmt: skip
+def _proposal(p: Proposal) -> m.ProposalView:
+    return m.ProposalView(
+        id=p.id, when=p.when, by=p.by, reason=p.patch.reason, skills=touched(p.patch), verdicts=p.verdicts
+    )
 
 
 def proposal(call: Call) -> m.WholeProposal:
@@ -218,7 +217,7 @@ def proposal(call: Call) -> m.WholeProposal:
     found = _waiting(call)
     pairs, conflict = review.differing(library, found)
     text = "" if conflict else diff(library.snapshot(), review.candidate(library, found)) if pairs else ""
-    return m.WholeProposal.model_validate({**_proposal(found), "diff": text, "conflict": conflict})
+    return m.WholeProposal(**dict(_proposal(found)), diff=text, conflict=conflict)
 
 
 def _waiting(call: Call) -> Proposal:
@@ -243,7 +242,7 @@ def propose(call: Call) -> m.ProposalView:
     settings = call.hub.accounts.settings(call.project_name)
     if settings.suite:
         call.hub.jobs.ask(call.project_name, "validate", call.who.account, found.id)
-    return m.ProposalView(**_proposal(found))
+    return _proposal(found)
 
 
 def use(call: Call) -> m.Decided:

@@ -7,7 +7,7 @@ do what; a route that is not in the table is not served, and one without a right
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.json_schema import models_json_schema
@@ -139,10 +139,15 @@ def encoded(route: Route, answer: Any, adapters: dict[str, TypeAdapter[Any]]) ->
     return Response(adapter.dump_json(answer), route.status, media_type="application/json")
 
 
+_STATUS: Final[tuple[tuple[type[UserError], int], ...]] = (
+    (NoToken, 401), (Denied, 403), (NotFound, 404), (PatchConflict, 409), (Refused, 409),
+)  # fmt: skip
+
+
 def failed(error: Exception) -> Response:
     """What goes wrong, as an answer; nothing of the machine is in it."""
     if isinstance(error, UserError):
-        status = {NoToken: 401, Denied: 403, NotFound: 404, PatchConflict: 409, Refused: 409}.get(type(error), 422)
+        status = next((code for kind, code in _STATUS if isinstance(error, kind)), 422)
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
         return JSONResponse({"error": error.message, "hint": error.hint}, status, headers)
     if isinstance(error, DatabaseError):

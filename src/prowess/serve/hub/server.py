@@ -2,6 +2,7 @@
 
 import logging
 import multiprocessing
+import resource
 import signal
 import socket
 import threading
@@ -19,6 +20,8 @@ from prowess.serve.hub.service import Hub
 
 GRACE: Final = 20
 """Seconds in which requests that are under way may end."""
+MOST: Final = 12_000
+"""Connections of one process; each needs a file descriptor."""
 NIGHT: Final = 24 * 3600.0
 """Seconds between two times at which every project learns and tidies up."""
 _log = logging.getLogger(__name__)
@@ -52,8 +55,7 @@ def serve(plan: Plan, host: str, port: int, ready: Callable[[int], None] = lambd
     with listening(host, port) as opened:
         ready(opened.getsockname()[1])
         stop = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop.set())
+        _stops_at_signals(stop)
         serving = [partial(serve_one, plan, opened)] * plan.workers
         try:
             keep([*serving, *([partial(work_one, plan)] * plan.evolvers)], stop, _nightly(hub))
@@ -108,12 +110,14 @@ def serve_one(plan: Plan, opened: socket.socket) -> None:
     from prowess.serve.hub.app import application
     from prowess.serve.hub.pages import pages
 
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = 2 * MOST if hard == resource.RLIM_INFINITY else min(hard, 2 * MOST)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
     hub = Hub.open(plan.data, plan.database)
     config = uvicorn.Config(
         application(hub, partial(pages, secure=plan.secure)), http=Protocol, ws="none", lifespan="off",
-        access_log=False,
-        server_header=False, log_level="warning", timeout_keep_alive=30, timeout_graceful_shutdown=GRACE,
-        limit_concurrency=2000, proxy_headers=False,
+        access_log=False, server_header=False, log_level="warning", timeout_keep_alive=30,
+        timeout_graceful_shutdown=GRACE, limit_concurrency=MOST, proxy_headers=False,
     )  # fmt: skip
     server = uvicorn.Server(config)
 
@@ -130,14 +134,21 @@ def serve_one(plan: Plan, opened: socket.socket) -> None:
 def work_one(plan: Plan) -> None:
     """One process that works off the queue."""
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    _stops_at_signals(stop)
     _with_parent(stop.set)
     hub = Hub.open(plan.data, plan.database)
     try:
         Evolver(hub).run(stop)
     finally:
         hub.close()
+
+
+def _stops_at_signals(stop: threading.Event) -> None:
+    def told(number: int, frame: object) -> None:
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, told)
 
 
 def _with_parent(stop: Callable[[], None]) -> None:

@@ -23,6 +23,8 @@ from prowess.serve.hub.database import Database, open_database
 from prowess.serve.hub.jobs import Jobs
 from prowess.serve.hub.sessions import Sessions
 
+_TICK = 20_000_000
+"""Nanoseconds that are longer than a tick of any file system's clock that matters."""
 MAX_FILES = 200
 MAX_BYTES = 5_000_000
 """Of all files of one proposed skill."""
@@ -42,18 +44,25 @@ class Project:
 
     def served(self) -> Served:
         """What members' agents may have of it now. Made anew when its ledger has grown, by whatever process."""
-        state = (self.library.own / "ledger").stat().st_mtime_ns
-        found = self._served
+        state, found = self._state(), self._served
         if found is None or found.state != state:
             with self._lock:
-                found = self._served
+                state, found = self._state(), self._served
                 if found is None or found.state != state:
+                    # Two entries within one tick of the file system have one time stamp: the tick must be over first.
+                    while 0 <= time.time_ns() - state < _TICK:
+                        time.sleep(_TICK / 1e9)
+                        state = self._state()
                     found = self._served = Served.of(self.library, self.keyring, state)
         return found
 
     def is_current(self) -> bool:
         """Whether `served` answers from memory."""
-        return self._served is not None and self._served.state == (self.library.own / "ledger").stat().st_mtime_ns
+        return self._served is not None and self._served.state == self._state()
+
+    def _state(self) -> int:
+        """Nanoseconds since 1970 at which the ledger got its last entry."""
+        return (self.library.own / "ledger").stat().st_mtime_ns
 
     def propose(self, name: str, tree: Tree | None, reason: str, by: str) -> Proposal:
         """Queues the whole text of a skill, or its removal (None), as a member has it.
@@ -70,9 +79,9 @@ class Project:
         if tree is not None:
             checked_tree(name, tree)
             parsed = skill_of(name, tree)
-            if parsed.skill is None or (problems := validate(parsed.skill)):
-                why = "; ".join(parsed.problems if parsed.skill is None else problems)
-                raise UserError(f"{name} is not a valid skill: {why}", "mend it, and propose it again")
+            problems = parsed.problems if parsed.skill is None else validate(parsed.skill)
+            if parsed.skill is None or problems:
+                raise UserError(f"{name} is not a valid skill: {'; '.join(problems)}", "mend it, and propose it again")
             if parsed.skill == there:
                 raise UserError(f"skill {name!r} says just that already", "propose what should change")
             if blocked := [f for f in scan_change(parsed.skill, there) if f.severity == "block"]:

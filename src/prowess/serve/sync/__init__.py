@@ -161,10 +161,10 @@ def message(library: Library, name: str, tree: Tree | None) -> str:
 
 
 def _known(library: Library) -> Known:
-    def known(sha: str) -> Tree | None:
+    def known(tree: str) -> Tree | None:
         with library.ledger() as (_, store):
             try:
-                return store.tree(sha)
+                return store.tree(tree)
             except UserError:
                 return None
 

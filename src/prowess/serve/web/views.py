@@ -121,7 +121,8 @@ def versions(site: Site, name: str, query: Mapping[str, str]) -> str:
         raise NotFound(f"there is no skill {name!r}")
     numbers = {str(v.number): v for v in known}
     newer = numbers.get(query.get("to", ""), known[0])
-    older = numbers.get(query.get("from", ""), next((v for v in known if v.number < newer.number), None))
+    before = next((v for v in known if v.number < newer.number), None)
+    older = None if query.get("from") == "0" else numbers.get(query.get("from", ""), before)
     old = _at(lib, name, older.tree if older else None)
     new = _at(lib, name, newer.tree)
     return rendered(
