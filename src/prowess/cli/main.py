@@ -25,6 +25,7 @@ from prowess.cli import (
     export,
     fsck,
     funnel,
+    hub,
     import_,
     index,
     learn,
@@ -49,12 +50,14 @@ from prowess.cli import (
     sleep,
     structure,
     suites,
+    sync,
     trace,
     train,
     triggers,
     trust,
     undo,
     verify,
+    web,
     why,
 )
 from prowess.cli import run as run_verb
@@ -123,7 +126,7 @@ for function in (
     search.search, route.route, index.index, shelf.shelf, lint.lint, structure.structure, why.why, trace.trace,
     measure.measure, power.power, probe.probe, attribute.attribute, triggers.triggers, funnel.funnel, trust.trust,
     sign.sign, verify.verify, revoke.revoke, run_verb.run, recipes.recipes, train.train, export.export,
-    doctor.doctor, fsck.fsck, config.config,
+    doctor.doctor, fsck.fsck, config.config, web.web, sync.sync,
 ):  # fmt: skip
     app.command()(function)
 app.command("compile")(compile_.compile_)
@@ -131,6 +134,7 @@ app.add_typer(lifecycle.app, name="lifecycle")
 app.add_typer(model.app, name="model")
 app.add_typer(serve.app, name="serve")
 app.add_typer(suites.app, name="suites")
+app.add_typer(hub.app, name="hub")
 app.add_typer(router.app, name="router")
 app.add_typer(bench.app, name="bench")
 

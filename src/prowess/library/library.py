@@ -255,11 +255,14 @@ class Library:
                 kept=self.upkeep.keep(kept),
             )  # fmt: skip
 
-    def bring(self, trees: Mapping[str, Tree], *, by: str = "") -> Change:
+    def bring(self, trees: Mapping[str, Tree | None], *, by: str = "", over: bool = False) -> Change:
         """Puts skills from elsewhere into the library as they are; they count as foreign, read-only to patches.
 
+        Args:
+            over: They may take the place of skills that are there; None takes one away.
+
         Raises:
-            Refused: a skill or another file of that name is there already.
+            Refused: a skill or another file of that name is there already, or one to replace is not wholly versioned.
             UserError: the disk is full, or another process kept the library too long.
         """
         with self._store.writing():
@@ -267,8 +270,10 @@ class Library:
             for name in trees:
                 if not is_component(name) or name.startswith("."):
                     raise Refused(f"{name!r} cannot be the name of a skill", "rename its folder")
-                if (self.path / name).exists():
+                if not over and (self.path / name).exists():
                     raise Refused(f"{name!r} lies in the library already", "move it away first")
+            if over:
+                check_writable(dict(trees), disk, self._store, allow_foreign=True)
             return self._recorder.commit(disk, dict(trees), kind="external", by=by)
 
     def undo(self, change_id: str | None = None, *, by: str = "") -> Change:
