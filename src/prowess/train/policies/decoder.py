@@ -228,10 +228,9 @@ class Decoder(nn.Module):
         depth, groups = shape.width // shape.heads, shape.groups or shape.heads
         where: Any = at if cache.even else cache.lengths
         rows = torch.arange(n, device=ids.device)
-        hidden = None
+        seen = None
         if not cache.even:
-            beyond = torch.arange(at + 1, device=ids.device) > cache.lengths[:, None]
-            hidden = self.cos.new_zeros(()).masked_fill(beyond, -torch.inf)[:, None, None]
+            seen = (torch.arange(at + 1, device=ids.device) <= cache.lengths[:, None])[:, None, None]
         x = self.model.embed_tokens(ids)
         half = depth // 2
         cos, sin = self.cos[where].to(x.dtype), self.sin[where].to(x.dtype)
@@ -247,10 +246,10 @@ class Decoder(nn.Module):
                 kept[:, :, :, at] = new
             else:
                 kept[:, rows, :, where] = new.transpose(0, 1)
-            q = turned[:, : shape.heads].reshape(n, groups, -1, depth) * depth**-0.5
-            scores = q @ kept[0, :, :, : at + 1].transpose(-1, -2)  # one query a row: fused attention is slower here
-            scores = scores if hidden is None else scores + hidden
-            y = torch.softmax(scores.float(), -1).to(x.dtype) @ kept[1, :, :, : at + 1]
+            y = functional.scaled_dot_product_attention(
+                turned[:, : shape.heads, None], kept[0, :, :, : at + 1], kept[1, :, :, : at + 1],
+                attn_mask=seen, enable_gqa=groups != shape.heads,
+            )  # fmt: skip
             x = torch.addmm(x, y.reshape(n, -1), w.out.t())
             wide = functional.linear(functional.rms_norm(x, w.after.shape, w.after, shape.epsilon), w.gate)
             left, right = wide.chunk(2, -1)
