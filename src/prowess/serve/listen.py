@@ -5,7 +5,7 @@ never end, and answers that nobody reads.
 """
 
 import asyncio
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import h11
 import uvicorn
@@ -54,7 +54,7 @@ class BoundedProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def _abort(self) -> None:
-        cast(asyncio.Transport, self.transport).abort()
+        self.transport.abort()
 
 
 def _ended(timer: asyncio.TimerHandle | None) -> None:
