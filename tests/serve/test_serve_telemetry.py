@@ -70,7 +70,7 @@ def test_metrics_are_served_where_there_are_any() -> None:
         assert client.get("/metrics").text == "figures 1\n"
         assert client.get("/healthz").json() == {"status": "ok"}
         assert client.post("/v1/chat/completions", json={"model": "m"}).status_code == 404
-        assert client.get("/v1/models").status_code == 404 and client.get("/v1/chat/completions").status_code == 404
+        assert client.get("/v1/models").status_code == 404 and client.get("/v1/chat/completions").status_code == 405
 
 
 def test_a_line_of_the_log_is_json_without_secrets() -> None:
