@@ -73,7 +73,8 @@ def export(
         return
     screen, opened = Screen(json), open_library(library)
     if not target and archive is None and lock is None and check is None and well_known is None:
-        raise UserError("export what, and where to?", "give --target, --archive, --well-known, --lock, --check or --data")
+        hint = "give --target, --archive, --well-known, --lock, --check or --data"
+        raise UserError("export what, and where to?", hint)
     if check is not None:
         _check(screen, opened, check)
         return

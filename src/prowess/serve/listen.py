@@ -1,4 +1,4 @@
-"""The web server under everything that is served over HTTP: uvicorn, with bounds on clients that only hold on.
+"""The web server under the proxy: uvicorn, with bounds on clients that only hold on.
 
 uvicorn bounds the size of headers, idle connections and their number. What it leaves open is bounded here: headers that
 never end, and answers that nobody reads.
