@@ -43,7 +43,9 @@ def _measured(name: str, suite: str) -> list[str]:
     result = recipes.measured().get(name)
     families = ",".join(result.families) if result else ""
     spec = ",".join((name, *(f"{name}.{ablation.name}" for ablation in recipes.method(name).ablations)))
-    command = f"prowess bench recipes --suites {suite} --recipes {spec} --model {result.model if result else 'embedded'}"
+    command = (
+        f"prowess bench recipes --suites {suite} --recipes {spec} --model {result.model if result else 'embedded'}"
+    )
     if result is None:
         return ["Not measured yet. To measure it:\n", f"```sh\n{command}\n```"]
     said = (
