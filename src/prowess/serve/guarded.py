@@ -6,7 +6,7 @@ has looked at it; the protocol below closes connections that never finish their 
 
 import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -59,8 +59,8 @@ def listening(host: str, port: int) -> socket.socket:
     return made
 
 
-class TooLarge(Exception):
-    """More of a body came than is taken; only `Guarded` answers it."""
+class Beyond(Exception):
+    """A body is larger or slower than is taken. Whoever reads it lets this pass; `Guarded` has the answer."""
 
 
 class Guarded:
@@ -73,10 +73,12 @@ class Guarded:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        sent = False
+        problem, sent = self._refused(scope), False
 
         async def out(message: Message) -> None:
             nonlocal sent
+            if problem is not None and not sent:
+                return  # what the application makes of a body that it could not read
             if message["type"] == "http.response.start":
                 sent = True
                 given = message.get("headers", [])
@@ -84,18 +86,21 @@ class Guarded:
                 message["headers"] = [*given, *(header for header in _RAW if header[0] not in names)]
             await send(message)
 
-        problem = self._refused(scope)
+        def beyond(answer: JSONResponse) -> Beyond:
+            nonlocal problem
+            problem = answer
+            return Beyond()
+
         if problem is None:
             try:
-                await self._app(scope, self._bounded(receive), out)
-                return
-            except TooLarge:
-                problem = _too_large(self._max)
-            except TimeoutError:
-                problem = _answer(408, "the body did not come in time", "send it faster, or in parts")
-        if not sent:
-            problem.headers["connection"] = "close"
-            await problem(scope, receive, out)
+                await self._app(scope, self._bounded(receive, beyond), out)
+            except Exception:
+                if problem is None:
+                    raise
+        if problem is not None and not sent:
+            answer, problem = problem, None
+            answer.headers["connection"] = "close"
+            await answer(scope, receive, out)
 
     def _refused(self, scope: Scope) -> JSONResponse | None:
         headers = dict(scope["headers"])
@@ -104,19 +109,22 @@ class Guarded:
         length = headers.get(b"content-length", b"0")
         return _too_large(self._max) if length.isdigit() and int(length[:20]) > self._max else None
 
-    def _bounded(self, receive: Receive) -> Receive:
+    def _bounded(self, receive: Receive, beyond: Callable[[JSONResponse], Beyond]) -> Receive:
         size, deadline, ended = 0, anyio.current_time() + self._seconds, False
 
         async def bounded() -> Message:
             nonlocal size, ended
             if ended:
                 return await receive()  # waits for the client to go away
-            with anyio.fail_after(max(0.0, deadline - anyio.current_time())):
-                message = await receive()
+            try:
+                with anyio.fail_after(max(0.0, deadline - anyio.current_time())):
+                    message = await receive()
+            except TimeoutError:
+                raise beyond(_answer(408, "the body did not come in time", "send it faster, or in parts")) from None
             size += len(message.get("body", b""))
             ended = not message.get("more_body", False)
             if size > self._max:
-                raise TooLarge
+                raise beyond(_too_large(self._max))
             return message
 
         return bounded

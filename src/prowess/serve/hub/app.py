@@ -17,7 +17,7 @@ from starlette.routing import Route as WebRoute
 from starlette.types import ASGIApp
 
 from prowess.core.errors import BoundaryError, UserError
-from prowess.serve.guarded import Guarded, TooLarge
+from prowess.serve.guarded import Beyond, Guarded
 from prowess.serve.hub.accounts import Principal
 from prowess.serve.hub.api import ROUTES
 from prowess.serve.hub.routes import Call, NoToken, Route, encoded, failed, parsed, permit
@@ -101,7 +101,7 @@ def _endpoint(
             return answer
         except (UserError, BoundaryError) as error:
             return failed(error)
-        except (ClientDisconnect, TimeoutError, TooLarge):
+        except (ClientDisconnect, Beyond):
             raise
         except Exception as error:
             _log.exception("%s %s failed", route.method, route.path)
