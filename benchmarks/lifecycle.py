@@ -196,9 +196,10 @@ async def loop(out: Path, tasks: int, gate: int) -> list[dict[str, Any]]:
     from prowess.agents.sandbox import find_sandbox
     from prowess.evolve.lifecycle import Retire
     from prowess.evolve.loop import evolve
+    from prowess.evolve.method import Setup
     from prowess.evolve.protocols import Context
     from prowess.evolve.providers import BestMatches
-    from prowess.evolve.recipes import Setup, lifecycle
+    from prowess.evolve.recipes import lifecycle
     from prowess.measure.trials import Arm, Bench, run_trials
     from prowess.suites.workbench import Workbench
     from prowess.trajectories.runstore import RunStore
@@ -206,7 +207,7 @@ async def loop(out: Path, tasks: int, gate: int) -> list[dict[str, Any]]:
     suite, sandbox, provider = Workbench(), find_sandbox(), BestMatches()
     setup = Setup(suite, sandbox, FAMILIES, evidence=tasks, gate=gate, samples=4)
     model = Cached(PretendModel(FAMILIES, max(tasks, gate, 24)), out / "answers.db", as_paid=True)
-    store, agent = RunStore(out / "run.db"), agent_of(model, sandbox)
+    store, agent = RunStore(out / "run.db"), agent_of(model, sandbox, suite)
     options: dict[str, tuple[Retire, bool]] = {
         "keep all": ("none", False), "withdraw all": ("all", False), "retire by usage": ("usage", False),
         "SLIM's rule alone": ("contribution", False), "prowess": ("contribution", True),

@@ -74,7 +74,7 @@ def test_help_lines_are_not_cut(prowess) -> None:
 def verbs() -> list[list[str]]:
     plain = ["demo", "import", "learn", "review", "apply", "undo", "log", "diff", "show", "search", "measure", "run"]
     plain += ["power", "export", "doctor", "config", "why", "trace", "attribute", "lifecycle", "route", "index"]
-    plain += ["trust", "sign", "verify", "revoke", "train"]
+    plain += ["trust", "sign", "verify", "revoke", "train", "recipes"]
     return (
         [[verb] for verb in plain]
         + [["model", verb] for verb in ("pull", "list", "use")]

@@ -21,6 +21,7 @@ from prowess.core.skill import Skill, Snapshot
 from prowess.core.task import Check, Score
 from prowess.core.trajectory import Step, Trajectory
 from prowess.evolve.curate import Curation, Curator, Transcript, operations_of
+from prowess.evolve.prompts import prompts
 from prowess.evolve.protocols import Context, Episode, Event
 from prowess.library import Library
 from prowess.library.patching import apply
@@ -111,7 +112,7 @@ class World:
 
         async def main() -> tuple[Patch, ...]:
             lessons = await Transcript().lessons(episodes, LIBRARY, context)
-            return await Curator().patches(lessons, LIBRARY, context)
+            return await Curator(prompts("skillos")["curate"]).patches(lessons, LIBRARY, context)
 
         return anyio.run(main)
 
@@ -151,7 +152,7 @@ def test_unusable_answers_are_counted_with_their_cost_and_change_nothing(tmp_pat
     assert world.patches(priced('{"operation": "delete", "skill_name": "nobody"}'), episode(True)) == ()
     assert [event.data["unusable"] for event in world.events] == [True, True]
     spent = {spent.kind: (spent.values, spent.cost.calls) for spent in world.store.spent()}
-    assert spent == {"curation": (1, 1), "unreadable": (1, 2), "unusable": (2, 0)}
+    assert spent == {"curation": (1, 1), "unusable": (2, 2)}
 
 
 def test_a_curator_that_is_down_does_not_end_the_run(tmp_path: Path) -> None:

@@ -23,8 +23,9 @@ from prowess.evolve.cascade import with_gates
 from prowess.evolve.consolidate import Unmerged
 from prowess.evolve.lifecycle import Lifecycle, Retire
 from prowess.evolve.loop import Evolved, evolve
+from prowess.evolve.method import Setup
 from prowess.evolve.protocols import Context, Episode, Recipe
-from prowess.evolve.recipes import Setup, build
+from prowess.evolve.recipes import build
 from prowess.evolve.recipes.human import Given
 from prowess.evolve.record import Decision
 from prowess.evolve.selectors import Last

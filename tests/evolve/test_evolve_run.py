@@ -22,9 +22,10 @@ from prowess.core.model import Request, Response
 from prowess.core.skill import Skill, Snapshot
 from prowess.core.task import Split, Task
 from prowess.evolve.loop import Evolved, evolve
+from prowess.evolve.method import Setup
 from prowess.evolve.protocols import Context, Event
 from prowess.evolve.providers import BestMatches, NoSkills
-from prowess.evolve.recipes import Setup, build
+from prowess.evolve.recipes import build
 from prowess.evolve.recipes.human import Given
 from prowess.evolve.record import RunRecord
 from prowess.library import Library

@@ -33,9 +33,9 @@ class Reference(Frozen):
 
 
 class Lesson(Frozen):
-    kind: Literal["cause", "memory", "success", "program"]
+    kind: Literal["cause", "memory", "success", "program", "request", "goal"]
     """`cause` explains a failure, `memory` generalises it, `success` is what worked, `program` is a program that passed
-    on unseen tasks."""
+    on unseen tasks, `request` a skill or tool that was missed, `goal` something that was reached on the way."""
     text: str
     family: str | None = None
     skill: str | None = None
@@ -43,7 +43,7 @@ class Lesson(Frozen):
     blame: Blame = "skill"
     references: tuple[Reference, ...]
     payload: str = ""
-    """For `program`: the program text."""
+    """For `program`: the program text; for the last two kinds, what belongs to them, as JSON."""
 
     @property
     def id(self) -> str:

@@ -6,24 +6,16 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from prowess.agents.models.meter import Meter, Metered
-from prowess.agents.models.structured import Unreadable, ask
 from prowess.agents.prompting import preload
-from prowess.core.base import Frozen, digest
-from prowess.core.errors import ModelError
-from prowess.core.lesson import Lesson, Reference
-from prowess.core.model import Message, Request
+from prowess.core.base import Frozen
+from prowess.core.lesson import Lesson
 from prowess.core.patch import CreateSkill, DeleteSkill, Operation, Patch
 from prowess.core.skill import Skill, Snapshot
-from prowess.core.text import last_lines
+from prowess.evolve.asking import answer
+from prowess.evolve.prompts import Prompt
 from prowess.evolve.protocols import Context, Episode
+from prowess.evolve.reflect import outcome, reference_to, transcript
 from prowess.library.skillmd import validate
-
-SYSTEM = """You curate a small repository of skills that helps an agent with office tasks.
-After each task you decide on one change: insert a skill, update one, delete one, or none.
-A skill is short Markdown: when to use it, the steps, code that worked, pitfalls.
-Write nothing that holds for this one task only, and nothing that the trajectory does not show.
-One skill holds one idea. Names are lowercase words joined by hyphens."""
 
 
 class Curation(Frozen):
@@ -69,18 +61,14 @@ class Transcript:
         return tuple(self._lesson(episode) for episode in episodes if episode.trajectory.status == "completed")
 
     def _lesson(self, episode: Episode) -> Lesson:
-        task, trajectory = episode
-        last = len(trajectory.steps) - 1
-        said = last_lines(trajectory.steps[last].message, self.characters) if trajectory.steps else "nothing"
-        score = trajectory.score
-        wrong = "\n".join(f"- {c.message}" for c in score.failures) if score else ""
-        outcome = "It passed." if trajectory.passed else f"It failed:\n{wrong}"
+        task, run = episode
+        said, told = transcript(run, self.characters), outcome(run, self.characters)
         return Lesson(
-            kind="success" if trajectory.passed else "memory",
-            text=f"Task: {task.prompt}\n\nThe agent answered:\n{said}\n\n{last_lines(outcome, self.characters)}",
+            kind="success" if run.passed else "memory",
+            text=f"Task: {task.prompt}\n\nThe agent answered:\n{said}\n\n{told}",
             family=task.family,
-            skill=trajectory.loaded[0] if trajectory.loaded else None,
-            references=(Reference(trajectory=trajectory.id, first_step=max(0, last), last_step=max(0, last)),),
+            skill=run.loaded[0] if run.loaded else None,
+            references=(reference_to(run),),
         )
 
 
@@ -88,55 +76,35 @@ class Transcript:
 class Curator:
     """Proposer: one call per lesson. An answer that is no valid change is counted and changes nothing."""
 
-    max_tokens: int = 600
+    prompt: Prompt
+    """About `$names`, the skills there are; `$shown`, the one that the agent was shown; and the `$lesson`."""
+    insert_only: bool = False
 
     async def patches(self, lessons: Sequence[Lesson], library: Snapshot, context: Context) -> tuple[Patch, ...]:
-        patches: list[Patch] = []
-        for lesson in lessons:
-            request = Request(
-                messages=(
-                    Message(role="system", content=SYSTEM),
-                    Message(role="user", content=f"{_shown(library, lesson)}\n\n{lesson.text}"),
-                ),
-                max_tokens=self.max_tokens,
-                seed=context.seed,
-            )
-            try:
-                shown = lesson.skill if lesson.skill in library.names else None
-                curation = await self._curation(request, callable_now(shown), context)
-                operations = operations_of(curation, library)
-            except (ModelError, ValueError) as error:
-                context.tell("propose", f"the curator's answer was unusable: {error}", unusable=True)
-                failed = digest([request.digest, str(error)])
-                context.store.put("unusable", failed, str(error).encode())
-                continue
-            if operations:
-                context.tell("propose", f"{curation.operation} {curation.skill_name}")
-                patches.append(
-                    Patch(
-                        base=library.digest,
-                        operations=operations,
-                        reason=f"{curation.operation} {curation.skill_name}",
-                        lessons=(lesson.id,),
-                        author="skillos",
-                    )
-                )
-        return tuple(patches)
+        found = [await self._patch(lesson, library, context) for lesson in lessons]
+        return tuple(patch for patch in found if patch is not None)
 
-    async def _curation(self, request: Request, schema: dict[str, JsonValue], context: Context) -> Curation:
-        """The curator's call, stored with what it cost; one that cannot be read costs too."""
-        key = digest(["curate/2", request.digest, digest(schema), context.model.name])
-        stored = context.store.get("curation", key)
-        if stored is not None:
-            return Curation.model_validate_json(stored)
-        model = Metered(context.model, Meter())
-        try:
-            curation = await ask(model, request, Curation, schema)
-        except Unreadable as error:
-            context.store.put("unreadable", key, error.raw.encode(), model.spent)
-            raise
-        context.store.put("curation", key, curation.model_dump_json().encode(), model.spent)
-        return curation
+    async def _patch(self, lesson: Lesson, library: Snapshot, context: Context) -> Patch | None:
+        shown = library.get(lesson.skill) if lesson.skill else None
+        values = {
+            "names": ", ".join(library.names) or "none yet",
+            "shown": preload((shown,)) if shown else "",
+            "lesson": lesson.text,
+        }
+        curated = await answer(
+            context,
+            "curation",
+            self.prompt.request(values, seed=context.seed),
+            Curation,
+            lambda curation: (curation, operations_of(curation, library)),
+            callable_now(shown.name if shown and not self.insert_only else None),
+        )
+        if curated is None or not curated[1]:
+            return None
+        curation, operations = curated
+        reason = f"{curation.operation} {curation.skill_name}"
+        context.tell("propose", reason)
+        return Patch(base=library.digest, operations=operations, reason=reason, lessons=(lesson.id,), author="skillos")
 
 
 def operations_of(curation: Curation, library: Snapshot) -> tuple[Operation, ...]:
@@ -163,10 +131,3 @@ def operations_of(curation: Curation, library: Snapshot) -> tuple[Operation, ...
     if there is not None and there.body == skill.body and there.description == skill.description:
         return ()
     return (*([DeleteSkill(name=name)] if there else []), CreateSkill(skill=skill))
-
-
-def _shown(library: Snapshot, lesson: Lesson) -> str:
-    """The skills that the executor was shown, in full, and the names of the others."""
-    shown = library.get(lesson.skill) if lesson.skill else None
-    names = ", ".join(library.names) or "none yet"
-    return f"Skills in the repository: {names}" + (f"\n{preload((shown,))}" if shown else "")

@@ -3,6 +3,7 @@
 Each round collects episodes on the evidence split, turns them into lessons, lessons into patches, and passes every
 patch through the recipe's gates; what is accepted changes the snapshot that the next patch and the next round see, and
 leaves behind tasks that later patches must keep solved. Then the recipe's maintainer, if it has one, tends the library.
+A recipe that keeps several snapshots alive says with `branch` from which one the next round starts.
 The loop keeps no state of its own: all that was paid for lies in `Context.store` under content keys, so running it
 again after a stop replays the finished stages and goes on from there. `docs/design.md` §4.
 """
@@ -11,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from prowess.agents.models.meter import AllowanceSpent
 from prowess.core.cost import total
 from prowess.core.errors import PatchConflict
 from prowess.core.evidence import Verdict
@@ -18,15 +20,17 @@ from prowess.core.lesson import Lesson
 from prowess.core.patch import Patch
 from prowess.core.skill import Snapshot
 from prowess.core.task import Task
+from prowess.core.trajectory import Trajectory
 from prowess.core.upkeep import Audit, KeptTask
-from prowess.evolve.protocols import Context, Episode, Recipe
+from prowess.evolve.protocols import Context, Episode, Past, Recipe
 from prowess.evolve.record import Decision, Point
 from prowess.guard.redact import redact_patch
-from prowess.library.patching import apply, rebase, touched
+from prowess.library.patching import apply, difference, rebase, touched
 from prowess.measure.gates import ApprovalGate, Gate, GateContext, accepted, cascade, changed
-from prowess.measure.pool import for_each
+from prowess.measure.pool import map_each
 from prowess.measure.regression import kept_task
 from prowess.measure.trials import run_trial
+from prowess.suites.selfmade import NAME as SELFMADE
 
 Settle = Callable[[Decision, tuple[KeptTask, ...]], str | None]
 """Called with each decision, and the tasks that an accepted one leaves behind, to make it so in a library on disk. Must
@@ -46,6 +50,8 @@ class Evolved(NamedTuple):
     episodes: tuple[Episode, ...]
     audits: tuple[Audit, ...] = ()
     """Those that this run made."""
+    ended: str = ""
+    """Why learning ended early; empty where it did not."""
 
 
 async def evolve(
@@ -67,46 +73,80 @@ async def evolve(
         kept: Tasks that earlier changes of the library left behind.
         audits: Those that were made before, oldest first.
 
+    An allowance that is spent ends learning: what was accepted until then is the result.
+
     Raises:
         BudgetExceeded: A limit was reached; calling again with a larger one resumes.
     """
-    run = _Run(recipe, context, settle, start, kept=list(kept))
-    snapshots = [start]
-    rounds: list[list[Episode]] = []
-    curve: list[Point] = []
-    made: list[Audit] = []
-    for round_ in range(recipe.rounds):
-        history = [episode for episodes in rounds for episode in episodes]
-        tasks = recipe.source.tasks(round_, run.library, history)
-        if not tasks and round_:
-            break
-        episodes = await _collect(recipe, tasks, run.library, context)
-        curve += [_point(len(curve) + i, round_, episode) for i, episode in enumerate(episodes)]
-        rounds.append(episodes)
-        run.evidence |= {task.id: task for task in tasks}
-        lessons = await recipe.analyst.lessons(episodes, run.library, context)
-        proposed = await recipe.proposer.patches(lessons, run.library, context)
-        await run.decide(round_, await recipe.consolidator.merge(proposed, run.library, context), lessons)
-        if recipe.maintainer is not None:
-            tending = await recipe.maintainer.tend(run.library, rounds, (*audits, *made), context)
-            made += tending.audits
-            await run.decide(round_, tending.patches, tending.lessons)
-        snapshots.append(run.library)
-    history = tuple(episode for episodes in rounds for episode in episodes)
-    return Evolved(recipe.selector.choose(snapshots), tuple(run.decisions), tuple(curve), history, tuple(made))
+    run = _Run(recipe, context, settle, start, kept=list(kept), audits=list(audits))
+    ended = ""
+    try:
+        await run.learn()
+    except AllowanceSpent as spent:
+        ended = spent.message
+        context.tell("apply", f"learning ends here: {ended}")
+    made = tuple(run.audits[len(audits) :])
+    return Evolved(run.library, tuple(run.decisions), tuple(run.curve), run.context.past.episodes, made, ended)
 
 
 @dataclass(slots=True)
 class _Run:
-    """Where a run stands: the library, what it must keep solved, and what was decided."""
+    """Where a run stands: the library, what it must keep solved, what was seen and what was decided."""
 
     recipe: Recipe
-    context: Context
+    base: Context
     settle: Settle
     library: Snapshot
     kept: list[KeptTask]
     evidence: dict[str, Task] = field(default_factory=dict[str, Task])
+    rounds: list[tuple[Episode, ...]] = field(default_factory=list[tuple[Episode, ...]])
     decisions: list[Decision] = field(default_factory=list[Decision])
+    audits: list[Audit] = field(default_factory=list[Audit])
+    curve: list[Point] = field(default_factory=list[Point])
+
+    async def learn(self) -> None:
+        """All rounds, and the choice among what they left behind."""
+        recipe, snapshots = self.recipe, [self.library]
+        for round_ in range(recipe.rounds):
+            if recipe.branch is not None and round_:
+                self.move(round_, await recipe.branch.choose(snapshots, self.context))
+            tasks = await recipe.source.tasks(round_, self.library, self.context)
+            if not tasks and round_:
+                break
+            self.saw(round_, await _collect(recipe, tasks, self.library, self.base))
+            lessons = await recipe.analyst.lessons(self.rounds[-1], self.library, self.context)
+            proposed = await recipe.proposer.patches(lessons, self.library, self.context)
+            await self.decide(round_, await recipe.consolidator.merge(proposed, self.library, self.context), lessons)
+            if recipe.maintainer is not None:
+                tending = await recipe.maintainer.tend(self.library, self.rounds, tuple(self.audits), self.context)
+                self.audits += tending.audits
+                await self.decide(round_, tending.patches, tending.lessons)
+            snapshots.append(self.library)
+        self.move(recipe.rounds, await recipe.selector.choose(snapshots, self.context))
+
+    @property
+    def context(self) -> Context:
+        return replace(self.base, past=Past(tuple(self.rounds), tuple(self.decisions)))
+
+    def saw(self, round_: int, episodes: Sequence[Episode]) -> None:
+        self.rounds.append(tuple(episodes))
+        self.curve += [_point(len(self.curve) + i, round_, episode) for i, episode in enumerate(episodes)]
+        self.evidence |= {task.id: task for task, _ in episodes}
+
+    def move(self, round_: int, chosen: Snapshot) -> None:
+        """Make `chosen`, one of the snapshots that the run has been at, the library, on disk as well."""
+        if chosen.digest == self.library.digest:
+            return
+        patch = Patch(
+            base=self.library.digest,
+            operations=difference(self.library, chosen),
+            reason=f"goes back to an earlier library (round {round_})",  # so that each move is a patch of its own
+            author=self.recipe.name,
+        )
+        verdict = Verdict(gate="selector", status="pass", note="chosen among the libraries of this run")
+        decision = Decision(round=round_, patch=patch, verdicts=(verdict,), accepted=True)
+        self.library = chosen
+        self.decisions.append(decision.model_copy(update={"change": self.settle(decision, ())}))
 
     async def decide(self, round_: int, patches: Sequence[Patch], lessons: Sequence[Lesson]) -> None:
         """Pass patches, all made against the library as it is now, through the gates, one after the other."""
@@ -119,7 +159,7 @@ class _Run:
                 round=round_, patch=patch, lessons=behind, verdicts=verdicts, accepted=accepted(verdicts)
             )
             said = f"{verdicts[-1].gate}: {verdicts[-1].note or 'passed'}"
-            self.context.tell(
+            self.base.tell(
                 "gate",
                 f"{patch.reason}: {'accepted' if decision.accepted else 'rejected'} ({said})",
                 patch=patch.id,
@@ -139,14 +179,14 @@ class _Run:
         """The patch as it fits the library now, the library with it, and the gates' answers."""
         patch = redact_patch(patch)
         gates: tuple[Gate, ...] = self.recipe.gates
-        if self.context.foreign & {*touched(patch)} and not any(isinstance(g, ApprovalGate) for g in gates):
+        if self.base.foreign & {*touched(patch)} and not any(isinstance(g, ApprovalGate) for g in gates):
             gates = (*gates, ApprovalGate())
         context = replace(
             GateContext.of(
-                self.context,
+                self.base,
                 tuple(self.evidence.values()),
-                lambda p: self.context.tell("gate", f"trial {p.done} of the next {p.total}"),
-                lambda text: self.context.tell("gate", text),
+                lambda p: self.base.tell("gate", f"trial {p.done} of the next {p.total}"),
+                lambda text: self.base.tell("gate", text),
             ),
             families=families,
             kept=tuple(self.kept),
@@ -163,11 +203,12 @@ class _Run:
         new = {skill.digest for skill in changed(candidate, self.library)}
         found: list[KeptTask] = []
         tried = 0
-        for task in self.recipe.checks or tuple(reversed(self.evidence.values())):
+        of_suite = tuple(task for task in reversed(self.evidence.values()) if task.suite != SELFMADE)
+        for task in self.recipe.checks or of_suite:
             view = self.recipe.provider.view(task, candidate)
             if (families and task.family not in families) or not new & {s.digest for s in view.skills}:
                 continue
-            c = self.context
+            c = self.base
             check = kept_task(task, view, await run_trial(task, view, c.seed, c.agent, c.suite, c.store))
             found += [check] if check is not None else []
             tried += 1
@@ -177,17 +218,27 @@ class _Run:
 
 
 async def _collect(recipe: Recipe, tasks: Sequence[Task], library: Snapshot, context: Context) -> list[Episode]:
-    found: dict[int, Episode] = {}
+    """The episodes of one round: each task as often as the recipe says, under seeds of its own."""
+    wanted = [(task, context.seed + number) for task in tasks for number in range(recipe.rollouts)]
 
-    async def one(number: int) -> None:
-        task = tasks[number]
+    async def one(chosen: tuple[Task, int]) -> Episode:
+        task, seed = chosen
         view = recipe.provider.view(task, library)
-        trajectory = await run_trial(task, view, context.seed, context.agent, context.suite, context.store)
+        suite = context.suite_of(task)
+        trajectory = await run_trial(task, view, seed, context.agent, suite, context.store)
+        if suite is not context.suite and trajectory.status == "completed":
+            trajectory = await _scored(recipe, Episode(task, trajectory), context)
         context.tell("explore", f"{task.id}: {_word(trajectory.passed)}", task=task.id, passed=trajectory.passed)
-        found[number] = Episode(task, trajectory)
+        return Episode(task, trajectory)
 
-    await for_each(range(len(tasks)), one, context.concurrency)
-    return [found[number] for number in range(len(tasks))]
+    return await map_each(wanted, one, context.concurrency)
+
+
+async def _scored(recipe: Recipe, episode: Episode, context: Context) -> Trajectory:
+    """The run of a task that a model made, with the score of the recipe's verifier, which is never trusted."""
+    score = await recipe.verifier.score(episode, context) if recipe.verifier is not None else None
+    untrusted = score.model_copy(update={"trusted": False}) if score is not None else None
+    return episode.trajectory.model_copy(update={"score": untrusted})
 
 
 def _point(position: int, round_: int, episode: Episode) -> Point:

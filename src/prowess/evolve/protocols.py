@@ -12,11 +12,13 @@ from prowess.core.lesson import Lesson
 from prowess.core.model import Model
 from prowess.core.patch import Patch
 from prowess.core.skill import Snapshot
-from prowess.core.task import Task
+from prowess.core.task import Score, Task
 from prowess.core.trajectory import Trajectory
 from prowess.core.upkeep import Audit
+from prowess.evolve.record import Decision
 from prowess.measure.gates import Gate, Provider
 from prowess.suites.base import Suite
+from prowess.suites.selfmade import NAME, SelfMadeSuite
 from prowess.trajectories.runstore import RunStore
 
 
@@ -37,6 +39,20 @@ class Event(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """What a run has seen and decided so far."""
+
+    rounds: tuple[tuple[Episode, ...], ...] = ()
+    """Episodes of every round, the present one's last once they are collected."""
+    decisions: tuple[Decision, ...] = ()
+    """On every patch, those refused too, so that nobody proposes the same again."""
+
+    @property
+    def episodes(self) -> tuple[Episode, ...]:
+        return tuple(episode for round_ in self.rounds for episode in round_)
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """What every part may use. All that costs money or time goes through `store`, so that nothing is paid twice."""
 
@@ -52,6 +68,11 @@ class Context:
     """Skills that a person wrote: a patch that touches one is proposed, whatever the gates say."""
     report: Callable[[Event], None] = field(default=lambda event: None)
     """Told what goes on, for a person who waits."""
+    past: Past = Past()
+
+    def suite_of(self, task: Task) -> Suite:
+        """What checks `task`: the suite, or, for a task that a model made, one that trusts no answer."""
+        return SelfMadeSuite() if task.suite == NAME else self.suite
 
     def tell(self, stage: str, message: str, **data: Any) -> None:
         self.report(Event(stage, message, data))
@@ -60,7 +81,15 @@ class Context:
 class Source(Protocol):
     """Where tasks come from. An empty answer ends the loop."""
 
-    def tasks(self, round_: int, library: Snapshot, history: Sequence[Episode]) -> tuple[Task, ...]: ...
+    async def tasks(self, round_: int, library: Snapshot, context: Context) -> tuple[Task, ...]: ...
+
+
+class Verifier(Protocol):
+    """Scores runs of tasks that a model made, so that they can teach. The loop never lets such a score be trusted."""
+
+    async def score(self, episode: Episode, context: Context) -> Score | None:
+        """None where no judgement can be had."""
+        ...
 
 
 class Analyst(Protocol):
@@ -101,9 +130,9 @@ class Maintainer(Protocol):
 
 
 class Selector(Protocol):
-    """Chooses among the snapshots that the rounds left behind."""
+    """Chooses among the snapshots that the rounds left behind, the one at the start first."""
 
-    def choose(self, snapshots: Sequence[Snapshot]) -> Snapshot: ...
+    async def choose(self, snapshots: Sequence[Snapshot], context: Context) -> Snapshot: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +148,15 @@ class Recipe:
     gates: tuple[Gate, ...]
     selector: Selector
     maintainer: Maintainer | None = None
+    verifier: Verifier | None = None
+    """Scores tasks of the method's own making; those of the suite are checked by the suite."""
+    branch: Selector | None = None
+    """Which snapshot the next round starts from; the last one when None."""
+    agent: Callable[[Agent], Agent] = lambda agent: agent
+    """What the method puts around the executor, such as a planner that asks for a missing skill. It must leave the
+    agent as it is where it is shown no skill, so that methods stay comparable."""
+    rollouts: int = 1
+    """Runs of each task of a round, under seeds of their own."""
     rounds: int = 1
     checks: tuple[Task, ...] = ()
     """Evidence tasks from which an accepted patch leaves regression checks, the first ones first. Empty: the tasks of

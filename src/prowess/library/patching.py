@@ -114,19 +114,24 @@ def touched(patch: Patch) -> tuple[str, ...]:
 def inverse(patch: Patch, snapshot: Snapshot) -> Patch:
     """The patch that takes the result of `patch` on `snapshot` back to `snapshot`."""
     after = apply(patch, snapshot)
-    operations: list[Operation] = []
-    for name in touched(patch):
-        was, now = snapshot.get(name), after.get(name)
-        if was != now:
-            operations += [DeleteSkill(name=name)] if now else []
-            operations += [CreateSkill(skill=was)] if was else []
     return Patch(
         base=after.digest,
-        operations=tuple(operations),
+        operations=difference(after, snapshot),
         reason=f"reverts {patch.id}",
         lessons=patch.lessons,
         author=patch.author,
     )
+
+
+def difference(old: Snapshot, new: Snapshot) -> tuple[Operation, ...]:
+    """Operations that turn `old` into `new`, skill by skill as a whole."""
+    operations: list[Operation] = []
+    for name in sorted({*old.names, *new.names}):
+        was, becomes = old.get(name), new.get(name)
+        if was != becomes:
+            operations += [DeleteSkill(name=name)] if was else []
+            operations += [CreateSkill(skill=becomes)] if becomes else []
+    return tuple(operations)
 
 
 def merge_skills(base: Skill | None, ours: Skill | None, theirs: Skill | None) -> Skill | None:

@@ -29,6 +29,7 @@ from prowess.library import Library
 from prowess.library.skillmd import frontmatter, parse
 from prowess.library.trees import Tree, skill_of, tree_digest
 from prowess.search.index import SearchIndex
+from prowess.search.need import fit
 from prowess.trajectories.store import TrajectoryStore
 
 SCHEME = "skill://"
@@ -160,6 +161,13 @@ class Access:
             for score, skill in found
         )
 
+    def fitting(self, task: str, limit: int) -> tuple[tuple[Skill, ...], str]:
+        """The skills that fit a task well enough to be shown unasked, best first, and the digest of the library."""
+        now = self._now()
+        found = (now.skills.get(hit.name) for hit in now.index.search(task, limit))
+        fits = tuple(skill for skill in found if skill is not None and fit(task, skill, now.index).needed)
+        return fits, now.head
+
     def load(self, name: str) -> Loaded:
         """The skill's instructions, and the files it has.
 
@@ -265,7 +273,7 @@ class Access:
     def _now(self) -> Served:
         """What is served at this moment; made anew only when a folder or the trust in one has changed."""
         with self._lock:
-            state = (self._library.stamps(), self._library.trust.number())
+            state = (self._library.stamps(), self._library.trust.number(), self._keyring.stamp())
             if self._known is None or self._known.state != state:
                 self._known = Served.of(self._library, self._keyring, state)
             return self._known

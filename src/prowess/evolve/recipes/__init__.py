@@ -1,64 +1,91 @@
-"""Published methods as compositions of parts: one file each. A recipe is a function from `Setup` to `Recipe`."""
+"""The registry: every file here that declares a `METHOD` is a recipe, under the file's name.
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from importlib import import_module
+A recipe's ablation is called `recipe.ablation` wherever a recipe is named.
+"""
 
-from prowess.agents.sandbox import Sandbox
-from prowess.core.errors import UserError
-from prowess.core.task import Split, Task
+import pkgutil
+from collections.abc import Sequence
+from functools import cache
+from importlib import import_module, resources
+
+from pydantic import TypeAdapter
+
+from prowess.agents.sandbox import Limits, Result
+from prowess.core.base import Frozen
+from prowess.core.errors import SandboxError, UserError
+from prowess.core.task import File
+from prowess.evolve.method import Ablation, Method, Setup
 from prowess.evolve.protocols import Recipe
-from prowess.measure.gates import Provider
-from prowess.measure.regression import RegressionGate
+from prowess.suites import open_suite
 from prowess.suites.base import Suite
 
-RECIPES = {
-    "none": "the baseline: no skill is ever learned",
-    "human": "the upper bound: the skills that a person wrote, taken as they are",
-    "trace2skill": "lessons from each trajectory against a frozen library, then gated patches (2603.25158)",
-    "skillos": "a curator inserts, updates and deletes skills along a stream of tasks (2605.06614)",
-    "lifecycle": "audits every skill, retires what does not contribute, grows where tasks fail (2605.10923)",
-}
-"""Name → what it is."""
-
-REGRESSION = 4
-"""Gate tasks of a family that must stay solved when another family's skill changes."""
+BASELINES = ("none", "human")
+"""What every comparison of recipes holds besides them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """What a recipe is built for: tasks by split, and the budget of its search. Splits never share a task."""
+class Measured(Frozen):
+    """The latest result of a recipe on held-out tasks, as `prowess bench recipes` found it."""
 
-    suite: Suite
-    sandbox: Sandbox
+    date: str
+    suite: str
     families: tuple[str, ...]
-    variant: str = "base"
-    evidence: int = 6
-    """Tasks per family that lessons may come from."""
-    gate: int = 12
-    """Tasks per family that verdicts may rest on."""
-    samples: int = 16
-    """Programs that a search may sample per task."""
-    seed: int = 0
-    """Chooses the tasks, too: another seed draws others, so that runs of several seeds are independent."""
-
-    def tasks(self, family: str, split: Split, n: int, variant: str | None = None) -> tuple[Task, ...]:
-        return self.suite.tasks(family, split, n, variant or self.variant, start=self.seed * n)
-
-    def all_tasks(self, split: Split, n: int) -> tuple[Task, ...]:
-        """`n` tasks of each family, family after family: the grouped stream of SkillOS and of SkillFlow's protocol."""
-        return tuple(task for family in self.families for task in self.tasks(family, split, n))
-
-    def regression(self, provider: Provider) -> RegressionGate:
-        """Gate tasks of every family, a few of each, so that what is learned for one does not harm another."""
-        few = (task for family in self.families for task in self.tasks(family, "gate", self.gate)[:REGRESSION])
-        return RegressionGate(tuple(few), provider)
+    model: str
+    seeds: int
+    n: int
+    """Pairs of tasks and seeds."""
+    success: float
+    effect: float
+    """Against no skills, in shares of 1."""
+    low: float
+    high: float
+    tokens: float
+    """Of learning, a run."""
 
 
-def check(name: str, suite: Suite, families: Sequence[str]) -> None:
-    """Raises UserError where no recipe is called `name`, or the suite has not all of `families`."""
-    if name not in RECIPES:
-        raise UserError(f"no recipe is called {name!r}", f"choose one of {', '.join(RECIPES)}")
+@cache
+def names() -> tuple[str, ...]:
+    """Names of all recipes: the baselines first, then as the alphabet has them."""
+    found = [module.name for module in pkgutil.iter_modules(__path__)]
+    return (*BASELINES, *sorted(set(found) - set(BASELINES)))
+
+
+def method(name: str) -> Method:
+    """What the file called `name` declares.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name not in names():
+        raise UserError(f"no recipe is called {name!r}", f"choose one of {', '.join(names())}")
+    return import_module(f"{__name__}.{name}").METHOD
+
+
+def documentation(name: str) -> str:
+    """The docstring of the file called `name`."""
+    method(name)
+    return (import_module(f"{__name__}.{name}").__doc__ or "").strip()
+
+
+def ablation(spec: str) -> Ablation | None:
+    """The ablation that `recipe.ablation` names; None for a recipe itself.
+
+    Raises:
+        UserError: there is no such recipe or ablation.
+    """
+    name, _, left_out = spec.partition(".")
+    declared = method(name).ablations
+    if not left_out:
+        return None
+    found = next((a for a in declared if a.name == left_out), None)
+    if found is None:
+        known = ", ".join(f"{name}.{a.name}" for a in declared) or "none"
+        raise UserError(f"recipe {name} has no ablation {left_out!r}", f"its ablations: {known}")
+    return found
+
+
+def check(spec: str, suite: Suite, families: Sequence[str]) -> None:
+    """Raises UserError where no recipe or ablation is called `spec`, or the suite has not all of `families`."""
+    ablation(spec)
     unknown = sorted(set(families) - set(suite.families))
     if unknown:
         raise UserError(
@@ -66,8 +93,42 @@ def check(name: str, suite: Suite, families: Sequence[str]) -> None:
         )
 
 
-def build(name: str, setup: Setup) -> Recipe:
-    """The recipe called `name` for `setup`; raises as `check` does."""
-    check(name, setup.suite, setup.families)
-    make: Callable[[Setup], Recipe] = import_module(f"{__name__}.{name}").recipe
-    return make(setup)
+def build(spec: str, setup: Setup) -> Recipe:
+    """The recipe or ablation called `spec` for `setup`; raises as `check` does."""
+    check(spec, setup.suite, setup.families)
+    return (ablation(spec) or method(spec)).build(setup)
+
+
+class _NoSandbox:
+    """For recipes that are only looked at."""
+
+    name = "none"
+
+    async def run(self, argv: list[str], files: tuple[File, ...] = (), limits: Limits | None = None) -> Result:
+        raise SandboxError("a recipe that is looked at runs nothing")
+
+
+PARTS = ("source", "provider", "analyst", "proposer", "consolidator", "maintainer", "branch", "selector")
+
+
+def parts(spec: str) -> dict[str, str]:
+    """What a recipe is made of, as it is built for its suite: kind of part → names; empty where the suite is absent.
+
+    Raises:
+        UserError: there is no such recipe or ablation.
+    """
+    found = method(spec.partition(".")[0])
+    try:
+        suite = open_suite(found.suite)
+    except UserError:
+        return {}
+    made = build(spec, Setup(suite, _NoSandbox(), suite.families[:1]))
+    named = {kind: type(part).__name__ for kind in PARTS if (part := getattr(made, kind)) is not None}
+    return named | {"gates": " ".join(gate.name for gate in made.gates)}
+
+
+@cache
+def measured() -> dict[str, Measured]:
+    """The latest committed result of each recipe that has one."""
+    text = resources.files(__name__).joinpath("measured.json").read_bytes()
+    return TypeAdapter(dict[str, Measured]).validate_json(text)

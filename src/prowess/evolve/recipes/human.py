@@ -7,9 +7,9 @@ from prowess.core.lesson import Lesson
 from prowess.core.patch import CreateSkill, Patch
 from prowess.core.skill import Skill, Snapshot
 from prowess.evolve.consolidate import Unmerged
+from prowess.evolve.method import Method, Setup
 from prowess.evolve.protocols import Context, Episode, Recipe
 from prowess.evolve.providers import BestMatches
-from prowess.evolve.recipes import Setup
 from prowess.evolve.selectors import Last
 from prowess.evolve.sources import Stream
 from prowess.measure.gates import FormatGate, Provider
@@ -47,5 +47,7 @@ def given(name: str, provider: Provider, skills: tuple[Skill, ...]) -> Recipe:
 
 
 def recipe(setup: Setup) -> Recipe:
-    skills = (setup.suite.human_skill(family) for family in setup.families)
-    return given("human", BestMatches(), tuple(skill for skill in skills if skill is not None))
+    return given("human", BestMatches(), setup.human_skills())
+
+
+METHOD = Method("the upper bound: the skills that a person wrote, taken as they are", recipe)

@@ -5,23 +5,22 @@ after a streak of low averages, a new skill for a family that fails with none th
 and a skill leaves when paired trials on unseen tasks rule out a loss; new skills come from the search of `trace2skill`,
 where the paper asks a large model; patience and exposure shrink with the stream, which is hundreds of times shorter.
 
-Options give what the paper compares with: `retire="none"` keeps all, `"all"` withdraws all, `"usage"` goes by counts;
-`proof=False` leaves the last word to the rule, as the paper does.
+Ablations are what the paper compares with: `keep-all`, `withdraw-all`, and `by-usage`, which goes by counts. With
+`proof=False` the rule has the last word, as in the paper.
 """
 
 from prowess.evolve.consolidate import Unmerged
 from prowess.evolve.distil import Distil
 from prowess.evolve.explore import Explore
 from prowess.evolve.lifecycle import Lifecycle, Retire
+from prowess.evolve.method import FREE_GATES, Ablation, Method, Setup
 from prowess.evolve.protocols import Recipe
 from prowess.evolve.providers import BestMatches
-from prowess.evolve.recipes import Setup
 from prowess.evolve.recipes.human import Given
 from prowess.evolve.selectors import Last
 from prowess.evolve.sources import Stream
-from prowess.measure.gates import FormatGate, LintGate, ScanGate, TrialsGate
+from prowess.measure.gates import TrialsGate
 from prowess.measure.lifecycle import Rules
-from prowess.measure.permission import PermissionGate
 from prowess.measure.regression import CachedOutputsGate
 from prowess.measure.stats.design import Design
 
@@ -45,10 +44,7 @@ def recipe(setup: Setup, retire: Retire = "contribution", proof: bool = True) ->
         proposer=nothing,
         consolidator=Unmerged(),
         gates=(
-            FormatGate(),
-            ScanGate(),
-            PermissionGate(),
-            LintGate(),
+            *FREE_GATES,
             *((CachedOutputsGate(provider, setup.sandbox), setup.regression(provider)) if proof else ()),
             TrialsGate(
                 setup.all_tasks("gate", setup.gate),
@@ -68,3 +64,16 @@ def recipe(setup: Setup, retire: Retire = "contribution", proof: bool = True) ->
         ),
         rounds=len(starts),
     )
+
+
+METHOD = Method(
+    "audits every skill, retires what does not contribute, grows where tasks fail",
+    recipe,
+    paper="SLIM, skill lifecycle (2605.10923)",
+    cost="high",
+    ablations=(
+        Ablation("keep-all", "retirement", lambda setup: recipe(setup, retire="none")),
+        Ablation("withdraw-all", "skills: all go after each round", lambda setup: recipe(setup, retire="all")),
+        Ablation("by-usage", "audits: rarely used skills are retired", lambda setup: recipe(setup, retire="usage")),
+    ),
+)
