@@ -30,6 +30,8 @@ MAX_HEADERS: Final = 64 * 1024
 BODY_SECONDS: Final = 60.0
 """In which a body must have come."""
 HEADER_SECONDS: Final = 15.0
+UNREAD_SECONDS: Final = 60.0
+"""For which a client may leave an answer unread."""
 POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -139,10 +141,11 @@ def _answer(status: int, error: str, hint: str) -> JSONResponse:
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's, with an end to headers that never end."""
+    """uvicorn's quick one, with an end to headers that never end and to answers that nobody reads."""
 
     _seen: int = 0
     _closer: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -164,9 +167,24 @@ class Protocol(HttpToolsProtocol):
         self._forget()
         super().on_headers_complete()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._unread is None:
+            self._unread = self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._read()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget()
+        self._read()
         super().connection_lost(exc)
+
+    def _read(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def _expect(self) -> None:
         if self._closer is None:
