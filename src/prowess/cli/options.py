@@ -33,9 +33,7 @@ ModelSpec = Annotated[
 ]  # fmt: skip
 SuiteName = Annotated[
     str,
-    typer.Option(
-        "--suite", "-s", metavar="SUITE", help="Where the tasks come from: workbench, spreadsheetbench or sra."
-    ),
+    typer.Option("--suite", "-s", metavar="SUITE", help="Where the tasks come from; `prowess suites list` names them."),
 ]
 Families = Annotated[
     list[str] | None,

@@ -16,6 +16,21 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+def fields(**properties: JsonValue) -> dict[str, JsonValue]:
+    """JSON schema of an object with exactly these fields."""
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def text(least: int, most: int) -> dict[str, JsonValue]:
+    """JSON schema of a text of so many characters; unbounded, a small model describes until its tokens run out."""
+    return {"type": "string", "minLength": least, "maxLength": most}
+
+
+def texts(least: int, most: int, of: JsonValue) -> dict[str, JsonValue]:
+    """JSON schema of a list of so many."""
+    return {"type": "array", "items": of, "minItems": least, "maxItems": most}
+
+
 async def answer(
     context: Context,
     stage: str,

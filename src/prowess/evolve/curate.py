@@ -8,13 +8,13 @@ from pydantic import JsonValue
 
 from prowess.agents.prompting import preload
 from prowess.core.base import Frozen
-from prowess.core.lesson import Lesson, Reference
+from prowess.core.lesson import Lesson
 from prowess.core.patch import CreateSkill, DeleteSkill, Operation, Patch
 from prowess.core.skill import Skill, Snapshot
-from prowess.core.text import last_lines
 from prowess.evolve.asking import answer
 from prowess.evolve.prompts import Prompt
 from prowess.evolve.protocols import Context, Episode
+from prowess.evolve.reflect import outcome, reference_to, transcript
 from prowess.library.skillmd import validate
 
 
@@ -61,18 +61,14 @@ class Transcript:
         return tuple(self._lesson(episode) for episode in episodes if episode.trajectory.status == "completed")
 
     def _lesson(self, episode: Episode) -> Lesson:
-        task, trajectory = episode
-        last = len(trajectory.steps) - 1
-        said = last_lines(trajectory.steps[last].message, self.characters) if trajectory.steps else "nothing"
-        score = trajectory.score
-        wrong = "\n".join(f"- {c.message}" for c in score.failures) if score else ""
-        outcome = "It passed." if trajectory.passed else f"It failed:\n{wrong}"
+        task, run = episode
+        said, told = transcript(run, self.characters), outcome(run, self.characters)
         return Lesson(
-            kind="success" if trajectory.passed else "memory",
-            text=f"Task: {task.prompt}\n\nThe agent answered:\n{said}\n\n{last_lines(outcome, self.characters)}",
+            kind="success" if run.passed else "memory",
+            text=f"Task: {task.prompt}\n\nThe agent answered:\n{said}\n\n{told}",
             family=task.family,
-            skill=trajectory.loaded[0] if trajectory.loaded else None,
-            references=(Reference(trajectory=trajectory.id, first_step=max(0, last), last_step=max(0, last)),),
+            skill=run.loaded[0] if run.loaded else None,
+            references=(reference_to(run),),
         )
 
 

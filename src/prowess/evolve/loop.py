@@ -20,6 +20,7 @@ from prowess.core.lesson import Lesson
 from prowess.core.patch import Patch
 from prowess.core.skill import Snapshot
 from prowess.core.task import Task
+from prowess.core.trajectory import Trajectory
 from prowess.core.upkeep import Audit, KeptTask
 from prowess.evolve.protocols import Context, Episode, Past, Recipe
 from prowess.evolve.record import Decision, Point
@@ -29,6 +30,7 @@ from prowess.measure.gates import ApprovalGate, Gate, GateContext, accepted, cas
 from prowess.measure.pool import map_each
 from prowess.measure.regression import kept_task
 from prowess.measure.trials import run_trial
+from prowess.suites.selfmade import NAME as SELFMADE
 
 Settle = Callable[[Decision, tuple[KeptTask, ...]], str | None]
 """Called with each decision, and the tasks that an accepted one leaves behind, to make it so in a library on disk. Must
@@ -201,7 +203,8 @@ class _Run:
         new = {skill.digest for skill in changed(candidate, self.library)}
         found: list[KeptTask] = []
         tried = 0
-        for task in self.recipe.checks or tuple(reversed(self.evidence.values())):
+        of_suite = tuple(task for task in reversed(self.evidence.values()) if task.suite != SELFMADE)
+        for task in self.recipe.checks or of_suite:
             view = self.recipe.provider.view(task, candidate)
             if (families and task.family not in families) or not new & {s.digest for s in view.skills}:
                 continue
@@ -221,11 +224,21 @@ async def _collect(recipe: Recipe, tasks: Sequence[Task], library: Snapshot, con
     async def one(chosen: tuple[Task, int]) -> Episode:
         task, seed = chosen
         view = recipe.provider.view(task, library)
-        trajectory = await run_trial(task, view, seed, context.agent, context.suite, context.store)
+        suite = context.suite_of(task)
+        trajectory = await run_trial(task, view, seed, context.agent, suite, context.store)
+        if suite is not context.suite and trajectory.status == "completed":
+            trajectory = await _scored(recipe, Episode(task, trajectory), context)
         context.tell("explore", f"{task.id}: {_word(trajectory.passed)}", task=task.id, passed=trajectory.passed)
         return Episode(task, trajectory)
 
     return await map_each(wanted, one, context.concurrency)
+
+
+async def _scored(recipe: Recipe, episode: Episode, context: Context) -> Trajectory:
+    """The run of a task that a model made, with the score of the recipe's verifier, which is never trusted."""
+    score = await recipe.verifier.score(episode, context) if recipe.verifier is not None else None
+    untrusted = score.model_copy(update={"trusted": False}) if score is not None else None
+    return episode.trajectory.model_copy(update={"score": untrusted})
 
 
 def _point(position: int, round_: int, episode: Episode) -> Point:

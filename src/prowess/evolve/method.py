@@ -11,12 +11,18 @@ from prowess.agents.sandbox import Sandbox
 from prowess.core.skill import Skill
 from prowess.core.task import Split, Task
 from prowess.evolve.protocols import Recipe
-from prowess.measure.gates import Provider
+from prowess.measure.gates import FormatGate, Gate, LintGate, Provider, ScanGate, TrialsGate
+from prowess.measure.permission import PermissionGate
 from prowess.measure.regression import RegressionGate
+from prowess.measure.stats.design import Design, fewest_pairs
 from prowess.suites.base import Suite
 
 REGRESSION = 4
 """Gate tasks of a family that must stay solved when another family's skill changes."""
+
+FREE_GATES: tuple[Gate, ...] = (FormatGate(), ScanGate(), PermissionGate(), LintGate())
+"""Those that run no agent, which every recipe has, also where its paper has no gate: nothing dangerous or broken may
+enter a library."""
 
 CostClass = Literal["free", "low", "medium", "high"]
 """What learning costs beyond the trials that every method pays: `free`, no call; `low`, about one call a task;
@@ -56,6 +62,11 @@ class Setup:
         """The suite's human-written skills of the families, as far as there are any."""
         skills = (self.suite.human_skill(family) for family in self.families)
         return tuple(skill for skill in skills if skill is not None)
+
+    def trials(self, provider: Provider) -> TrialsGate:
+        """The proof: pairs on gate tasks of the families that a patch is meant for."""
+        design = Design(max_pairs=max(self.gate, fewest_pairs(0.05)), batch=3)
+        return TrialsGate(self.all_tasks("gate", self.gate), provider, design=design)
 
     def regression(self, provider: Provider) -> RegressionGate:
         """Gate tasks of every family, a few of each, so that what is learned for one does not harm another."""

@@ -12,12 +12,13 @@ from prowess.core.lesson import Lesson
 from prowess.core.model import Model
 from prowess.core.patch import Patch
 from prowess.core.skill import Snapshot
-from prowess.core.task import Task
+from prowess.core.task import Score, Task
 from prowess.core.trajectory import Trajectory
 from prowess.core.upkeep import Audit
 from prowess.evolve.record import Decision
 from prowess.measure.gates import Gate, Provider
 from prowess.suites.base import Suite
+from prowess.suites.selfmade import NAME, SelfMadeSuite
 from prowess.trajectories.runstore import RunStore
 
 
@@ -69,6 +70,10 @@ class Context:
     """Told what goes on, for a person who waits."""
     past: Past = Past()
 
+    def suite_of(self, task: Task) -> Suite:
+        """What checks `task`: the suite, or, for a task that a model made, one that trusts no answer."""
+        return SelfMadeSuite() if task.suite == NAME else self.suite
+
     def tell(self, stage: str, message: str, **data: Any) -> None:
         self.report(Event(stage, message, data))
 
@@ -77,6 +82,14 @@ class Source(Protocol):
     """Where tasks come from. An empty answer ends the loop."""
 
     async def tasks(self, round_: int, library: Snapshot, context: Context) -> tuple[Task, ...]: ...
+
+
+class Verifier(Protocol):
+    """Scores runs of tasks that a model made, so that they can teach. The loop never lets such a score be trusted."""
+
+    async def score(self, episode: Episode, context: Context) -> Score | None:
+        """None where no judgement can be had."""
+        ...
 
 
 class Analyst(Protocol):
@@ -135,6 +148,8 @@ class Recipe:
     gates: tuple[Gate, ...]
     selector: Selector
     maintainer: Maintainer | None = None
+    verifier: Verifier | None = None
+    """Scores tasks of the method's own making; those of the suite are checked by the suite."""
     branch: Selector | None = None
     """Which snapshot the next round starts from; the last one when None."""
     agent: Callable[[Agent], Agent] = lambda agent: agent

@@ -25,6 +25,14 @@ class NoSkills:
 
 
 @dataclass(frozen=True, slots=True)
+class Everything:
+    """The whole library, with all bodies in the prompt: for methods that keep one skill, or a few."""
+
+    def view(self, task: Task, library: Snapshot) -> View:
+        return View(snapshot=library.digest, skills=library.skills)
+
+
+@dataclass(frozen=True, slots=True)
 class BestMatches:
     """The `k` skills that match the prompt best and fit it, with their bodies in the prompt; none where none fits.
 

@@ -46,6 +46,11 @@ def verb_of(text: str) -> tuple[str, str] | None:
     return None
 
 
+def verbs() -> dict[str, list[str]]:
+    """The taxonomy: class to its verbs."""
+    return _table()["classes"]
+
+
 def _stems(word: str, endings: tuple[str, ...] = ("s", "es", "ing", "ed", "d")) -> list[str]:
     """`word`, and what it may be a form of: `reads`, `reading`, `writing`, `planned`, `parsed`."""
     found = [word]

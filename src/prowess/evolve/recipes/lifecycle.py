@@ -13,15 +13,14 @@ from prowess.evolve.consolidate import Unmerged
 from prowess.evolve.distil import Distil
 from prowess.evolve.explore import Explore
 from prowess.evolve.lifecycle import Lifecycle, Retire
-from prowess.evolve.method import Ablation, Method, Setup
+from prowess.evolve.method import FREE_GATES, Ablation, Method, Setup
 from prowess.evolve.protocols import Recipe
 from prowess.evolve.providers import BestMatches
 from prowess.evolve.recipes.human import Given
 from prowess.evolve.selectors import Last
 from prowess.evolve.sources import Stream
-from prowess.measure.gates import FormatGate, LintGate, ScanGate, TrialsGate
+from prowess.measure.gates import TrialsGate
 from prowess.measure.lifecycle import Rules
-from prowess.measure.permission import PermissionGate
 from prowess.measure.regression import CachedOutputsGate
 from prowess.measure.stats.design import Design
 
@@ -45,10 +44,7 @@ def recipe(setup: Setup, retire: Retire = "contribution", proof: bool = True) ->
         proposer=nothing,
         consolidator=Unmerged(),
         gates=(
-            FormatGate(),
-            ScanGate(),
-            PermissionGate(),
-            LintGate(),
+            *FREE_GATES,
             *((CachedOutputsGate(provider, setup.sandbox), setup.regression(provider)) if proof else ()),
             TrialsGate(
                 setup.all_tasks("gate", setup.gate),

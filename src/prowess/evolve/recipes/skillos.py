@@ -11,14 +11,12 @@ Without the paper's ideas: `insert-only` lets the curator add and never mend; `u
 
 from prowess.evolve.consolidate import Unmerged
 from prowess.evolve.curate import Curator, Transcript
-from prowess.evolve.method import Ablation, Method, Setup
+from prowess.evolve.method import FREE_GATES, Ablation, Method, Setup
 from prowess.evolve.prompts import prompts
 from prowess.evolve.protocols import Recipe
 from prowess.evolve.providers import BestMatches
 from prowess.evolve.selectors import Last
 from prowess.evolve.sources import Stream
-from prowess.measure.gates import FormatGate, LintGate, ScanGate
-from prowess.measure.permission import PermissionGate
 
 
 def recipe(setup: Setup, insert_only: bool = False, grouped: bool = True) -> Recipe:
@@ -31,7 +29,7 @@ def recipe(setup: Setup, insert_only: bool = False, grouped: bool = True) -> Rec
         analyst=Transcript(),
         proposer=Curator(prompts("skillos")["curate"], insert_only),
         consolidator=Unmerged(),
-        gates=(FormatGate(), ScanGate(), PermissionGate(), LintGate(), setup.regression(provider)),
+        gates=(*FREE_GATES, setup.regression(provider)),
         selector=Last(),
         rounds=len(stream),
     )
