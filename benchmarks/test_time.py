@@ -1,7 +1,7 @@
 """What tokens at test time buy: ways of spending them on one and the same model, at equal tokens.
 
     python benchmarks/test_time.py                    # about five minutes on one core
-    python benchmarks/test_time.py --tasks 40 --steps 200   # does it run?
+    python benchmarks/test_time.py --tasks 12 --steps 30    # does it run?
 
 A tiny decoder is taught to apply chains of string functions step by step, with mistakes: a share of the steps shown to
 it are wrong, and what follows builds on them; after the mark `?` it begins again. Then every controller answers the
@@ -92,8 +92,8 @@ def controls() -> dict[str, Control]:
         "vote": vote(LONGEST, final),
         "rewrite": Rewrite(LONGEST, AGAIN, rounds=99),
         "choose among four": Choose(options, AGAIN, rounds=99),
-        "deepening, judge": Deepen(LONGEST, LONGEST, doubt, AGAIN, gamma=1.5),
-        "deepening, vote": Deepen(LONGEST, LONGEST, judges.agreed(final), AGAIN, gamma=1.5),
+        "deepening, judge": Deepen(LONGEST, LONGEST, doubt, AGAIN),
+        "deepening, vote": Deepen(LONGEST, LONGEST, judges.agreed(final), AGAIN),
         "tree, judge of steps": Tree(WORLD.length + 3, LONGEST, " ", progress),
         "tree, fixed width": Tree(WORLD.length + 3, LONGEST, " ", progress, alpha=0.0),
         "best of N, judge of steps": BestOf(LONGEST, progress),

@@ -119,6 +119,15 @@ def test_the_trigger_stands_between_the_stages() -> None:
     assert seen == ["0=", "0=ba.?", "0=ba.?ba.?"] and len(found.attempts) == 3 and found.tokens == 12
 
 
+def test_an_answer_cut_off_is_given_only_for_want_of_a_whole_one() -> None:
+    words = {"0=": "ab.", "0=ab.?": "aaaaaaaaa"}
+    policy = ScriptedPolicy("actor", lambda prompt, rng: words.get(prompt, "bbbbbbbbb"))
+    last: judges.Judge = lambda of, attempts: [float(i) for i in range(len(attempts))]  # noqa: E731
+    [found] = Deepen(4, 4, last, "?")(TASKS[:1], policy, 8, 0)
+    assert found.answer == "ab." and [a.text for a in found.attempts] == ["ab.", "aaaa"]
+    assert Deepen(4, 4, last, "?")(TASKS[1:2], policy, 8, 0)[0].answer == "bbbb"
+
+
 def test_bounds_and_widths_of_trees() -> None:
     assert uct(0, 0, 5, 1) == math.inf and uct(2, 4, 1, 1) == 0.5
     assert uct(2, 4, 8, 1) == pytest.approx(0.5 + math.sqrt(math.log(8) / 4))

@@ -11,9 +11,9 @@ give the same answer, so that on chains of two the wrong way is right often enou
 commoner one, and who imitates right answers keeps it. It fails the more often the deeper the chain. Reinforcement asks
 which way is right *more often*. This stands for the shortcuts of a pretrained model; it shows how the paper's effect
 can come about, not that a large model's shortcuts are of this kind. Unlike in the paper, the warm start has seen deep
-chains, worked both ways, and imitation of one's own right answers as one learns (online RFT), which the paper does not
-try, does as well as GRPO. The released code keeps the definitions in the prompt while fine-tuning; here there are none,
-the names alone.
+chains, worked both ways, and imitating one's own right answers as one learns (online RFT), which the paper does not
+try, is an arm of its own: it is REINFORCE without a baseline, and nothing here makes it fail. The released code keeps
+the definitions in the prompt while fine-tuning; here there are none, the names alone.
 """
 
 import random

@@ -35,8 +35,8 @@ def boundaries(first: int, gamma: float, whole: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class Deepen:
-    """The controller. `longest` bounds the answer of one stage; a stage whose answer ended early leaves its rest to the
-    next one."""
+    """The controller. `longest` bounds the answer of one stage; what a short answer leaves of its stage is not spent.
+    An answer that was cut off at a boundary is given only where no stage has a whole one."""
 
     first: int
     longest: int
@@ -50,14 +50,16 @@ class Deepen:
         meter = Meter(policy, len(tasks), budget, seed)
         rows: dict[int, Ids] = {i: policy.tokens.prompt(self.ask(task)) for i, task in enumerate(tasks)}
         made: list[list[Attempt]] = [[] for _ in tasks]
+        whole: list[list[Attempt]] = [[] for _ in tasks]
         before = 0
         for until in boundaries(self.first, self.gamma, budget):
             size = min(self.longest, until - before)
             said = meter.sample(list(rows.items()), size, temperature=self.temperature)
             for (i, row), c in zip(list(rows.items()), said, strict=True):
                 made[i].append(attempt(policy, c))
+                whole[i] += made[i][-1:] if c.finished else []
                 ended = c.ids if c.finished else [*c.ids, policy.tokens.end]
                 rows[i] = [*row, *ended, *policy.tokens.reply(self.trigger)]
             before = until
-        answers = [best(task, of, self.judge) for task, of in zip(tasks, made, strict=True)]
+        answers = [best(task, of or cut, self.judge) for task, of, cut in zip(tasks, whole, made, strict=True)]
         return [Found(a.text, n, tuple(of)) for a, n, of in zip(answers, meter.spent, made, strict=True)]
