@@ -27,9 +27,9 @@ from prowess.core.trajectory import Trajectory
 from prowess.core.trust import OWN, Tier
 from prowess.evolve.cascade import with_gates
 from prowess.evolve.learn import learn_from
+from prowess.evolve.method import Setup
 from prowess.evolve.protocols import Event
 from prowess.evolve.providers import BestMatches
-from prowess.evolve.recipes import Setup
 from prowess.evolve.recipes.human import given
 from prowess.evolve.run import agent_of
 from prowess.guard.promotion import attest, missing, promote
