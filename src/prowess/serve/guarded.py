@@ -133,7 +133,7 @@ class Guarded:
 
 
 def _too_large(limit: int) -> JSONResponse:
-    return _answer(413, f"the body is larger than {limit // 1_000_000} MB", "send it in parts")
+    return _answer(413, f"the body is larger than {limit:,} bytes", "send it in parts")
 
 
 def _answer(status: int, error: str, hint: str) -> JSONResponse:

@@ -156,6 +156,7 @@ def test_a_job_waits_once_and_ends_once(accounts: Accounts, database: Database, 
     taken = jobs.take("w1")
     assert taken is not None and taken.id == first.id and jobs.take("w2") is None
     assert jobs.ask("red", "learn", "bob").id != first.id, "what is asked while it runs is done afterwards"
+    assert jobs.renew(taken, "a\0\ud800b") and jobs.get("red", first.id).said == "a\ufffdb"
     assert jobs.renew(taken, "reading") and jobs.get("red", first.id).said == "reading"
     assert jobs.end(taken, "done", "two proposals") and not jobs.end(taken, "failed", "no")
     assert jobs.get("red", first.id).state == "done"

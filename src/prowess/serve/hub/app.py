@@ -115,11 +115,11 @@ def _answer(route: Route, call: Call, adapters: dict[str, TypeAdapter[Any]], had
     if route.name != "skills":
         return encoded(route, route.call(call), adapters)
     project = call.project
-    etag = f'"{project.served().head}"'
-    headers = {"etag": etag, "cache-control": "private, no-cache"}
-    if had == etag:
-        return Response(status_code=304, headers=headers)
-    if project.listing is None or project.listing[0] != etag:
+    etag, listing = f'"{project.served().head}"', project.listing
+    if listing is None or listing[0] != etag:
         listed = route.call(call)
-        project.listing = (f'"{listed.head}"', listed.model_dump_json().encode())
-    return Response(project.listing[1], media_type="application/json", headers=headers)
+        listing = project.listing = (f'"{listed.head}"', listed.model_dump_json().encode())
+    headers = {"etag": listing[0], "cache-control": "private, no-cache"}
+    if had == listing[0]:
+        return Response(status_code=304, headers=headers)
+    return Response(listing[1], media_type="application/json", headers=headers)

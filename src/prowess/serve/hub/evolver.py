@@ -27,9 +27,9 @@ from prowess.core.trajectory import Trajectory
 from prowess.core.trust import OWN, Tier
 from prowess.evolve.cascade import with_gates
 from prowess.evolve.learn import learn_from
+from prowess.evolve.method import Setup
 from prowess.evolve.protocols import Event
 from prowess.evolve.providers import BestMatches
-from prowess.evolve.recipes import Setup
 from prowess.evolve.recipes.human import given
 from prowess.evolve.run import agent_of
 from prowess.guard.promotion import attest, missing, promote
@@ -184,7 +184,7 @@ class Evolver:
         setup = Setup(suite, sandbox, families, gate=PAIRS, seed=self._draw(proposal.id))
         recipe = given("proof", BestMatches(), ())
         gates = with_gates(recipe, setup, model, GATES, library.upkeep.gates()).gates
-        bench = Bench(agent_of(model, sandbox), suite, store, concurrency=1)
+        bench = Bench(agent_of(model, sandbox, suite), suite, store, concurrency=1)
         base = library.snapshot()
         meant = tuple({lesson.family for lesson in proposal.lessons if lesson.family is not None} & {*families})
         context = GateContext(
@@ -221,7 +221,7 @@ class Evolver:
             settings = self._hub.accounts.settings(project.name)
             sandbox, suite = find_sandbox(), open_suite(settings.suite or "workbench")
             with self._store(project) as store:
-                bench = Bench(agent_of(self._open(), sandbox), suite, store, concurrency=1)
+                bench = Bench(agent_of(self._open(), sandbox, suite), suite, store, concurrency=1)
                 before, after = project.library.at(change.before), project.library.at(change.after)
                 check = BehaviourGate(sandbox).check
                 verdicts = (*verdicts, anyio.run(check, after, before, change.patch, GateContext(bench)))

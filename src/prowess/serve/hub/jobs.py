@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from typing import Final, Literal
 
 from prowess.core.base import Frozen
+from prowess.guard.redact import redact
 from prowess.serve.hub.accounts import Clock, NotFound, new_id, note
 from prowess.serve.hub.database import Database, Row
+from prowess.trajectories.plain import plain_text
 
 Kind = Literal["learn", "validate", "vouch", "tidy"]
 State = Literal["waiting", "running", "done", "failed"]
@@ -86,13 +88,14 @@ class Jobs:
 
     def renew(self, job: Job, said: str = "") -> bool:
         """Says that the worker is at it, and what it does; False when the job is no longer its own."""
+        said = _storable(said)
         sql = "UPDATE job SET lease = ?, said = CASE WHEN ? = '' THEN said ELSE ? END"
         with self._db.writing() as rows:
             return bool(rows.run(f"{sql} {_MINE}", self._clock() + LEASE, said, said, *_mine(job)))
 
     def end(self, job: Job, state: Literal["done", "failed"], said: str) -> bool:
         """Ends a job; False when another worker has taken it meanwhile, whose result counts."""
-        now = self._clock()
+        now, said = self._clock(), _storable(said)
         with self._db.writing() as rows:
             sql = f"UPDATE job SET state = ?, ended = ?, said = ? {_MINE}"
             ended = bool(rows.run(sql, state, now, said, *_mine(job)))
@@ -116,6 +119,11 @@ class Jobs:
 
 
 _MINE: Final = "WHERE id = ? AND state = 'running' AND worker = ? AND tries = ?"
+
+
+def _storable(said: str) -> str:
+    """What gates and errors say may quote anything: without secrets, and so that every column takes it."""
+    return redact(plain_text(said).replace("\0", ""))[:2000]
 
 
 def _mine(job: Job) -> tuple[str, str, int]:

@@ -13,11 +13,10 @@ from prowess.core.evidence import Evidence
 from prowess.core.skill import Skill, Snapshot
 from prowess.core.trust import Tier
 from prowess.guard.account import account
-from prowess.guard.tiers import Standing, standings
+from prowess.guard.tiers import standings_now
 from prowess.library import Change, Library
 from prowess.library.provenance import why
 from prowess.library.skillmd import render as skill_text
-from prowess.library.trees import tree_digest
 from prowess.measure.funnel import funnel
 from prowess.report.charts import forest_of
 from prowess.report.page import environment
@@ -80,9 +79,8 @@ def _skills(site: Site) -> _Skills:
     state = (lib.stamps(), lib.trust.number())
     found = _read.get(lib.path)
     if found is None or found.state != state:
-        trees, known = lib.trees(), standings(lib, site.keyring)
-        tiers = {name: known.get(tree_digest(tree), Standing()).tier for name, tree in trees.items()}
-        problems = {name: said for name, said in lib.problems().items() if name not in trees}
+        tiers = {name: standing.tier for name, standing in standings_now(lib, site.keyring).items()}
+        problems = {name: said for name, said in lib.problems().items() if name not in tiers}
         found = _read[lib.path] = _Skills(state, lib.snapshot(), tiers, problems)
     return found
 
