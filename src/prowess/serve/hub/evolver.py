@@ -184,7 +184,7 @@ class Evolver:
         setup = Setup(suite, sandbox, families, gate=PAIRS, seed=self._draw(proposal.id))
         recipe = given("proof", BestMatches(), ())
         gates = with_gates(recipe, setup, model, GATES, library.upkeep.gates()).gates
-        bench = Bench(agent_of(model, sandbox), suite, store, concurrency=1)
+        bench = Bench(agent_of(model, sandbox, suite), suite, store, concurrency=1)
         base = library.snapshot()
         meant = tuple({lesson.family for lesson in proposal.lessons if lesson.family is not None} & {*families})
         context = GateContext(
@@ -221,7 +221,7 @@ class Evolver:
             settings = self._hub.accounts.settings(project.name)
             sandbox, suite = find_sandbox(), open_suite(settings.suite or "workbench")
             with self._store(project) as store:
-                bench = Bench(agent_of(self._open(), sandbox), suite, store, concurrency=1)
+                bench = Bench(agent_of(self._open(), sandbox, suite), suite, store, concurrency=1)
                 before, after = project.library.at(change.before), project.library.at(change.after)
                 check = BehaviourGate(sandbox).check
                 verdicts = (*verdicts, anyio.run(check, after, before, change.patch, GateContext(bench)))

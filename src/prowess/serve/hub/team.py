@@ -160,7 +160,7 @@ async def _profit(plan: Plan, model: Model, out: Path, library: Library, concurr
     )
     store = RunStore(out / "run.db")
     try:
-        bench = Bench(agent_of(model, find_sandbox(), plan), suite, store, concurrency=concurrency)
+        bench = Bench(agent_of(model, find_sandbox(), suite, plan), suite, store, concurrency=concurrency)
         arms = (Arm("without", lambda task: WITHOUT), Arm("with", lambda task: provider.view(task, snapshot)))
         return compare(await run_trials(tasks, arms, (plan.seed,), bench), "without", "with")
     finally:
