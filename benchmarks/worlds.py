@@ -139,7 +139,7 @@ async def _episodes(world: str, episodes: list[dict[str, Any]], repeats: int, at
 
     suite = open_suite(world)
     assert isinstance(suite, WorldSuite)
-    tasks = {t.id: t for f in FAMILIES[world] for t in suite.tasks(f, "test", EPISODES)}
+    tasks = {t.id: t for f in FAMILIES[world] for t in suite.tasks(f, "test", EPISODES // len(FAMILIES[world]))}
 
     async def player(laps: int) -> None:
         for _ in range(laps):
@@ -189,7 +189,7 @@ def drawn(world: str, steps: int) -> list[dict[str, Any]]:
     async def play(suite: WorldSuite) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         draw = random.Random(0)
-        for n in range(EPISODES):
+        for n in range(EPISODES // len(FAMILIES[world])):
             for family in FAMILIES[world]:
                 (task,) = suite.tasks(family, "test", 1, start=n)
                 async with suite.episode(task) as episode:
@@ -197,7 +197,7 @@ def drawn(world: str, steps: int) -> list[dict[str, Any]]:
                     while not episode.over and len(episode.actions) < steps and scene.actions:
                         scene = await episode.step(draw.choice(scene.actions))
                     found.append({"task": task.id, "start": task.meta["start"], "actions": list(episode.actions)})
-        return found[:EPISODES]
+        return found
 
     suite = open_suite(world)
     assert isinstance(suite, WorldSuite)

@@ -173,6 +173,22 @@ def test_the_acting_agent(suite: WorldSuite) -> None:
     assert run.steps[-1].observations[0].content == "Lamps: on on on"
 
 
+def test_skills_are_read_on_demand() -> None:
+    suite = LampSuite()
+    skills = tuple(Skill(name=n, description=f"{n}.", body=f"Body of {n}.") for n in ("lamps", "tea"))
+    view = View(snapshot=Snapshot.of(skills).digest, skills=skills, disclosure="progressive")
+    model = ScriptedModel(acts("load_skill lamps", "switch 0", "load_skill lamps", "switch 1", "switch 2"))
+    run = anyio.run(ActingAgent(model, suite).run, first(suite), view, 0)
+    assert suite.check(first(suite), run.outputs).passed
+    assert run.offered == ("lamps", "tea") and run.loaded == ("lamps",)
+    assert [c.name for s in run.steps for c in s.tool_calls] == ["load_skill", "act", "act", "act", "act"]
+    assert run.extra["misunderstood"] == 1, "a skill is read once"
+    assert "Body of lamps" not in model.requests[0].messages[0].content
+    assert "Body of lamps" in model.requests[1].messages[0].content
+    asked = model.requests[1].json_schema
+    assert asked is not None and "load_skill tea" in str(asked) and "load_skill lamps" not in str(asked)
+
+
 def test_going_in_circles_is_ended() -> None:
     suite = LampSuite()
     seen: list[tuple[object, str]] = []

@@ -168,17 +168,18 @@ def test_check_of_a_world(world: WorldSuite) -> None:
     assert found.steps > 0 and found.seconds > 0
 
 
+@pytest.fixture(scope="module")
+def gym():
+    try:
+        suite = open_suite("reasoning-gym")
+    except UserError as error:
+        pytest.skip(error.message)
+    yield suite
+    suite.close()
+
+
 class TestReasoningGym:
     """Questions, not episodes."""
-
-    @pytest.fixture(scope="class")
-    def gym(self):
-        try:
-            suite = open_suite("reasoning-gym")
-        except UserError as error:
-            pytest.skip(error.message)
-        yield suite
-        suite.close()
 
     QUICK = (
         "chain_sum", "caesar_cipher", "letter_counting", "n_queens", "binary_matrix", "spiral_matrix", "countdown",

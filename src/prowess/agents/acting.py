@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from prowess.agents.models.structured import json_in
 from prowess.agents.playing import Act, run_episode, shown, told
-from prowess.agents.prompting import preload, shown_at_once, used_skills
+from prowess.agents.prompting import catalogue, preload, shown_at_once, skill_content, used_skills
 from prowess.core.base import digest
 from prowess.core.model import Message, Model, Request
 from prowess.core.task import Task
@@ -29,6 +29,8 @@ SYSTEM = (
     'Answer with one JSON object {"action": ACTION} and nothing else.'
 )
 SKILLS = "Skills, proven on such tasks. Where one fits, follow it to the letter."
+CATALOGUE = "Before you act, read the skill that fits, by the action: load_skill NAME"
+LOAD = "load_skill "
 LISTED = "Actions that make sense now:"
 UNKNOWN = "The world made nothing of that. Choose another action."
 CIRCLES = "You did that several times here, and nothing came of it. Do something else."
@@ -67,7 +69,7 @@ class ActingAgent:
 
     @property
     def name(self) -> str:
-        texts = digest([SYSTEM, SKILLS, LISTED, UNKNOWN, CIRCLES])[:8]
+        texts = digest([SYSTEM, SKILLS, CATALOGUE, LISTED, UNKNOWN, CIRCLES])[:8]
         return (
             f"acting/1 steps={self.steps} memory={self.memory} tokens={self.max_tokens} "
             f"temperature={self.temperature} texts={texts} model={self.model.name}"
@@ -75,10 +77,7 @@ class ActingAgent:
 
     async def run(self, task: Task, view: View, seed: int) -> Trajectory:
         player = _Minded(self, task, view, seed)
-        return await run_episode(
-            self.name, self.model.name, self.suite, player, task, view, seed, self.steps,
-            loaded=shown_at_once(view, self.runtime),
-        )  # fmt: skip
+        return await run_episode(self.name, self.model.name, self.suite, player, task, view, seed, self.steps)
 
 
 class _Minded:
@@ -88,16 +87,23 @@ class _Minded:
         self._agent = agent
         self._view = view
         self._seed = seed
-        skills = preload(view.skills, agent.runtime) if view.disclosure == "preload" else ""
-        self.system = "\n".join([SYSTEM, *([SKILLS, skills] if skills else [])])
+        self._loaded = [skill.name for skill in shown_at_once(view, agent.runtime)]
+        self._unread = {skill.name: skill for skill in view.skills} if view.disclosure == "progressive" else {}
+        whole = view.disclosure == "preload"
+        skills = preload(view.skills, agent.runtime) if whole else catalogue(view.skills, agent.runtime)
+        self.system = "\n".join([SYSTEM, *([SKILLS if whole else CATALOGUE, skills] if skills else [])])
         self._turns: list[tuple[str, str]] = []
         """What was seen, and what was done then."""
         self._lately: deque[tuple[str, str]] = deque(maxlen=_LATELY)
         self._said: list[str] = []
 
     @property
+    def loaded(self) -> tuple[str, ...]:
+        return tuple(self._loaded)
+
+    @property
     def used(self) -> tuple[str, ...]:
-        return used_skills(shown_at_once(self._view, self._agent.runtime), "\n".join(self._said))
+        return used_skills(tuple(s for s in self._view.skills if s.name in self._loaded), "\n".join(self._said))
 
     async def act(self, scene: Scene, episode: Episode) -> Act | None:
         if self._repeats(scene) >= 2 * _REPEATS:
@@ -115,6 +121,12 @@ class _Minded:
         )
         response = await self._agent.model.complete(request)
         action = chosen(response.text, choices)
+        wanted = action.removeprefix(LOAD) if action.startswith(LOAD) else ""
+        if (skill := self._unread.pop(wanted, None)) is not None:
+            self._loaded.append(skill.name)
+            text = skill_content(skill, self._agent.runtime)
+            self.system += f"\n{SKILLS}\n{text}"
+            return Act(skill.name, response.text, response.model, response.cost, text)
         self._turns.append((seen, action))
         self._lately.append((scene.text, action))
         self._said.append(response.text)
@@ -129,7 +141,7 @@ class _Minded:
         if scene.actions is None or not 0 < len(scene.actions) <= LISTED_MOST:
             return None
         fresh = tuple(a for a in scene.actions if self._lately.count((scene.text, a)) < _REPEATS)
-        return fresh or scene.actions
+        return (*(LOAD + name for name in self._unread), *(fresh or scene.actions))
 
     def _messages(self, seen: str, scene: Scene, choices: tuple[str, ...] | None) -> tuple[Message, ...]:
         messages = [Message(role="system", content=self.system)]

@@ -18,6 +18,7 @@ class Script:
 
     actions: list[str]
     system: str = ""
+    loaded: tuple[str, ...] = ()
     used: tuple[str, ...] = ()
 
     async def act(self, scene: Scene, episode: Episode) -> Act | None:
@@ -31,6 +32,7 @@ class Chance:
 
     draw: random.Random
     system: str = ""
+    loaded: tuple[str, ...] = ()
     used: tuple[str, ...] = ()
 
     async def act(self, scene: Scene, episode: Episode) -> Act | None:

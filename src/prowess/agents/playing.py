@@ -14,7 +14,6 @@ from prowess.agents.record import trajectory_of
 from prowess.core.cost import Cost
 from prowess.core.errors import BoundaryError
 from prowess.core.model import ToolCall
-from prowess.core.skill import Skill
 from prowess.core.task import Task
 from prowess.core.text import both_ends
 from prowess.core.trajectory import Observation, Step, Trajectory
@@ -41,6 +40,8 @@ class Act(NamedTuple):
     """What the player said with it."""
     model: str | None = None
     cost: Cost | None = None
+    answer: str | None = None
+    """Of a skill that is loaded, its text; the world is not asked, and `action` is the skill's name."""
 
 
 class Player(Protocol):
@@ -49,6 +50,11 @@ class Player(Protocol):
     @property
     def system(self) -> str:
         """What was said to it before all else, skills included; "" for players that are told nothing."""
+        ...
+
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        """The skills whose text it was shown."""
         ...
 
     @property
@@ -86,22 +92,27 @@ async def play(episode: Episode, player: Player, most: int, record: Record) -> N
         act = await player.act(scene, episode)
         if act is None:
             return
-        scene = await episode.step(act.action)
-        record.orders += len(orders(scene.text))
-        record.misunderstood += not scene.understood
-        call = ToolCall(id=f"{TOOL}-{len(episode.actions)}", name=TOOL, arguments={"action": episode.actions[-1]})
-        said = both_ends(scene.text, OBSERVATION_CHARS)
+        id = f"{TOOL}-{len(record.steps)}"
+        if act.answer is not None:
+            call = ToolCall(id=id, name="load_skill", arguments={"name": act.action})
+            seen = Observation(content=act.answer, call_id=id)
+        else:
+            scene = await episode.step(act.action)
+            record.orders += len(orders(scene.text))
+            record.misunderstood += not scene.understood
+            call = ToolCall(id=id, name=TOOL, arguments={"action": episode.actions[-1]})
+            said = both_ends(scene.text, OBSERVATION_CHARS)
+            seen = Observation(content=said, call_id=id, is_error=not scene.understood)
         record.steps.append(
             Step(
                 source="agent", message=act.message, model=act.model, cost=act.cost, tool_calls=(call,),
-                observations=(Observation(content=said, call_id=call.id, is_error=not scene.understood),),
+                observations=(seen,),
             )
         )  # fmt: skip
 
 
 async def run_episode(
-    agent: str, model: str, suite: WorldSuite, player: Player, task: Task, view: View, seed: int, most: int,
-    loaded: tuple[Skill, ...] = (),
+    agent: str, model: str, suite: WorldSuite, player: Player, task: Task, view: View, seed: int, most: int
 ) -> Trajectory:  # fmt: skip
     """Play a task and write it down. What fails from outside makes the trajectory missing."""
     record, error, outputs = Record(), None, ()
@@ -113,7 +124,7 @@ async def run_episode(
         error, outputs = f"{type(failure).__name__}: {failure}", ()
     trajectory = trajectory_of(
         agent, model, task, view, seed,
-        loaded=tuple(skill.name for skill in loaded), used=player.used, steps=tuple(record.steps), outputs=outputs,
+        loaded=player.loaded, used=player.used, steps=tuple(record.steps), outputs=outputs,
         error=error,
     )  # fmt: skip
     return trajectory.model_copy(update={"extra": {"orders": record.orders, "misunderstood": record.misunderstood}})

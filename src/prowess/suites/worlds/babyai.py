@@ -18,6 +18,9 @@ from prowess.suites.worlds.suite import OFFSETS, WorldSuite
 
 MOVES: Final = ("turn left", "turn right", "go forward", "pick up", "drop", "toggle")
 _VIEW: Final = 7
+_BARE: Final = frozenset({"unseen", "empty", "floor", "wall", "agent"})
+"""Cells that are not worth a word; walls have a line of their own."""
+_DOORS: Final = ("open", "closed", "locked")
 _SPLIT_SEEDS: Final = 3
 
 LEVELS: Final[dict[str, dict[str, int]]] = {
@@ -104,6 +107,12 @@ class Grid:
     def __init__(self) -> None:
         import_module("minigrid")  # registers the levels
         self._make: Callable[..., Any] = import_module("gymnasium").make
+        words = import_module("minigrid.core.constants")
+        self._kinds: dict[int, str] = words.IDX_TO_OBJECT
+        self._colours: dict[int, str] = words.IDX_TO_COLOR
+        self._bare = frozenset(index for index, kind in self._kinds.items() if kind in _BARE)
+        self._wall = next(index for index, kind in self._kinds.items() if kind == "wall")
+        self._seen: Any = None
         self._env: Any = None
         self._level = ""
         self._states: list[tuple[Any, bool, float]] = []
@@ -116,7 +125,7 @@ class Grid:
             self._env = self._make(start["level"], disable_env_checker=True).unwrapped
             self._level = start["level"]
         with contextlib.redirect_stdout(io.StringIO()):  # the package tells of every level that it draws again
-            self._env.reset(seed=start["seed"])
+            self._seen = self._env.reset(seed=start["seed"])[0]["image"]
         self._states, self._done, self._reward = [], False, 0.0
         return self._scene(goal=self._env.mission)
 
@@ -124,7 +133,8 @@ class Grid:
         move = MOVES.index(action) if action in MOVES else None
         if move is None:
             return self._scene(understood=False)
-        _, reward, terminated, truncated, _ = self._env.step(move)
+        shown, reward, terminated, truncated, _ = self._env.step(move)
+        self._seen = shown["image"]
         self._reward, self._done = float(reward), bool(terminated or truncated)
         return self._scene()
 
@@ -150,6 +160,7 @@ class Grid:
     def restore(self, state: str) -> Scene:
         env, self._done, self._reward = self._states[int(state)]
         self._env = copy.deepcopy(env)
+        self._seen = self._env.gen_obs()["image"]
         return self._scene()
 
     def predicates(self) -> Sequence[str]:
@@ -175,29 +186,34 @@ class Grid:
         return Scene(self._text(), MOVES, self._done, goal, understood)
 
     def _text(self) -> str:
-        env = self._env
-        grid, seen = env.gen_obs_grid()
+        cells: list[list[list[int]]] = self._seen.tolist()
         things: list[str] = []
         for ahead in range(_VIEW):
             for side in range(_VIEW):
-                x, y = side, _VIEW - 1 - ahead
-                thing = grid.get(x, y)
-                if thing is None or not seen[x, y] or thing.type == "wall" or (ahead == 0 and side == _VIEW // 2):
+                kind, colour, state = cells[side][_VIEW - 1 - ahead]
+                if kind in self._bare or (ahead == 0 and side == _VIEW // 2):
                     continue
-                things.append(f"{article(described(thing))} {place(ahead, side - _VIEW // 2)}")
-        hand = "nothing" if env.carrying is None else article(named(env.carrying))
-        return f"You see: {'; '.join(things) or 'nothing of note'}.\n{_walls(grid, seen)}\nYou carry {hand}."
+                name = f"{self._colours[colour]} {self._kinds[kind]}"
+                seen = f"{_DOORS[state]} {name}" if self._kinds[kind] == "door" else name
+                things.append(f"{article(seen)} {place(ahead, side - _VIEW // 2)}")
+        held = self._env.carrying
+        return (
+            f"You see: {'; '.join(things) or 'nothing of note'}.\n"
+            f"{self._walls(cells)}\nYou carry {'nothing' if held is None else article(named(held))}."
+        )
+
+    def _walls(self, cells: list[list[list[int]]]) -> str:
+        """How far one can go ahead, to the left and to the right before a wall."""
+        middle, last = _VIEW // 2, _VIEW - 1
+        ahead = next((n for n in range(1, _VIEW) if cells[middle][last - n][0] == self._wall), None)
+        left = next((n for n in range(1, middle + 1) if cells[middle - n][last][0] == self._wall), None)
+        right = next((n for n in range(1, middle + 1) if cells[middle + n][last][0] == self._wall), None)
+        found = [f"{n} {way}" for n, way in ((ahead, "forward"), (left, "left"), (right, "right")) if n is not None]
+        return f"Walls: {', '.join(found) or 'none near'}."
 
 
 def named(thing: Any) -> str:
     return f"{thing.color} {thing.type}"
-
-
-def described(thing: Any) -> str:
-    """A thing, and of a door how it stands."""
-    if thing.type != "door":
-        return named(thing)
-    return f"{'locked' if thing.is_locked else 'open' if thing.is_open else 'closed'} {named(thing)}"
 
 
 def article(name: str) -> str:
@@ -210,18 +226,3 @@ def place(ahead: int, side: int) -> str:
     if side:
         parts.append(f"{abs(side)} {'left' if side < 0 else 'right'}")
     return " and ".join(parts)
-
-
-def _walls(grid: Any, seen: Any) -> str:
-    """How far one can go ahead, to the left and to the right before a wall."""
-    middle, last = _VIEW // 2, _VIEW - 1
-    ahead = next((n for n in range(1, _VIEW) if _wall(grid, seen, middle, last - n)), None)
-    left = next((n for n in range(1, middle + 1) if _wall(grid, seen, middle - n, last)), None)
-    right = next((n for n in range(1, middle + 1) if _wall(grid, seen, middle + n, last)), None)
-    found = [f"{n} {way}" for n, way in ((ahead, "forward"), (left, "left"), (right, "right")) if n is not None]
-    return f"Walls: {', '.join(found) or 'none near'}."
-
-
-def _wall(grid: Any, seen: Any, x: int, y: int) -> bool:
-    thing = grid.get(x, y)
-    return bool(seen[x, y]) and thing is not None and thing.type == "wall"

@@ -131,7 +131,7 @@ class Child:
 def _environment() -> dict[str, str]:
     from prowess.settings import variables  # engines run where its packages are not
 
-    return variables(*_ENVIRONMENT)
+    return {**variables(*_ENVIRONMENT), "PYTHONHASHSEED": "0"}  # the order of sets must not choose the task
 
 
 def scene(found: Any) -> Scene:

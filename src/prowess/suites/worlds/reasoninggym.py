@@ -18,7 +18,7 @@ from typing import Any, Final
 from prowess.core.errors import UserError, WorldError
 from prowess.core.skill import Skill
 from prowess.core.task import Check, File, Score, Split, Task
-from prowess.suites.worlds.host import Pool, in_child
+from prowess.suites.worlds.host import CALL_SECONDS, Pool, in_child
 from prowess.suites.worlds.needs import Needs
 from prowess.suites.worlds.skills import written
 from prowess.suites.worlds.suite import OFFSETS
@@ -51,8 +51,6 @@ _FORMULA: Final = re.compile(
 _POWER: Final = re.compile(r"\)\s*\*\*\s*\(?-?(\d+)")
 _MOST_POWER: Final = 1_000
 """Of all powers of brackets together, which would pile up."""
-SCORER_SECONDS: Final = 20.0
-"""For one formula; simplifying can take for ever."""
 
 
 class ReasoningGym:
@@ -68,14 +66,18 @@ class ReasoningGym:
     needs = Needs(module="reasoning_gym", extra="reasoning-gym")
 
     def __init__(self) -> None:
-        self._formulas = Pool(in_child(f"{__name__}:Scorer", self.needs.python()), 2)
+        self._generators = Pool(in_child(f"{__name__}:Generators", self.needs.python()), 4)
+        self._asked = lru_cache(maxsize=4_096)(self._ask)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), ()
 
     @property
     def families(self) -> tuple[str, ...]:
-        return tuple(sorted(set(import_module("reasoning_gym.factory").DATASETS) - LEFT_OUT))
+        return tuple(self._asked("families"))
 
     def variants(self, family: str) -> tuple[str, ...]:
-        return ("base", *(f"level-{i}" for i in range(_levels(family))))
+        return ("base", *(f"level-{i}" for i in range(self._asked("levels", family))))
 
     def tasks(self, family: str, split: Split, n: int, variant: str = "base", start: int = 0) -> tuple[Task, ...]:
         """Questions number `start` to `start + n - 1`; there is no end to them.
@@ -96,7 +98,7 @@ class ReasoningGym:
     def check(self, task: Task, outputs: tuple[File, ...], answer: str = "") -> Score:
         """The package's own score of the message, or of the file that an oracle hands in."""
         said = answer or next((f.text for f in outputs), "")
-        value = self._value(task, answered(said, _gold(_entry_of(task), task.family)))
+        value = self._value(task, answered(said, self._question(task.family, task.variant, task.seed)["gold"]))
         passed = value >= 1
         return Score(
             value=value,
@@ -107,32 +109,39 @@ class ReasoningGym:
         )
 
     def oracle(self, task: Task) -> tuple[File, ...]:
-        gold = _gold(_entry_of(task), task.family)
+        gold = self._question(task.family, task.variant, task.seed)["gold"]
         return (File(path="answer.txt", data=f"<answer>{gold}</answer>".encode()),)
 
     def human_skill(self, family: str) -> Skill | None:
         return written(self.name, family)
 
     def close(self) -> None:
-        """End the scorers that are kept warm."""
-        self._formulas.close()
+        """End the generators that are kept warm."""
+        self._generators.close()
+
+    def _ask(self, method: str, *arguments: Any, seconds: float = CALL_SECONDS) -> Any:
+        """What the generators say. Raises `WorldError` where they fail."""
+        seat = self._generators.extra()
+        try:
+            return seat.call_now("call", method, *arguments, seconds=seconds)
+        finally:
+            self._generators.give(seat, extra=True)
+
+    def _question(self, family: str, variant: str, seed: int) -> dict[str, str]:
+        return self._asked("question", family, variant, seed)
 
     def _value(self, task: Task, answer: str) -> float:
-        question = (task.family, task.variant, task.seed)
         if not answer or len(answer) > _LONGEST or not harmless(task.family, answer):
             return 0.0
-        if task.family not in _FORMULAS:
-            return Scorer().scored(*question, answer)
-        seat = self._formulas.extra()
         try:
-            return float(seat.call_now("call", "scored", *question, answer, seconds=SCORER_SECONDS))
+            return float(self._ask("scored", task.family, task.variant, task.seed, answer))
         except WorldError:
-            return 0.0  # what cannot be judged in that time is no answer
-        finally:
-            self._formulas.give(seat, extra=True)
+            if task.family in _FORMULAS:
+                return 0.0  # a formula that cannot be simplified in that time is no answer
+            raise
 
     def _task(self, family: str, variant: str, split: Split, seed: int) -> Task:
-        question = str(_entry(family, variant, seed)[1]["question"]).strip()
+        question = self._question(family, variant, seed)["question"].strip()
         return Task(
             id=f"{family}/{variant}/{seed}",
             suite=self.name,
@@ -150,22 +159,6 @@ def answered(said: str, gold: str) -> str:
         return found[-1].strip()
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     return said.strip() if "\n" in gold or not lines else lines[-1]
-
-
-class Scorer:
-    """The package's scorers, here or in a process of their own."""
-
-    def scored(self, family: str, variant: str, seed: int, answer: str) -> float:
-        """The value of an answer, 0 to 1; 0 for what a scorer cannot take."""
-        generator, entry = _entry(family, variant, seed)
-        try:
-            value = float(generator.score_answer(answer, entry))
-        except Exception:  # scorers are many, and none was made for every text
-            return 0.0
-        return min(max(value, 0.0), 1.0)
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 def harmless(family: str, answer: str) -> bool:
@@ -187,8 +180,32 @@ def _literal(text: str) -> bool:
     return True
 
 
-def _entry_of(task: Task) -> dict[str, Any]:
-    return _entry(task.family, task.variant, task.seed)[1]
+class Generators:
+    """The package, in a process of its own: its hashes are fixed there, on which some generators depend."""
+
+    def families(self) -> list[str]:
+        return sorted(set(import_module("reasoning_gym.factory").DATASETS) - LEFT_OUT)
+
+    def levels(self, family: str) -> int:
+        return _levels(family)
+
+    def question(self, family: str, variant: str, seed: int) -> dict[str, str]:
+        """A question, and a right answer."""
+        entry = _entry(family, variant, seed)[1]
+        gold = entry["metadata"].get(_GOLD[family]) if family in _GOLD else entry["answer"]
+        return {"question": str(entry["question"]), "gold": gold if isinstance(gold, str) else json.dumps(gold)}
+
+    def scored(self, family: str, variant: str, seed: int, answer: str) -> float:
+        """The value of an answer, 0 to 1; 0 for what a scorer cannot take."""
+        generator, entry = _entry(family, variant, seed)
+        try:
+            value = float(generator.score_answer(answer, entry))
+        except Exception:  # scorers are many, and none was made for every text
+            return 0.0
+        return min(max(value, 0.0), 1.0)
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 @lru_cache(maxsize=256)
@@ -210,11 +227,6 @@ def _at_level(family: str, level: int, settings: dict[str, Any]) -> Any:
     for name, attribute in curriculum.attributes.items():
         curriculum.set_attr_level(name, min(level, len(attribute.levels) - 1))
     return package.DATASETS[family][0](config=curriculum.generate_configuration(settings))
-
-
-def _gold(entry: dict[str, Any], family: str) -> str:
-    found = entry["metadata"].get(_GOLD[family]) if family in _GOLD else entry["answer"]
-    return found if isinstance(found, str) else json.dumps(found)
 
 
 @lru_cache(maxsize=256)
