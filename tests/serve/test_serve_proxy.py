@@ -4,6 +4,9 @@ import asyncio
 import gzip
 import json
 import logging
+import os
+import socket
+import sys
 import zlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -29,6 +32,7 @@ from proxy_parts import (
     response_events,
 )
 
+from prowess.core.errors import UserError
 from prowess.core.patch import CreateSkill, Patch
 from prowess.core.skill import Skill
 from prowess.core.trust import Tier
@@ -39,6 +43,7 @@ from prowess.library import Library
 from prowess.serve import listen, logs
 from prowess.serve.access import Access
 from prowess.serve.proxy.shelf import Shelf
+from prowess.serve.proxy.upstreams import load
 from prowess.trajectories.atif import to_atif
 from prowess.trajectories.store import TrajectoryStore
 
@@ -567,6 +572,81 @@ def test_a_store_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
         await running.proxy.recorder.drained()
 
     through(tmp_path, do)
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="children of a process are looked up in /proc")
+def test_the_program_serves_and_leaves_nothing_behind_when_it_is_killed(tmp_path: Path) -> None:
+    place = tmp_path / "upstreams.toml"
+
+    def children(pid: int) -> list[int]:
+        return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    async def main() -> None:
+        async with Provider().running() as provider:
+            provider.script = lambda writer: writer.events(*chat_events("hi"))
+            url = f"http://127.0.0.1:{provider.port}/v1"
+            place.write_text(f'token = "T"\n[[upstream]]\nurl = "{url}"\ndialects = ["chat"]\nkey = "K"\n')
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                port = probe.getsockname()[1]
+            argv = ["serve", "proxy", "--http", str(port), "--upstreams", str(place)]
+            env = {**os.environ, "T": "t-1", "K": KEY, "PROWESS_DATA": str(tmp_path), "HOME": str(tmp_path)}
+            env.pop("PROWESS_SLOT", None)
+            run = "from prowess.cli.main import run; run()"
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", run, *argv, env=env, stderr=asyncio.subprocess.PIPE
+            )
+            assert process.stderr is not None
+            try:
+                assert await process.stderr.readline() == f"http://127.0.0.1:{port}/v1\n".encode()
+                client = openai.AsyncOpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="t-1", max_retries=9)
+                async with client:
+                    answer = await client.chat.completions.create(model="m", messages=HELLO, stream=True)  # type: ignore[arg-type]
+                    assert "".join([c.choices[0].delta.content or "" async for c in answer]) == "hi"
+                line = json.loads(await process.stderr.readline())
+                assert line["outcome"] == "complete" and line["status"] == 200
+                with TrajectoryStore(tmp_path / "trajectories.db") as store, anyio.fail_after(30):
+                    while not len(store):
+                        await asyncio.sleep(0.05)
+                started = children(process.pid)
+                assert started
+            finally:
+                process.kill()
+                await process.wait()
+            with anyio.fail_after(10):
+                while any(Path(f"/proc/{pid}/cmdline").exists() for pid in started):
+                    await asyncio.sleep(0.05)
+
+    anyio.run(main)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "upstream"),
+        ("[[upstream]]\nurl = 'ftp://x'\ndialects = ['chat']\n", "https://host/v1"),
+        ("[[upstream]]\nurl = 'http://u:p@x/v1'\ndialects = ['chat']\n", "secret"),
+        ("[[upstream]]\nurl = 'http://x/v1'\ndialects = ['latin']\n", "dialects"),
+        ("[[upstream]]\nurl = 'http://x/v1'\ndialects = ['chat']\nkey = 'UNSET'\n", "UNSET"),
+        ("token = 'UNSET'\n[[upstream]]\nurl = 'http://x/v1'\ndialects = ['chat']\n", "UNSET"),
+        ("[[upstream]]\nurl = 'http://x/v1'\ndialects = ['chat']\napi_key = 'sk-1'\n", "api_key"),
+        ("= 1", "no TOML"),
+    ],
+)
+def test_upstreams_that_do_not_fit_are_refused(tmp_path: Path, text: str, says: str) -> None:
+    file = tmp_path / "upstreams.toml"
+    file.write_text(text)
+    with pytest.raises(UserError, match=says):
+        load(file, lambda *names: {})
+
+
+def test_without_a_file_the_usual_providers_are_those_with_a_key(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="OPENAI_API_KEY or ANTHROPIC_API_KEY"):
+        load(tmp_path / "none.toml", lambda *names: {})
+    routes = load(tmp_path / "none.toml", lambda *names: {"ANTHROPIC_API_KEY": "sk-1"})
+    assert routes.choose("chat", "gpt-5") is None and "sk-1" not in repr(routes)
+    found = routes.choose("messages", "claude-x")
+    assert found is not None and found.headers("messages") == {"x-api-key": "sk-1"}
 
 
 # The shelf

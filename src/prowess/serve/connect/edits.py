@@ -120,7 +120,7 @@ def _at(data: object, path: Sequence[str]) -> Any:
 
 def _read_json(file: Path, text: str) -> dict[str, Any]:
     try:
-        data = json.loads(text) if text.strip() else {}
+        data: object = json.loads(text) if text.strip() else {}
     except ValueError as error:
         raise UserError(f"{file} is no plain JSON: {error}", "take comments out, or edit it by hand") from error
     if not isinstance(data, dict):

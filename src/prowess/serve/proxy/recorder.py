@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
+import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Final
 
@@ -85,10 +86,18 @@ def _size(exchange: Exchange) -> int:
 
 
 def _pool() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_quiet)
+    return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_tied)
 
 
-def _quiet() -> None:
-    """The one who started us ends us: an interrupt at the keyboard reaches the whole group."""
-    with suppress(ValueError):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _tied() -> None:
+    """This process ends with the one that started it and not before: an interrupt at the keyboard reaches both, and
+    kill -9 only the other."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+    assert parent is not None
+
+    def end() -> None:
+        parent.join()
+        os._exit(0)
+
+    threading.Thread(target=end, daemon=True).start()

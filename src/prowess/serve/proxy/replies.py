@@ -60,7 +60,8 @@ def _chat(events: list[Json]) -> Json | None:
     finish: JsonValue = None
     for event in events:
         reply |= {k: v for k, v in event.items() if k in ("id", "model", "usage", "prompt_token_ids") and v is not None}
-        choice = next((c for c in map(as_dict, as_list(event.get("choices"))) if c.get("index", 0) == 0), {})
+        nothing: Json = {}
+        choice = next((c for c in map(as_dict, as_list(event.get("choices"))) if c.get("index", 0) == 0), nothing)
         delta = as_dict(choice.get("delta"))
         for name in ("content", "reasoning_content", "reasoning", "refusal"):
             if isinstance(delta.get(name), str):
