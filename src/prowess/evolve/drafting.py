@@ -113,5 +113,5 @@ class Drafting:
 
 
 def listed(lessons: Sequence[Lesson]) -> str:
-    """Lessons as a model is shown them."""
-    return "\n".join(f"- {' '.join(lesson.text.split())}" for lesson in lessons)
+    """Lessons as a model is shown them: those of several lines, such as transcripts, keep them."""
+    return "\n".join("- " + "\n  ".join(lesson.text.strip().splitlines()) for lesson in lessons)

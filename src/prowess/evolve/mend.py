@@ -46,8 +46,10 @@ class Mended:
     async def merge(self, patches: Sequence[Patch], library: Snapshot, context: Context) -> tuple[Patch, ...]:
         found: list[Patch] = []
         for group in by_skills(await self.inner.merge(patches, library, context)):
-            only_edits = all(isinstance(op, Replace) for patch in group for op in patch.operations)
-            left = [await self._joined(group, library, context)] if only_edits else group
+            edits = [patch for patch in group if _edits(patch, library)]
+            left = [patch for patch in group if patch not in edits]
+            if edits:
+                left.insert(0, await self._joined(edits, library, context))
             found += [await self._fixed(patch, library, context) for patch in left]
         return await Unmerged().merge(found, library, context)
 
@@ -57,9 +59,13 @@ class Mended:
         for patch in patches[1:]:
             added: list[Operation] = []
             for operation in patch.operations:
-                after = apply(combined([whole], (*whole.operations, *added), library, whole.author), library)
-                if isinstance(operation, Replace) and (skill := after.get(operation.name)) is not None:
-                    added += await self._placed(operation, skill, context)
+                after = _after((*whole.operations, *added), library)
+                if after is None or not isinstance(operation, Replace):
+                    continue
+                skill = after.get(operation.name)
+                placed = await self._placed(operation, skill, context) if skill is not None else ()
+                if _after((*whole.operations, *added, *placed), library) is not None:
+                    added += placed
             if added:
                 whole = combined([whole, patch], (*whole.operations, *added), library, whole.author)
         return whole
@@ -99,6 +105,19 @@ class Mended:
         return patch
 
 
+def _edits(patch: Patch, library: Snapshot) -> bool:
+    """Whether the patch only edits, and can be applied at all."""
+    return all(isinstance(op, Replace) for op in patch.operations) and _after(patch.operations, library) is not None
+
+
+def _after(operations: tuple[Operation, ...], library: Snapshot) -> Snapshot | None:
+    """The library with `operations`; None where they cannot be done."""
+    try:
+        return apply(Patch(base=library.digest, operations=operations, reason=""), library)
+    except PatchConflict:
+        return None
+
+
 def _moved(edit: Replace, line: int, skill: Skill) -> tuple[Replace, ...]:
     """`edit` at another line: an addition stays one, and so does a deletion."""
     if line == NOWHERE:
@@ -115,9 +134,8 @@ def _broken(patch: Patch, library: Snapshot, context: Context) -> tuple[Skill, l
 
     A patch that cannot be applied at all is not mended: there is no text to mend.
     """
-    try:
-        after = apply(patch, library)
-    except PatchConflict:
+    after = _after(patch.operations, library)
+    if after is None:
         return None
     leaks: Iterable[str] = names_of_one_task(task for task, _ in context.past.episodes)
     for skill in changed(after, library):

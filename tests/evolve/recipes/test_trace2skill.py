@@ -93,3 +93,14 @@ def test_what_is_broken_is_fixed_in_few_rounds_or_left_to_the_gates(tmp_path: Pa
     assert "Follow the list." in apply(whole, LIBRARY).skills[0].body
     (left,), world = mended(tmp_path / "b", lambda request: '{"edits": []}', broken)
     assert left == broken and len(world.asked) == 3
+
+
+def test_what_cannot_be_applied_harms_no_other_patch(tmp_path: Path) -> None:
+    """A link to a file that is not there is a conflict, wherever it comes from."""
+    dangling = patch("Sort by name.", "Follow [it](references/it.md).", "x")
+    (whole, left), _ = mended(tmp_path / "a", lambda request: '{"line": 3}', STRONG, dangling, ADDED)
+    assert left.lessons == dangling.lessons, "the gates refuse it"
+    assert apply(whole, LIBRARY).skills[0].body == "# Sums\n\nRound down.\nKeep two decimals.\n\nSort by name.\n"
+    worse = dangling.model_copy(update={"lessons": ("x", "y", "z")})
+    found, _ = mended(tmp_path / "b", lambda request: '{"line": 3}', worse, STRONG)
+    assert [p.lessons for p in found] == [("x", "y", "z"), ("a", "b")]
