@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from anyio import to_thread
+
 from prowess.core.errors import AgentError
 from prowess.core.task import Task
 from prowess.core.trajectory import Step, Trajectory
@@ -24,7 +26,7 @@ class Oracle:
         Raises:
             AgentError: the suite has no right answer to hand in.
         """
-        outputs = self.suite.oracle(task)
+        outputs = await to_thread.run_sync(self.suite.oracle, task)
         if outputs is None:
             raise AgentError(f"suite {self.suite.name} has no right answer for {task.id}")
         said = outputs[0].text if outputs and not task.outputs else "the right answer"

@@ -187,7 +187,7 @@ def _context(suite: "Suite", model: str, seed: int, concurrency: int, limit: flo
 
     metered = open_metered(model, limit)
     store = RunStore(load().settings.data / "trials.db")
-    return Context(suite, agent_of(metered, find_sandbox()), metered, store, seed, concurrency)
+    return Context(suite, agent_of(metered, find_sandbox(), suite), metered, store, seed, concurrency)
 
 
 def _audit(library: "Library", names: "Sequence[str]", drawn: _Drawn, context: "Context") -> None:
@@ -266,18 +266,19 @@ def _states(library: "Library", model: str, suite: str | None) -> "list[State]":
     """Stored states. Where something was audited, they are held against the agent that would be used now."""
     from prowess.measure.lifecycle import Rules, states
 
-    return states(library, Rules(), _agent(model) if library.upkeep.audits() else None, suite)
+    return states(library, Rules(), _agent(model, suite) if library.upkeep.audits() else None, suite)
 
 
-def _agent(model: str) -> str | None:
+def _agent(model: str, suite: str | None) -> str | None:
     """The name of the agent with that model; None where the model is not at hand, which hinders no listing."""
     from prowess.agents.models import open_model
     from prowess.agents.sandbox import find_sandbox
     from prowess.core.errors import ProwessError
     from prowess.evolve.run import agent_of
+    from prowess.suites import open_suite
 
     try:
-        return agent_of(open_model(model), find_sandbox()).name
+        return agent_of(open_model(model), find_sandbox(), open_suite(suite or "workbench")).name
     except ProwessError:
         return None
 

@@ -20,7 +20,7 @@ def open_bench(suite: "Suite", model: "Model", concurrency: int | None, waiting:
 
     settings = load().settings
     return Bench(
-        agent=agent_of(model, find_sandbox()),
+        agent=agent_of(model, find_sandbox(), suite),
         suite=suite,
         store=RunStore(settings.data / "trials.db"),
         concurrency=concurrency or settings.concurrency,

@@ -9,7 +9,8 @@
     └── BoundaryError    something outside failed; recorded on the trial, never kills its siblings
         ├── ModelError       a provider or the embedded engine gave no usable answer
         ├── SandboxError     no sandbox, or the sandbox itself failed (not the program in it)
-        └── AgentError       an external agent failed to run
+        ├── AgentError       an external agent failed to run
+        └── WorldError       the world of an episode failed, died or did not answer in time
 
 Catch `ProwessError` to catch them all. Anything else is a bug and is allowed to crash.
 """
@@ -81,3 +82,7 @@ class SandboxError(BoundaryError):
 
 class AgentError(BoundaryError):
     """An external agent could not be run to its end."""
+
+
+class WorldError(BoundaryError):
+    """The world that an episode is played in failed. What happened in it says nothing about the agent."""

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from prowess.agents.acting import ActingAgent
+from prowess.agents.base import Agent
 from prowess.agents.code import CodeAgent
 from prowess.agents.models import open_metered
 from prowess.agents.models.cache import Cached
@@ -36,7 +38,8 @@ from prowess.measure.gates import Provider, proposed
 from prowess.measure.splits import require_apart
 from prowess.measure.stats.design import Design, fewest_pairs
 from prowess.measure.trials import Arm, Bench, run_trials
-from prowess.suites import open_suite
+from prowess.suites import Suite, open_suite
+from prowess.suites.worlds.suite import WorldSuite
 from prowess.trajectories.runstore import RunStore
 
 Report = Callable[[Event], None]
@@ -126,7 +129,7 @@ async def run_plan(
         sitting.lap()
         report(event)
 
-    agent = recipe.agent(agent_of(cached, sandbox, plan))
+    agent = recipe.agent(agent_of(cached, sandbox, suite, plan))
     context = Context(suite, agent, cached, store, plan.seed, concurrency, frozenset(start.foreign), told)
     settle = partial(_settle, library, plan.recipe, store)
     try:
@@ -267,9 +270,14 @@ def _start(store: RunStore, run_id: str, library: Library | None) -> _Start:
     return start
 
 
-def agent_of(model: Model, sandbox: Sandbox, plan: Plan | None = None) -> CodeAgent:
-    """The agent of `plan`, else the one that runs have by default, so that what is measured apart fits what they do."""
+def agent_of(model: Model, sandbox: Sandbox, suite: Suite, plan: Plan | None = None) -> Agent:
+    """The agent of `plan`, else the one that runs have by default, so that what is measured apart fits what they do.
+
+    Where tasks are played, it acts; elsewhere it writes programs.
+    """
     p = plan or Plan("none")
+    if isinstance(suite, WorldSuite):
+        return ActingAgent(model, suite, temperature=p.temperature)
     return CodeAgent(model, sandbox, attempts=p.attempts, max_tokens=p.max_tokens, temperature=p.temperature)
 
 

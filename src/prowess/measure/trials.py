@@ -193,11 +193,10 @@ async def run_trial(
     missing, failures = _last_failure(store, key, attempts)
     spent = Cost()
     while failures < attempts:
-        run = await _attempt(task, view, seed, agent, timeout)
+        run = await _judged(task, await _attempt(task, view, seed, agent, timeout), suite)
         spent += run.cost
         if run.status == "completed":
-            score = await to_thread.run_sync(suite.check, task, run.outputs, final_message(run))
-            result = keep(store, "trajectory", key, run.model_copy(update={**known, "score": score}))
+            result = keep(store, "trajectory", key, run.model_copy(update=known))
             _enter(store, task, view, seed, agent, suite, result)
             return result
         failures += 1
@@ -328,6 +327,17 @@ async def _attempt(task: Task, view: View, seed: int, agent: Agent, timeout: flo
         return _missing(view, agent, f"no end within {timeout:g} seconds")
     except BoundaryError as error:
         return _missing(view, agent, f"{type(error).__name__}: {error}")
+
+
+async def _judged(task: Task, run: Trajectory, suite: Suite) -> Trajectory:
+    """The run with its score; missing where the judge failed from outside, which says nothing about the run."""
+    if run.status == "missing":
+        return run
+    try:
+        score = await to_thread.run_sync(suite.check, task, run.outputs, final_message(run))
+    except BoundaryError as error:
+        return run.model_copy(update={"status": "missing", "error": f"{type(error).__name__}: {error}"})
+    return run.model_copy(update={"score": score})
 
 
 def _missing(view: View, agent: Agent, error: str) -> Trajectory:

@@ -1,13 +1,19 @@
 """Suites: where tasks come from, and who checks the answers."""
 
+from importlib import import_module
 from pathlib import Path
 
 from prowess.core.errors import UserError
 from prowess.suites.base import Suite
 
-__all__ = ["SUITES", "Suite", "open_suite"]
+__all__ = ["SUITES", "WORLDS", "Suite", "open_suite"]
 
-SUITES = ("workbench", "spreadsheetbench", "sra")
+WORLDS = {
+    "babyai": "prowess.suites.worlds.babyai:BabyAI",
+    "textworld-express": "prowess.suites.worlds.textworldexpress:TextWorldExpress",
+}
+"""Suites whose tasks are played, and the classes that make them; `docs/worlds.md` has a section for each."""
+SUITES = ("workbench", "spreadsheetbench", "sra", *WORLDS)
 
 
 def open_suite(name: str, *, root: Path | None = None) -> Suite:
@@ -17,7 +23,7 @@ def open_suite(name: str, *, root: Path | None = None) -> Suite:
         root: folder of downloaded data (`../shared/data` by default); only suites that need data look at it.
 
     Raises:
-        UserError: no such suite, or its data are not there.
+        UserError: no such suite, or its data or its package are not there.
     """
     if name == "workbench":
         from prowess.suites.workbench import Workbench
@@ -31,4 +37,7 @@ def open_suite(name: str, *, root: Path | None = None) -> Suite:
         from prowess.suites import sra
 
         return sra.SraBench(root or sra.DATA)
+    if name in WORLDS:
+        module, _, suite = WORLDS[name].partition(":")
+        return getattr(import_module(module), suite)()
     raise UserError(f"there is no suite {name!r}", f"choose one of {', '.join(SUITES)}")

@@ -27,7 +27,11 @@ class Suite(Protocol):
         ...
 
     def check(self, task: Task, outputs: tuple[File, ...], answer: str = "") -> Score:
-        """Judge an answer. Never raises on bad answers: they are failed checks. Outputs are hostile input."""
+        """Judge an answer. Never raises on bad answers: they are failed checks. Outputs are hostile input.
+
+        Raises:
+            BoundaryError: what judges failed itself; the trial is missing, not failed.
+        """
         ...
 
     def oracle(self, task: Task) -> tuple[File, ...] | None:
