@@ -16,7 +16,7 @@ from prowess.suites.workbench import Workbench
 METHODS = {name: recipes.method(name) for name in recipes.names()}
 PUBLISHED = [name for name in METHODS if name not in recipes.BASELINES]
 SPECS = [spec for name, m in METHODS.items() for spec in (name, *(f"{name}.{a.name}" for a in m.ablations))]
-QUESTIONS = [(name, question) for name in METHODS for question in prompts(name)]
+QUESTIONS = [(name, question) for name in ("common", *METHODS) for question in prompts(name)]
 SETUP = Setup(Workbench(), find_sandbox(), ("ledger-totals", "address-list"))
 
 

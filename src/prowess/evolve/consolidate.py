@@ -110,7 +110,7 @@ class Reduce:
         skill = await drafted(context, self.prompt, values, name=made[0].name)
         if skill is None:
             return patches
-        return [_patch(patches, put(library, skill), library, self.author)]
+        return [combined(patches, put(library, skill), library, self.author)]
 
 
 def joined(patches: Sequence[Patch], library: Snapshot, author: str) -> list[Patch]:
@@ -118,11 +118,11 @@ def joined(patches: Sequence[Patch], library: Snapshot, author: str) -> list[Pat
     whole, left = [patches[0]], list[Patch]()
     for patch in patches[1:]:
         try:
-            apply(_patch([*whole, patch], _operations([*whole, patch]), library, author), library)
+            apply(combined([*whole, patch], _operations([*whole, patch]), library, author), library)
             whole.append(patch)
         except PatchConflict:
             left.append(patch)
-    one = whole[0] if len(whole) == 1 else _patch(whole, _operations(whole), library, author)
+    one = whole[0] if len(whole) == 1 else combined(whole, _operations(whole), library, author)
     return [one, *left]
 
 
@@ -135,7 +135,7 @@ def _operations(patches: Sequence[Patch]) -> tuple[Operation, ...]:
     return tuple(found)
 
 
-def _patch(behind: Sequence[Patch], operations: tuple[Operation, ...], library: Snapshot, author: str) -> Patch:
+def combined(behind: Sequence[Patch], operations: tuple[Operation, ...], library: Snapshot, author: str) -> Patch:
     lessons = tuple(dict.fromkeys(lesson for patch in behind for lesson in patch.lessons))
     names = ", ".join(dict.fromkeys(name for patch in behind for name in touched(patch)))
     reason = f"{names}: merged from {len(behind)} patches"

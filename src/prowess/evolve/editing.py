@@ -4,7 +4,7 @@ Anchors that a model must quote are what small models miss most. Here the lines 
 offers these numbers and no other, and the program makes exact patches of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,7 +18,7 @@ from prowess.evolve.asking import answer, fields, text, texts
 from prowess.evolve.drafting import listed
 from prowess.evolve.prompts import Prompt
 from prowess.evolve.protocols import Context, Proposer
-from prowess.evolve.statistics import lessons_by_skill
+from prowess.evolve.statistics import is_first, lessons_by_skill
 
 MOST = 4
 """Edits of one skill in one patch, unless a recipe says otherwise."""
@@ -38,12 +38,12 @@ class Edits(Frozen):
 
 def shown(skill: Skill) -> str:
     """The lines of the body that hold text, each with its number."""
-    return "\n".join(f"{i}: {line}" for i, line in _lines(skill))
+    return "\n".join(f"{i}: {line}" for i, line in lines_of(skill))
 
 
 def schema(skill: Skill, most: int = MOST) -> dict[str, JsonValue]:
     """The grammar of at most `most` edits of `skill`; none are allowed too."""
-    line: dict[str, JsonValue] = {"enum": [i for i, _ in _lines(skill)]}
+    line: dict[str, JsonValue] = {"enum": [i for i, _ in lines_of(skill)]}
     writes = fields(action={"enum": ["add", "replace"]}, line=line, text=text(4, 300))
     deletes = fields(action={"const": "delete"}, line=line)
     return fields(edits=texts(0, most, {"anyOf": [writes, deletes]}))
@@ -55,7 +55,7 @@ def operations_of(edits: Sequence[Edit], skill: Skill, most: int = MOST) -> tupl
     Raises:
         ValueError: a line is not there, is edited twice, or an edit changes nothing.
     """
-    there = dict(_lines(skill))
+    there = dict(lines_of(skill))
     if len(edits) > most or len({edit.line for edit in edits}) < len(edits):
         raise ValueError(f"more than {most} edits, or two of one line")
     lines = skill.body.split("\n")
@@ -85,7 +85,8 @@ def _replace(name: str, lines: list[str], at: int, new: list[str]) -> Replace:
     return Replace(name=name, old=old, new="\n".join([*lines[first:at], *new, *lines[at + 1 : last + 1]]))
 
 
-def _lines(skill: Skill) -> list[tuple[int, str]]:
+def lines_of(skill: Skill) -> list[tuple[int, str]]:
+    """The lines of the body that hold text, with their numbers."""
     return [(i, line) for i, line in enumerate(skill.body.split("\n"), 1) if line.strip()]
 
 
@@ -97,18 +98,22 @@ class Editing:
     """About `$skill`, its lines with numbers, and `$lessons`; `$refused` are reasons of patches that were refused."""
     author: str
     most: int = MOST
+    groups: Callable[[Sequence[Lesson]], Mapping[str, tuple[Lesson, ...]]] = lessons_by_skill
+    """Each group is one patch, of the skill that its lessons are about."""
+    remembers: bool = True
+    """Whether the model is shown what was refused before."""
 
     async def patches(self, lessons: Sequence[Lesson], library: Snapshot, context: Context) -> tuple[Patch, ...]:
         found: list[Patch] = []
-        for name, group in lessons_by_skill([x for x in lessons if x.blame == "skill"]).items():
-            skill = library.get(name)
+        for group in self.groups([x for x in lessons if x.blame == "skill"]).values():
+            skill = library.get(group[0].skill or "")
             if skill is not None and (patch := await self.patch(skill, group, library, context)) is not None:
                 found.append(patch)
         return tuple(found)
 
     async def patch(self, skill: Skill, lessons: Sequence[Lesson], library: Snapshot, context: Context) -> Patch | None:
         """Edits of `skill` that the model draws from `lessons`; None where it wants none, or none can be made."""
-        values = {"skill": shown(skill), "lessons": listed(lessons), "refused": refused(skill.name, context)}
+        values = {"skill": shown(skill), "lessons": listed(lessons), "refused": self._refused(skill, context)}
         operations = await answer(
             context,
             "edits",
@@ -124,6 +129,9 @@ class Editing:
         ids = tuple(lesson.id for lesson in lessons)
         return Patch(base=library.digest, operations=operations, reason=reason, lessons=ids, author=self.author)
 
+    def _refused(self, skill: Skill, context: Context) -> str:
+        return refused(skill.name, context) if self.remembers else "none"
+
 
 def refused(skill: str, context: Context, most: int = 4) -> str:
     """What the last refused edits of a skill would have written, one a line, so that nobody proposes it again."""
@@ -135,6 +143,17 @@ def refused(skill: str, context: Context, most: int = 4) -> str:
         if isinstance(op, Replace) and op.name == skill and op.new.strip()
     ]
     return "\n".join(f"- {text}" for text in texts[-most:]) or "none"
+
+
+@dataclass(frozen=True, slots=True)
+class AtFirst:
+    """Proposer: in the first round `first`, from then on `then`."""
+
+    first: Proposer
+    then: Proposer
+
+    async def patches(self, lessons: Sequence[Lesson], library: Snapshot, context: Context) -> tuple[Patch, ...]:
+        return await (self.first if is_first(context) else self.then).patches(lessons, library, context)
 
 
 @dataclass(frozen=True, slots=True)

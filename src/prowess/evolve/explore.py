@@ -299,6 +299,7 @@ def _lessons(task: Task, search: Trajectory, start: Trajectory) -> list[Lesson]:
             kind="cause",
             text=rule,
             family=task.family,
+            skill=start.loaded[0] if start.loaded else None,
             references=(Reference(trajectory=search.id, first_step=step, last_step=step, quote=rule),),
         )
         for _, rule, step in _RULES.validate_python(search.extra["rules"])

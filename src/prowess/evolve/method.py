@@ -11,9 +11,10 @@ from prowess.agents.sandbox import Sandbox
 from prowess.core.skill import Skill
 from prowess.core.task import Split, Task
 from prowess.evolve.protocols import Recipe
-from prowess.measure.gates import FormatGate, Gate, LintGate, Provider, ScanGate
+from prowess.measure.gates import FormatGate, Gate, LintGate, Provider, ScanGate, TrialsGate
 from prowess.measure.permission import PermissionGate
 from prowess.measure.regression import RegressionGate
+from prowess.measure.stats.design import Design
 from prowess.suites.base import Suite
 
 REGRESSION = 4
@@ -61,6 +62,10 @@ class Setup:
         """The suite's human-written skills of the families, as far as there are any."""
         skills = (self.suite.human_skill(family) for family in self.families)
         return tuple(skill for skill in skills if skill is not None)
+
+    def trials(self, provider: Provider) -> TrialsGate:
+        """The proof: pairs on gate tasks of the families that a patch is meant for."""
+        return TrialsGate(self.all_tasks("gate", self.gate), provider, design=Design(max_pairs=self.gate, batch=3))
 
     def regression(self, provider: Provider) -> RegressionGate:
         """Gate tasks of every family, a few of each, so that what is learned for one does not harm another."""

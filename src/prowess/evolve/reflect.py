@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import JsonValue
+
 from prowess.agents.prompting import preload
 from prowess.core.base import Frozen
 from prowess.core.lesson import Blame, Lesson, Reference
@@ -13,8 +15,8 @@ from prowess.core.text import last_lines
 from prowess.core.trajectory import Trajectory
 from prowess.evolve.asking import answer, fields, text
 from prowess.evolve.prompts import Prompt
-from prowess.evolve.protocols import Context, Episode
-from prowess.evolve.statistics import did
+from prowess.evolve.protocols import Analyst, Context, Episode
+from prowess.evolve.statistics import did, is_first
 from prowess.measure.pool import for_each
 
 
@@ -38,15 +40,43 @@ def reference_to(trajectory: Trajectory) -> Reference:
     return Reference(trajectory=trajectory.id, first_step=last, last_step=last)
 
 
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Analyst: what each of several finds, in their order."""
+
+    analysts: tuple[Analyst, ...]
+
+    async def lessons(self, episodes: Sequence[Episode], library: Snapshot, context: Context) -> tuple[Lesson, ...]:
+        return tuple([lesson for one in self.analysts for lesson in await one.lessons(episodes, library, context)])
+
+
+@dataclass(frozen=True, slots=True)
+class TaskTexts:
+    """Analyst: in the first round the text of each task as a lesson; from then on what `then` learns."""
+
+    tasks: tuple[Task, ...]
+    then: Analyst
+
+    async def lessons(self, episodes: Sequence[Episode], library: Snapshot, context: Context) -> tuple[Lesson, ...]:
+        if not is_first(context):
+            return await self.then.lessons(episodes, library, context)
+        return tuple(Lesson(kind="goal", text=task.prompt, family=task.family, references=()) for task in self.tasks)
+
+
 class Reflection(Frozen):
     """What a model is asked for."""
 
     cause: str
     blame: Blame
+    skill: str | None = None
     lesson: str
 
 
-SCHEMA = fields(cause=text(8, 300), blame={"enum": ["skill", "agent", "environment"]}, lesson=text(8, 300))
+def schema(loaded: Sequence[str]) -> dict[str, JsonValue]:
+    """The grammar of a reflection; where several skills were shown, the model says which one it is about."""
+    blame: JsonValue = {"enum": ["skill", "agent", "environment"]}
+    which: dict[str, JsonValue] = {"skill": {"enum": list(loaded)}} if len(loaded) > 1 else {}
+    return fields(cause=text(8, 300), blame=blame, **which, lesson=text(8, 300))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +116,16 @@ class Reflect:
             "outcome": outcome(trajectory, self.characters),
             "material": self.material(task),
         }
+        names = [skill.name for skill in loaded]
         request = self.prompt.request(values, seed=context.seed)
-        said = await answer(context, "reflection", request, Reflection, lambda reflection: reflection, SCHEMA)
+        said = await answer(context, "reflection", request, Reflection, lambda reflection: reflection, schema(names))
         if said is None:
             return None
         return Lesson(
             kind="success" if did(episode) else "memory",
             text=f"{' '.join(said.lesson.split())} (because {' '.join(said.cause.split())})",
             family=task.family,
-            skill=loaded[0].name if loaded else None,
+            skill=said.skill if said.skill in names else next(iter(names), None),
             blame=said.blame,
             references=(reference_to(trajectory),),
         )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from prowess.core.skill import Snapshot
 from prowess.core.task import Task
-from prowess.evolve.protocols import Context
+from prowess.evolve.protocols import Context, Source
 from prowess.evolve.statistics import did
 
 
@@ -18,6 +18,16 @@ class Stream:
     async def tasks(self, round_: int, library: Snapshot, context: Context) -> tuple[Task, ...]:
         start = round_ * self.per_round
         return self.stream[start : start + self.per_round]
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """`then`, a round later: in the first round nothing is run, and what is proposed rests on no trajectory."""
+
+    then: Source
+
+    async def tasks(self, round_: int, library: Snapshot, context: Context) -> tuple[Task, ...]:
+        return await self.then.tasks(round_ - 1, library, context) if round_ else ()
 
 
 @dataclass(frozen=True, slots=True)

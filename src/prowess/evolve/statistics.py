@@ -4,10 +4,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from prowess.core.lesson import Lesson
-from prowess.evolve.protocols import Episode
+from prowess.evolve.protocols import Context, Episode
 
 NO_SKILL = ""
 """The group of episodes in which no skill was loaded."""
+
+
+def is_first(context: Context) -> bool:
+    """Whether the run is in its first round."""
+    return len(context.past.rounds) == 1
 
 
 def did(episode: Episode) -> bool | None:
