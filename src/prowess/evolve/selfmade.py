@@ -101,10 +101,10 @@ class SelfMade:
     """Family and text."""
     per_round: int = 5
     advise: Callable[[Context], Awaitable[str]] | None = None
-    """What the maker has learned from how its tasks went; nothing when None."""
+    """What the maker has learned from how its tasks went."""
 
     async def tasks(self, round_: int, library: Snapshot, context: Context) -> tuple[Task, ...]:
-        advice = await self.advise(context) if self.advise is not None else ""
+        advice = await self.advise(context) if self.advise is not None else "none"
         before = [task for task, _ in context.past.episodes]
         found: list[Task] = []
         for family, document in self.documents:

@@ -1,6 +1,6 @@
 """SkillX: what worked becomes a plan, functions and notes; each tier alone does less; then it makes its own tasks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,19 @@ def note(told: str) -> dict[str, Any]:
     }
 
 
+def together(told: str) -> dict[str, Any]:
+    """Texts of one skill from two tasks as one."""
+    name = told.split('name="')[1].split('"')[0]
+    about = SAYS["functional"]["description"] if name == "ledger-rows" else f"How {name} is done, step by step."
+    return DRAFTED | {"name": name, "description": about, "steps": [RULE if RULE in told else "Read it."]}
+
+
 SAYS: dict[str, Any] = {
     "plan": {"steps": [{"goal": "Read the ledger row by row.", "tools": ["csv"]}]},
     "functional": {"option": "add", "name": "ledger-rows", "description": DRAFTED["description"], "code": CODE},
     "reuse": {"good": True},
     "atomic": note,
-    "merge": DRAFTED,
+    "merge": together,
     "expand": {"task": "Count the rows of the ledger and write them down.", "checker": CHECKER},
 }
 
@@ -52,7 +59,8 @@ def test_successes_become_three_tiers_and_the_function_is_what_helps(tmp_path: P
     assert "journal" not in record.after.skills[1].body and "`" not in record.after.skills[1].description
     assert record.comparisons[0].evidence.treatment_rate == 1.0 and record.comparisons[0].evidence.baseline_rate == 0.0
     assert [point.passed for point in record.curve].count(None) == 4 * 2  # its own tasks, four times each
-    assert len(model.questions("plan")) == 2 and "import csv" in model.questions("plan")[0]
+    assert len(model.questions("plan")) == 2 + 2  # what it did of its own tasks teaches, too
+    assert "import csv" in model.questions("plan")[0]
 
 
 @pytest.mark.parametrize(
@@ -91,9 +99,7 @@ def test_what_is_not_reusable_or_no_code_is_filtered(tmp_path: Path) -> None:
 
 
 def test_garbage_teaches_nothing(tmp_path: Path) -> None:
-    garbled(
-        "skillx", tmp_path, SAYS, SOME.__class__("none", ("ledger-totals",), evidence=1, gate=2, test=1, human=False)
-    )
+    garbled("skillx", tmp_path, SAYS, replace(SOME, evidence=1, gate=2, test=1), model=Lucky)
 
 
 def test_the_shortest_success_of_a_task_is_shown_whole(tmp_path: Path) -> None:

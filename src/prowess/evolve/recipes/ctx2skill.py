@@ -58,7 +58,7 @@ class Advise:
             schema = fields(advice=text(8, 200))
             said = await answer(context, "advice", request, _Advice, lambda a: a.advice, schema) if passed else None
             lines += [f"- {' '.join(said.split())}"] if said else []
-        return "\n".join(lines) or "none yet"
+        return "\n".join(lines) or "none"
 
 
 @dataclass(frozen=True, slots=True)
