@@ -12,7 +12,7 @@ from typing import cast
 from pydantic import JsonValue
 
 from prowess.agents.models.structured import json_in
-from prowess.agents.playing import Act, run_episode, shown, told
+from prowess.agents.playing import Act, Player, run_episode, shown, told
 from prowess.agents.prompting import preload, shown_at_once, used_skills
 from prowess.core.base import digest
 from prowess.core.model import Message, Model, Request
@@ -74,14 +74,17 @@ class ActingAgent:
         )
 
     async def run(self, task: Task, view: View, seed: int) -> Trajectory:
-        player = _Minded(self, task, view, seed)
+        return await self.run_with(Minded(self, task, view, seed), task, view, seed)
+
+    async def run_with(self, player: Player, task: Task, view: View, seed: int) -> Trajectory:
+        """The task, played by `player` under the limits of this agent."""
         return await run_episode(
             self.name, self.model.name, self.suite, player, task, view, seed, self.steps,
             loaded=shown_at_once(view, self.runtime),
         )  # fmt: skip
 
 
-class _Minded:
+class Minded:
     """A player with a model."""
 
     def __init__(self, agent: ActingAgent, task: Task, view: View, seed: int) -> None:
@@ -98,6 +101,11 @@ class _Minded:
     @property
     def used(self) -> tuple[str, ...]:
         return used_skills(shown_at_once(self._view, self._agent.runtime), "\n".join(self._said))
+
+    def instead(self, action: str) -> None:
+        """Another action was taken than the one that was chosen last; it is told from now on."""
+        self._turns[-1] = (self._turns[-1][0], action)
+        self._lately[-1] = (self._lately[-1][0], action)
 
     async def act(self, scene: Scene, episode: Episode) -> Act | None:
         if self._repeats(scene) >= 2 * _REPEATS:

@@ -76,8 +76,10 @@ def nearest(about: str, among: Sequence[Passage], k: int) -> tuple[Passage, ...]
 
 
 def _sections(text: str) -> Iterator[str]:
+    """Each heading with what follows it; a heading with nothing below says nothing."""
     starts = [0, *(match.start() for match in _HEADING.finditer(text) if match.start())]
-    yield from (text[start:end] for start, end in zip(starts, [*starts[1:], len(text)], strict=True))
+    parts = (text[start:end].strip() for start, end in zip(starts, [*starts[1:], len(text)], strict=True))
+    yield from (part for part in parts if "\n" in part or not part.startswith("#"))
 
 
 def _defined(text: str) -> Iterator[str]:

@@ -21,7 +21,6 @@ PLAN = SOME.__class__("none", families=("ledger-totals", "address-list"), eviden
 class Office(Played):
     """The team and the single agent: each does right what it has read the rules of, unless `spoilt` by skills."""
 
-    recipe: str = "compile_mas"
     spoilt: bool = False
     families: tuple[str, ...] = ("ledger-totals", "address-list")
 
@@ -42,7 +41,7 @@ def test_a_team_becomes_skills_that_do_as_well_for_fewer_tokens(tmp_path: Path) 
     record = learned("compile_mas", tmp_path, Office("compile_mas", {}), PLAN)
     assert record.after.names == ("office", "office-address-list", "office-ledger-totals", "office-reception")
     (decision,) = record.decisions
-    assert "team 100%, skills 100%" in decision.lessons[0].text and "55%" in decision.lessons[0].text
+    assert "team 100%, skills 100%" in decision.lessons[0].text and "with 50% of its tokens" in decision.lessons[0].text
     assert record.comparisons[0].evidence.baseline_rate == 0.0
 
 

@@ -41,7 +41,7 @@ def test_documents_become_packages_with_tests_where_a_skill_is_missing(tmp_path:
     assert record.comparisons[0].evidence.treatment_rate == 1.0
     assert len(record.curve) == 2  # the leaf has its skill: no second round
     assert "House rules" in model.questions("contract")[0] and "```" not in model.questions("contract")[0]
-    assert record.decisions[0].lessons[0].references[0].quote.startswith("# Ledger totals")
+    assert record.decisions[0].lessons[0].references[0].quote.startswith("## House rules")
 
 
 def test_what_does_not_help_is_kept_only_without_validation(tmp_path: Path) -> None:

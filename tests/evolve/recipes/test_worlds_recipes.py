@@ -55,7 +55,8 @@ class Actor:
 
     async def complete(self, request: Request) -> Response:
         system, told = request.messages[0].content, request.messages[-1].content
-        question = next((q for q, p in prompts(self.recipe).items() if p.system == system), None)
+        known = prompts("common") | prompts(self.recipe)
+        question = next((q for q, p in known.items() if p.system == system), None)
         if question is None:
             lamp = told.partition("Lamps: ")[2].splitlines()[0].split().index("off")
             said: Any = {"action": f"switch {lamp}" if "1. switch A" in system else "switch 2"}

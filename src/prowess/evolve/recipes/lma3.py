@@ -1,9 +1,9 @@
 """LMA3 (2305.12487): an agent that sets its own goals in a world; what it reaches becomes its repertoire.
 
 As in the paper: a relabeler reads what was done and names the goals that were reached, each with its step; a goal
-generator makes a new goal out of mastered ones, as a sequence of them; it is tried by doing what mastered them one after
-the other, and then exploring at random; a reward function, the model again, says whether a goal was reached; of each
-goal the shortest actions are kept.
+generator makes a new goal out of mastered ones, as a sequence of them; it is tried by doing what mastered them one
+after the other, and then exploring at random; a reward function, the model again, says whether a goal was reached; of
+each goal the shortest actions are kept.
 
 Ours: what a goal is, for whoever looks again, are the facts that became true by its step; each is run again from the
 start before it is kept, and actions that it does not need are left out. So goals that the model made up are dropped
