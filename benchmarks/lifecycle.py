@@ -207,7 +207,7 @@ async def loop(out: Path, tasks: int, gate: int) -> list[dict[str, Any]]:
     suite, sandbox, provider = Workbench(), find_sandbox(), BestMatches()
     setup = Setup(suite, sandbox, FAMILIES, evidence=tasks, gate=gate, samples=4)
     model = Cached(PretendModel(FAMILIES, max(tasks, gate, 24)), out / "answers.db", as_paid=True)
-    store, agent = RunStore(out / "run.db"), agent_of(model, sandbox)
+    store, agent = RunStore(out / "run.db"), agent_of(model, sandbox, suite)
     options: dict[str, tuple[Retire, bool]] = {
         "keep all": ("none", False), "withdraw all": ("all", False), "retire by usage": ("usage", False),
         "SLIM's rule alone": ("contribution", False), "prowess": ("contribution", True),

@@ -1,12 +1,16 @@
 """A model that is played: for benchmarks of everything that is not the model, and for dry runs.
 
 Without a skill it writes programs by the rules of another office; shown a skill that is named after the task's family,
-the right one; of the programs that a search samples, every third is right. Its answers depend on the request alone and
-come at once.
+the right one; of the programs that a search samples, every third is right. What a recipe asks it answers as one who has
+the suite's own solution does: with the family's name, its house rules and a right program, in whatever form is asked
+for. Its answers depend on the request alone and come at once.
 """
 
 import json
 from functools import cache
+from typing import Any
+
+from pydantic import JsonValue
 
 from prowess.core.cost import Cost
 from prowess.core.model import Request, Response
@@ -37,7 +41,13 @@ class PretendModel:
             self._by_job.setdefault(task.prompt.splitlines()[0], []).append(task)
 
     async def complete(self, request: Request) -> Response:
-        text = self._curation(request) if request.json_schema is not None else f"```python\n{self._program(request)}```"
+        schema = request.json_schema
+        if schema is None:
+            text = f"```python\n{self._program(request)}```"
+        elif '"operation"' in json.dumps(schema):
+            text = self._curation(request)
+        else:
+            text = json.dumps(self._filled(schema, self._family(request)))
         prompt = sum(len(message.content) for message in request.messages) // 4
         cost = Cost(calls=1, prompt_tokens=prompt, completion_tokens=len(text) // 4)
         return Response(text=text, model=self.name, cost=cost)
@@ -56,6 +66,35 @@ class PretendModel:
         if found is None:  # a change of a program: it names the file that it writes
             found = [t for tasks in self._by_job.values() for t in tasks if t.outputs[0] in text]
         return max(found, key=lambda t: sum(line in text for f in t.files for line in f.text.splitlines()[:3]))
+
+    def _family(self, request: Request) -> str:
+        """The family that a question of a recipe is about: the one it names, or the one of its task."""
+        text = "\n".join(m.content for m in request.messages[-1:])
+        named = [task.family for tasks in self._by_job.values() for task in tasks if task.family in text]
+        return named[0] if named else self._task(request).family
+
+    def _filled(self, schema: JsonValue, family: str, key: str = "") -> Any:
+        """An answer of the form `schema`: the family's name, its rules, and a right program, each where it belongs."""
+        form: dict[str, Any] = schema if isinstance(schema, dict) else {}
+        skill, (first, *_) = SUITE.human_skill(family), SUITE.tasks(family, "evidence", 1)
+        rules = [line[2:] for line in skill.body.splitlines() if line.startswith("- ")]
+        if "const" in form:
+            return form["const"]
+        if "enum" in form:
+            return form["enum"][min(len(form["enum"]) - 1, 1 if key == "line" else 0)]
+        if "anyOf" in form:
+            return self._filled(form["anyOf"][0], family, key)
+        if form.get("type") == "object":
+            return {name: self._filled(value, family, name) for name, value in form["properties"].items()}
+        if form.get("type") == "array":
+            wanted = max(form.get("minItems", 0), min(len(rules), form.get("maxItems", len(rules))))
+            items = [self._filled(form["items"], family, key) for _ in range(wanted)]
+            texts = form["items"].get("type") == "string" and "pattern" not in form["items"]
+            return rules[:wanted] + items[len(rules) :] if texts else items[:1]
+        if form.get("type") == "string":
+            text = {"description": skill.description, "code": SUITE.program(first)}.get(key, " ".join(rules))
+            return skill.name if "pattern" in form else text[: form.get("maxLength", len(text))]
+        return 0
 
     def _curation(self, request: Request) -> str:
         """The curator's call: a skill for the task's family, once, with a program that is right for this task."""

@@ -31,6 +31,7 @@ import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ from prowess.evolve.logs import works as works_module
 from prowess.evolve.run import machine
 from prowess.guard import tiers
 from prowess.guard.keys import Keyring
+from prowess.guard.log import VALID, publish, published
 from prowess.guard.promotion import attest, demote, promote, revoke
 from prowess.guard.release import bundle, release, verify
 from prowess.guard.runtime import barred
@@ -480,6 +482,35 @@ def _revoked_key(folder: Path, rng: random.Random) -> bool:
     return _is_refused(lambda: verify(library.path / "ledger", data, ring))
 
 
+def _revoked_release(folder: Path, rng: random.Random) -> bool:
+    """The publisher has revoked it, the reader has seen that once, and is handed the old files alone."""
+    library, ring, _ = _stand(folder)
+    data = bundle(release(library, ring, "ledger", "1")).encode()
+    revoke(library, ring, Revocation(what="skill", id="ledger", by="user", reason="found out"))
+    newer = published(library, publish(library, ring.signing()))
+    return _is_refused(lambda: verify(library.path / "ledger", data, ring, newer)) and _is_refused(
+        lambda: verify(library.path / "ledger", data, ring)
+    )
+
+
+def _fork(folder: Path, rng: random.Random) -> bool:
+    """The same key shows another log, as long as the one that was seen, or longer."""
+    library, ring, _ = _stand(folder)
+    verify(library.path / "ledger", bundle(release(library, ring, "ledger", "1")).encode(), ring)
+    other, _, _ = _stand(folder / "other")
+    for n in range(rng.randrange(3)):
+        demote(other, ring, "ledger", reason=f"finding {n}")
+    forged = bundle(release(other, ring, "ledger", "1")).encode()
+    return _is_refused(lambda: verify(other.path / "ledger", forged, ring))
+
+
+def _expired(folder: Path, rng: random.Random) -> bool:
+    library, ring, _ = _stand(folder)
+    data = bundle(release(library, ring, "ledger", "1")).encode()
+    late = datetime.now(UTC) + VALID + timedelta(seconds=rng.randint(1, 10**7))
+    return _is_refused(lambda: verify(library.path / "ledger", data, ring, now=late))
+
+
 def _drift(change: Callable[[Library, Keyring], dict[str, lock.Trusted]]) -> Callable[[Path, random.Random], bool]:
     def attack(folder: Path, rng: random.Random) -> bool:
         library, ring, _ = _stand(folder)
@@ -503,6 +534,9 @@ TAMPERING: dict[str, Callable[[Path, random.Random], bool]] = {
     ),
     "a link put into a release": _folder(lambda copy, rng: (copy / "l").symlink_to("/etc/passwd")),
     "a release by a revoked key": _revoked_key,
+    "a revoked release with its old files": _revoked_release,
+    "another log under the same key": _fork,
+    "a checkpoint that has expired": _expired,
     "a trusted skill edited by one bit": _edited,
     "a ledger cut back": _cut_back,
     "a ledger rewritten": _rewritten,

@@ -71,6 +71,7 @@ def test_add_keeps_out_what_is_blocked_and_asks_for_the_rest(prowess: Any, libra
     assert prowess("add", skills, "--skill", "soso").code == 2  # nobody can be asked
     done = prowess("add", skills, "--skill", "soso", "--skill", "good", "--yes")
     assert done.code == 0 and library.snapshot().names == ("good", "ledger-totals", "soso")
+    assert "good, soso: T1 quarantined" in done.out and "`prowess trust SKILL --to T2`" in done.out
     assert prowess("add", skills / "good", "--yes").code == 2  # it is there already
     assert prowess("add", skills, "--skill", "none", "--yes").code == 2
 
@@ -158,8 +159,15 @@ def test_a_model_that_does_not_pass_a_skill_is_an_answer_of_no(
 ) -> None:
     def answer(request: Any) -> str:
         if "into structure" in request.messages[0].content:
-            step = {"does": "skips rows", "scope": "LOCAL_FS", "target": "", "quote": "Skip void rows."}
-            return json.dumps({"purpose": "Sums ledgers.", "steps": [step]})
+            step = {
+                "id": "1",
+                "act": "SELECT",
+                "does": "skips rows",
+                "scope": "LOCAL_FS",
+                "target": "",
+                "quote": "Skip void rows.",
+            }
+            return json.dumps({"goal": "Sums ledgers.", "steps": [step]})
         clear = {t: {"why": "", "quote": "", "present": False} for t in THREATS}
         return json.dumps({"threats": clear, "beyond": []})
 

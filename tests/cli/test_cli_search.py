@@ -73,6 +73,22 @@ def test_filters_and_snippets(prowess, library: Library) -> None:
     assert "[Merges]" in prowess("search", "merges").out
 
 
+def test_tiers_are_those_that_somebody_vouched_for(prowess, library: Library) -> None:
+    add(library, made("git-merge", "Merges branches.", metadata={"tier": "T4"}), made("git-pick", "Merges one commit."))
+    assert prowess("trust", "git-pick", "--to", "T2", "--yes").code == 0
+
+    def found(*tier: str) -> list[str]:
+        return sorted(row["name"] for row in prowess("search", "merges", *tier, "--json").data)
+
+    assert found() == found("--tier", "T1") == ["git-merge", "git-pick"]
+    assert found("--tier", "reviewed") == ["git-pick"], "what a skill says of itself counts for nothing"
+    assert prowess("route", "merges", "--tier", "T3").code == 1
+    prowess("trust", "git-pick", "--to", "T1", "--reason", "a finding")
+    assert found("--tier", "T2") == []
+    assert prowess("search", "merges", "--tier", "T9").code == 2
+    assert prowess("search", "merges", "--tier", "T2", "--skills", library.path).code == 2
+
+
 def test_two_libraries_the_project_counts(prowess, library: Library, home: Path) -> None:
     project = Library.open(Path.cwd() / ".agents" / "skills", create=True)
     add(project, made("ledger-totals", "Sums ledgers of this project."), made("local", "Reads ledgers here."))

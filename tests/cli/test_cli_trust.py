@@ -79,6 +79,25 @@ def test_sign_and_verify(prowess, library: Library, tmp_path: Path) -> None:
     assert prowess("verify", "nowhere").code == 2
 
 
+def test_checkpoints(prowess, library: Library) -> None:
+    assert prowess("sign").code == 2 and prowess("sign", "ledger-totals", "--checkpoint", "c.json").code == 2
+    prowess("sign", "ledger-totals")
+    shutil.copytree(library.path / "ledger-totals", "ledger-totals")
+    assert "not revoked; in the log of 1 statements" in prowess("verify", "ledger-totals").out
+    made = prowess("sign", "--checkpoint", "c.json", "--json")
+    assert made.code == 0 and made.data["told"]["size"] == 2 and made.data["told"]["revoked"] == []
+    assert prowess("verify", "ledger-totals", "--checkpoint", "c.json").code == 0
+    assert "in the log of 2 statements" in prowess("verify", "ledger-totals").out, "it is remembered"
+    prowess("revoke", "ledger-totals", "--reason", "it leaks", "--yes")
+    assert "1 versions revoked" in prowess("sign", "--checkpoint", "d.json").out
+    revoked = prowess("verify", "ledger-totals", "--checkpoint", "d.json", "--json")
+    assert revoked.code == 1 and "has revoked this version" in revoked.data["why"]
+    assert prowess("verify", "ledger-totals", "--accept").code == 2, "taking another log is asked for"
+    assert prowess("verify", "ledger-totals", "--checkpoint", "ledger-totals.release.json").code == 2
+    told = prowess("verify")
+    assert told.code == 0 and "log published with" in told.out
+
+
 def test_keys(prowess, library: Library, tmp_path: Path) -> None:
     assert "no key yet" in prowess("trust", "--keys").err
     alice = Keyring(tmp_path / "alice")
@@ -150,6 +169,12 @@ def test_locks_know_the_tier(prowess, library: Library) -> None:
     assert prowess("export", "--lock", "prowess.lock").code == 0
     entry = json.loads(Path("prowess.lock").read_text())["skills"]["ledger-totals"]
     assert entry["tier"] == 2 and entry["publisher"].startswith("ed25519:")
+    compiled = library.path / "ledger-totals" / "__pycache__"
+    compiled.mkdir()
+    (compiled / "sum.cpython-311.pyc").write_bytes(b"x")
+    extra = prowess("export", "--check", "prowess.lock", "--json")
+    assert extra.code == 1 and [d["kind"] for d in extra.data["drift"]] == ["extra"], "no digest covers it"
+    shutil.rmtree(compiled)
     prowess("trust", "ledger-totals", "--to", "T1", "--reason", "a finding")
     assert prowess("export", "--check", "prowess.lock", "--json").data["drift"][0]["kind"] == "lowered"
     shutil.rmtree(config_folder() / "trust")

@@ -153,6 +153,7 @@ USELESS = DRAFTED | {"steps": ["Do it well, with care."]}
 LEARNED = {"cause": "it went by other rules", "blame": "skill", "lesson": RULE}
 SOME = Plan("none", families=("ledger-totals",), evidence=4, gate=6, test=2, samples=3, human=False, calibrate=False)
 """A plan for most recipes."""
+FEW = replace(SOME, evidence=2, gate=2, test=1)
 
 
 def learned(recipe: str, out: Path, model: Played, plan: Plan = SOME, **more: Any) -> RunRecord:
@@ -164,7 +165,7 @@ def garbled(
     recipe: str,
     out: Path,
     good: dict[str, Any],
-    plan: Plan = SOME,
+    plan: Plan = FEW,
     start: dict[str, Any] | None = None,
     model: type[Played] = Played,
 ) -> None:

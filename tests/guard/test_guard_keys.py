@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,17 @@ from trust_parts import SUM, add_line, lesson, open_library, other, skill, trust
 from prowess.core.errors import Refused, UserError
 from prowess.core.trust import Release, Signature, Tier
 from prowess.guard.keys import Keyring
-from prowess.guard.release import bundle, opened, release, verify
+from prowess.guard.release import Verified, bundle, read, release
+from prowess.guard.release import verify as verify_at
 from prowess.guard.signatures import fingerprints, holds, sign_with_ssh
 from prowess.library import Library, lock
 from prowess.library.disk import write_folder
+
+
+def verify(folder: Path, data: bytes, ring: Keyring) -> Verified:
+    """In the days of the libraries of these tests."""
+    return verify_at(folder, data, ring, now=datetime(2026, 1, 2, tzinfo=UTC))
+
 
 needs_ssh = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh-keygen is not installed")
 
@@ -145,17 +153,18 @@ def said(armored: str) -> bytes:
 def test_a_release_says_where_a_skill_comes_from(library: Library, ring: Keyring, tmp_path: Path) -> None:
     add_line(library, "Round half up.", [lesson("t1"), lesson("t2", "x", "anna")])
     trusted_before = library.trust.tree("ledger")
-    entry = release(library, ring, "ledger", "1.2")
-    payload, statement, signatures = opened(bundle(entry).encode())
+    released = release(library, ring, "ledger", "1.2")
+    entry = released.entry
+    payload, statement, signatures, _ = read(bundle(released).encode())
     assert payload == entry.payload.encode() and signatures == entry.signatures
     told = statement.predicate
     assert isinstance(told, Release) and statement.tree == trusted_before
     assert (told.version, told.origin, told.authors) == ("1.2", "learned", ("trace2skill",))
-    assert (told.trajectories, told.principals) == (("t1", "t2"), 2) and "anna" not in bundle(entry)
+    assert (told.trajectories, told.principals) == (("t1", "t2"), 2) and "anna" not in bundle(released)
     assert set(told.files) == {"SKILL.md", "scripts/sum.py"}
     raw = json.loads(entry.payload)
     assert raw["_type"] == "https://in-toto.io/Statement/v1" and raw["predicateType"] == "prowess/release/v1"
-    found = verify(library.path / "ledger", bundle(entry).encode(), ring)
+    found = verify(library.path / "ledger", bundle(released).encode(), ring)
     assert found.key is not None and found.key.name == "user"
 
 
@@ -210,7 +219,7 @@ def test_a_release_of_another_name_or_key(library: Library, ring: Keyring, tmp_p
 @pytest.mark.parametrize("data", [b"", b"{}", b"[" * 5000, b'{"payloadType": 1}', b"\xff", b"x" * 5_000_000])
 def test_what_is_no_release(data: bytes) -> None:
     with pytest.raises(UserError, match="no release"):
-        opened(data)
+        read(data)
 
 
 @given(st.integers(0, 10_000), st.binary(min_size=1, max_size=3))
@@ -224,7 +233,7 @@ def test_a_damaged_bundle_never_verifies(library: Library, ring: Keyring, at: in
         found = verify(library.path / "ledger", damaged, ring)
     except UserError:
         return
-    assert found.key is None or opened(damaged)[0] == opened(whole)[0]
+    assert found.key is None or read(damaged)[0] == read(whole)[0]
 
 
 def test_a_folder_with_more_than_the_digest_covers_is_not_released(library: Library, ring: Keyring) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from trust_parts import SUM, open_library, skill, trusted
+from trust_parts import SUM, open_library, other, skill, trusted
 
 from prowess.agents.code import CodeAgent
 from prowess.agents.external import installed_files
@@ -147,6 +147,21 @@ def test_a_demotion_holds_from_the_next_script_run_on(library: Library, ring: Ke
     agent = ToolsAgent(model, sandbox, native_tools=False, runtime=Tiered(library, ring))  # type: ignore[arg-type]
     anyio.run(agent.run, TASK, View(snapshot="s", skills=library.snapshot().skills), 0)
     assert ["skills/ledger/scripts/sum.py" in given for given in sandbox.given] == [True, False]
+
+
+def test_keys_and_revocations_count_at_the_next_load_within_a_session(
+    tmp_path: Path, library: Library, ring: Keyring
+) -> None:
+    theirs, alice = other(tmp_path / "alice", ring)
+    promote(library, theirs, "ledger", Tier.REVIEWED)
+    runtime, one = Tiered(library, ring), held(library)
+    assert runtime.permit(one).text == "reference"
+    ring.unpin("alice")
+    assert runtime.permit(one).text == "fenced", "the library says the same as before; the keys do not"
+    ring.pin(alice.public, "alice", ("approver",))
+    assert runtime.permit(one).text == "reference"
+    revoke(Library.open(library.path), ring, Revocation(what="skill", id="ledger", by="user", reason="stolen"))
+    assert runtime.permit(one).text == "none", "another process has revoked it"
 
 
 @pytest.mark.parametrize("kind", ["code", "tools"])

@@ -137,9 +137,7 @@ def test_filters() -> None:
     index = SearchIndex.of(
         Snapshot.of(
             [
-                skill(
-                    "a", "merge", metadata={"tags": "Csv, office", "tier": "trusted"}, allowed_tools="Read Bash(git:*)"
-                ),
+                skill("a", "merge", metadata={"tags": "Csv, office"}, allowed_tools="Read Bash(git:*)"),
                 skill("b", "merge", files=(text_file("scripts/run.py", "x"),), metadata={"tags": "office"}),
                 skill("c", "merge"),
             ]
@@ -157,7 +155,6 @@ def test_filters() -> None:
         "b",
         "c",
     }
-    assert found(tier="trusted") == {"a"} and found(tier="none-such") == set()
 
 
 # Changes

@@ -17,9 +17,10 @@ from prowess.train.mechanisms.macro import Macro
 from prowess.train.mechanisms.rules import Rules
 from prowess.train.parts import Recipe
 from prowess.train.policies.scripted import ScriptedPolicy
-from prowess.train.recipes import STUDIES, compositionality, exit, sage, score, skill0, study
+from prowess.train.recipes import STUDIES, compositionality, exit, sage, score, skill0, soar, spear, study
 from prowess.train.record import StudyRecord, difference, interval
 from prowess.train.samples import Context, Episode
+from prowess.train.study import Phase, Study
 
 
 @pytest.mark.parametrize(
@@ -152,12 +153,27 @@ def test_offline_imitation_learns_from_the_reference() -> None:
     assert groups[0][0].info["answer"] == "A>aaa."
 
 
+def small(of: Study) -> Study:
+    """The study with few tasks in each step."""
+
+    def few(phase: Phase) -> Phase:
+        return phase._replace(recipe=replace(phase.recipe, prompts=min(3, phase.recipe.prompts)))
+
+    arms = {
+        name: replace(arm, phases=lambda seed, of=arm.phases: [few(phase) for phase in of(seed)])
+        for name, arm in of.arms.items()
+    }
+    return replace(of, measured=2, warm=lambda seed: few(of.warm(seed)), arms=arms)
+
+
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_arm_runs_and_a_stopped_study_ends_the_same(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two steps of each phase; then again, stopped by force in the middle of the first arm."""
-    chosen = replace(study(name), measured=2)
+    """Two small steps of each phase; then again, stopped by force in the middle of the first arm."""
+    for part, constant, value in ((soar, "INNER", 2), (soar, "PROBED", 4), (soar, "SETS", 2), (spear, "LONGEST", 6)):
+        monkeypatch.setattr(part, constant, value)
+    chosen = small(study(name))
     whole = studies.run_study(chosen, tmp_path / "whole", seeds=[0], scale=1e-6, looks=2)
     assert [a.name for a in whole.arms] == list(chosen.arms)
     assert all(chosen.headline in p.figures for a in whole.arms for r in a.runs for p in r.points)

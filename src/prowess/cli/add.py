@@ -7,6 +7,8 @@ import typer
 from prowess.cli.options import Json, LibraryPath, Yes, open_library
 
 if TYPE_CHECKING:
+    from prowess.cli.screen import Screen
+    from prowess.core.trust import Tier
     from prowess.guard.scan import Finding
 
 
@@ -28,12 +30,16 @@ def add(
     """Bring skills of others into the library.
 
     Every file is checked before the first is written. What the scan blocks stays out, whatever is answered; the rest
-    is asked for, with the findings to review. Exit code 1 when something blocks.
+    is asked for, with the findings to review. What came in is quarantined (T1) until somebody vouches for it. Exit
+    code 1 when something blocks.
     """
     from prowess.cli.scan import plain, show
     from prowess.cli.screen import Screen
     from prowess.core.errors import InvalidSkill, UserError
+    from prowess.core.trust import Tier
+    from prowess.guard.keys import Keyring
     from prowess.guard.scan import scan_files
+    from prowess.guard.tiers import standings_now
     from prowess.library.bundles import read_bundle
     from prowess.library.trees import skill_of
 
@@ -51,11 +57,12 @@ def add(
     if not json:
         for name, findings in found.items():
             show(screen, name, findings)
-    change = None
+    change, tiers = None, dict[str, Tier]()
     if not blocked:
         opened = open_library(library, create=True)
         screen.confirm(f"Add {', '.join(chosen)} to {opened.path}?", yes)
         change = opened.bring(chosen, by=f"add {bundle.source}")
+        tiers = {name: stands.tier for name, stands in standings_now(opened, Keyring()).items() if name in chosen}
     if json:
         screen.data(
             {
@@ -63,11 +70,29 @@ def add(
                 "added": [] if blocked else sorted(chosen),
                 "blocked": blocked,
                 "change": change.id if change else None,
+                "tiers": tiers,
                 "findings": {name: plain(findings) for name, findings in found.items()},
             }
         )
     elif change is not None:
         screen.line(f"added {', '.join(chosen)}; they are read-only to prowess, like everything it did not write")
+        _say_tiers(screen, tiers)
     if blocked:
         screen.note(f"nothing was added: the scan blocks {', '.join(blocked)}")
         raise typer.Exit(1)
+
+
+def _say_tiers(screen: "Screen", tiers: "dict[str, Tier]") -> None:
+    from prowess.core.trust import Tier
+
+    fresh = [name for name, tier in tiers.items() if tier == Tier.QUARANTINED]
+    for name, tier in tiers.items():
+        if name not in fresh:
+            screen.line((name, "bold"), f" is {tier}: somebody vouched for this very version before")
+    if fresh:
+        some = fresh[0] if len(fresh) == 1 else "SKILL"
+        screen.line(
+            (", ".join(fresh), "bold"),
+            f": T1 quarantined; agents see the text on request only, fenced, and run no scripts. "
+            f"Once you have read it: `prowess trust {some} --to T2`; what T3 takes: `prowess trust {some}`",
+        )

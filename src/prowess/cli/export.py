@@ -160,12 +160,10 @@ def _write_lock(screen: "Screen", library: "Library", file: Path, yes: bool) -> 
 
 def _trusted(library: "Library") -> "dict[str, Trusted]":
     from prowess.guard.keys import Keyring
-    from prowess.guard.tiers import Standing, standings
+    from prowess.guard.tiers import standings_now
     from prowess.library.lock import Trusted
-    from prowess.library.trees import tree_digest
 
-    known = standings(library, Keyring())
-    found = {name: known.get(tree_digest(tree), Standing()) for name, tree in library.trees().items()}
+    found = standings_now(library, Keyring())
     return {name: Trusted(stands.tier, stands.publisher or None) for name, stands in found.items()}
 
 

@@ -79,6 +79,25 @@ def place_below(screen: "Screen", library: Path | None, folder: Path) -> Place:
     )
 
 
+def trusted(place: Place, only: "Filter", tier: str | None) -> "Filter":
+    """The same conditions, for skills of this tier or above; None for all.
+
+    Raises:
+        UserError: no tier is called so, or it is asked of a folder, where nobody can have vouched for a skill.
+    """
+    from prowess.core.errors import UserError
+    from prowess.core.trust import Tier
+    from prowess.guard.keys import Keyring
+    from prowess.guard.tiers import standings_now
+
+    if tier is None:
+        return only
+    least = Tier.parse(tier)
+    if place.library is None:
+        raise UserError("skills of a folder have no tier", "leave out --tier, or add them to a library")
+    return only.among(name for name, s in standings_now(place.library, Keyring()).items() if s.tier >= least)
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     name: str

@@ -26,14 +26,14 @@ def route(
 
     Each skill comes with the chance that it fits. Exit code 1 when none does.
     """
-    from prowess.cli.finding import place, place_below, rank
+    from prowess.cli.finding import place, place_below, rank, trusted
     from prowess.cli.options import open_library
     from prowess.cli.screen import BOLD, SOFT, Screen
     from prowess.search.need import FALSE_TRIGGERS, fit
 
     screen, text = Screen(json), " ".join(query)
-    only = filter_of(kind, tier, tag, tool)
     where = place(screen, open_library(library)) if skills is None else place_below(screen, library, skills)
+    only = trusted(where, filter_of(kind, tag, tool), tier)
     answer = rank(screen, where, text, limit, router, only, model or "")
     fits = [(one, fit(text, one.skill, answer.index)) for one in answer.found]
     needed = [(one, found) for one, found in fits if found.needed]

@@ -23,8 +23,10 @@ Kind = Annotated[
     str | None, typer.Option("--kind", metavar="KIND", help="Only skills of this kind.", show_default=False)
 ]
 Tier = Annotated[
-    str | None, typer.Option("--tier", metavar="TIER", help="Only skills of this tier of trust.", show_default=False)
-]
+    str | None,
+    typer.Option("--tier", metavar="TIER", help="Only skills of this tier of trust or above: T1 to T4.",
+                 show_default=False),
+]  # fmt: skip
 Tags = Annotated[
     list[str] | None,
     typer.Option("--tag", metavar="TAG", help="Only skills with this tag; may stand more than once.",
@@ -65,20 +67,20 @@ def search(
     Looks in names, descriptions and texts, of the project's skills and of your own; by meaning where the
     index has vectors. Exit code 1 when nothing is found.
     """
-    from prowess.cli.finding import Found, libraries, place, place_below, rank
+    from prowess.cli.finding import Found, libraries, place, place_below, rank, trusted
     from prowess.cli.screen import BOLD, SOFT, Screen
     from prowess.search.snippets import snippet
 
     screen, text = Screen(json), " ".join(query)
     found: list[tuple[Found, Path]] = []
     hidden: set[str] = set()
-    only = filter_of(kind, tier, tag, tool)
+    only = filter_of(kind, tag, tool)
     if skills is not None:
         places = [place_below(screen, library, skills)]
     else:
         places = [place(screen, each) for each in libraries(library, scope)]
     for where in places:
-        answer = rank(screen, where, text, limit, router, only, model or "")
+        answer = rank(screen, where, text, limit, router, trusted(where, only, tier), model or "")
         found += [(one, where.path) for one in answer.found if one.name not in hidden]
         hidden |= answer.index.stamps().keys()
     shown = sorted(found, key=lambda pair: -pair[0].score)[:limit]
@@ -97,7 +99,7 @@ def search(
         raise typer.Exit(1)
 
 
-def filter_of(kind: str | None, tier: str | None, tags: list[str] | None, tools: list[str] | None) -> "Filter":
+def filter_of(kind: str | None, tags: list[str] | None, tools: list[str] | None) -> "Filter":
     from prowess.search.filters import Filter
 
-    return Filter(kind, tier, frozenset(t.casefold() for t in tags or ()), None if tools is None else frozenset(tools))
+    return Filter(kind, frozenset(t.casefold() for t in tags or ()), None if tools is None else frozenset(tools))

@@ -1,10 +1,14 @@
 """`prowess serve`: offer a library to agents."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from prowess.cli.options import LibraryPath, chosen_library
+
+if TYPE_CHECKING:
+    from prowess.serve.proxy.shelf import Shelf
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Offer a library to agents.")
 
@@ -56,6 +60,67 @@ def mcp(
         else:
             typer.echo(f"http://{host}:{port}/mcp", err=True)
             made.run("streamable-http", host=host, port=port)
+
+
+@app.command()
+def proxy(
+    *,
+    http: Annotated[
+        str, typer.Option("--http", metavar="[HOST:]PORT", help="Where to listen; on this machine by default.")
+    ] = "8790",
+    upstreams: Annotated[
+        Path | None,
+        typer.Option("--upstreams", metavar="FILE", help="Where requests go.", show_default="upstreams.toml"),
+    ] = None,
+    shelf: Annotated[
+        bool, typer.Option("--shelf", help="Show skills that fit also where no header asks for it.")
+    ] = False,
+    record: Annotated[bool, typer.Option("--record/--no-record", help="Keep sessions as trajectories.")] = True,
+    library: LibraryPath = None,
+) -> None:
+    """Pass model calls on, record them, and show skills where asked to.
+
+    Speaks chat completions, responses and messages, each with streaming, at the address that it prints. Without a file
+    of upstreams it passes on to OpenAI and Anthropic, with the keys in OPENAI_API_KEY and ANTHROPIC_API_KEY. Clients
+    choose neither address nor key. Skills are shown to requests with the header `x-prowess-shelf: on`. For other
+    machines than this one the file must name a token.
+    """
+    from prowess.cli.places import trajectories
+    from prowess.core.errors import UserError
+    from prowess.settings import config_folder, variables
+
+    host, port = address(http)
+    try:
+        from prowess.serve import listen, logs, telemetry
+        from prowess.serve.proxy.app import Proxy, app
+        from prowess.serve.proxy.upstreams import load
+    except ImportError as error:
+        raise UserError(f"the package {error.name!r} is not installed", "run `pip install 'prowess[serve]'`") from error
+
+    routes = load(upstreams or config_folder() / "upstreams.toml", variables)
+    if host not in ("127.0.0.1", "::1", "localhost") and not routes.token:
+        raise UserError(f"{host} can be reached by others, who could spend your money", "set `token` in upstreams.toml")
+    logs.set_up()
+    made = Proxy(routes, trajectories().path if record else None, _shelf(library), always=shelf)
+    figures = telemetry.set_up(variables("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_SERVICE_NAME"))
+    typer.echo(f"http://{host}:{port}/v1", err=True)
+    listen.server(app(made, figures), host, port).run()
+
+
+def _shelf(library: Path | None) -> "Shelf | None":
+    """The library to show, where there is one."""
+    from prowess.cli.places import trajectories
+    from prowess.guard.keys import Keyring
+    from prowess.guard.runtime import Tiered
+    from prowess.library import Library
+    from prowess.serve.access import Access
+    from prowess.serve.proxy.shelf import Shelf
+
+    path = chosen_library(library)
+    if not (path / ".prowess").is_dir():
+        return None
+    opened, keyring = Library.open(path), Keyring()
+    return Shelf(Access(opened, trajectories(), keyring), Tiered(opened, keyring))
 
 
 def address(text: str) -> tuple[str, int]:

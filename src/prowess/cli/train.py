@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 def train(
     *,
     recipe: Annotated[
-        str, typer.Argument(metavar="RECIPE", help="compositionality, score, sage, skill0, skill_sd or exit.")
+        str,
+        typer.Argument(
+            metavar="RECIPE",
+            help="a3t, compositionality, evolving, exit, feedback, sage, score, skill0, skill_sd, skillos, slim, soar "
+            "or spear.",
+        ),
     ],
     arm: Annotated[
         list[str] | None,

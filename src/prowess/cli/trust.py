@@ -157,11 +157,9 @@ def _move(
 
 
 def _all(screen: "Screen", library: "Library", keyring: "Keyring") -> None:
-    from prowess.guard.tiers import Standing, standings
-    from prowess.library.trees import tree_digest
+    from prowess.guard.tiers import standings_now
 
-    known = standings(library, keyring)
-    found = {name: known.get(tree_digest(tree), Standing()) for name, tree in library.trees().items()}
+    found = standings_now(library, keyring)
     if screen.json:
         screen.data({"library": library.path, "skills": found})
         return

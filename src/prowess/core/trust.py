@@ -6,7 +6,7 @@ them is the work of `prowess.library.trust` and `prowess.guard`.
 """
 
 from enum import IntEnum
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -159,11 +159,24 @@ class Release(Frozen):
     """Every file of the folder with its SHA-256: one more, one less or another is not this release."""
 
 
+class Checkpoint(Frozen):
+    """The log of a library's statements as it is published: its digest, and what it has taken back, until a date."""
+
+    kind: Literal["checkpoint"] = "checkpoint"
+    size: int
+    """Statements before this one."""
+    root: str = Field(pattern="^[0-9a-f]{64}$")
+    """The digest over their payloads (`prowess.core.merkle`), in hex."""
+    expires: str
+    """From then on it says nothing: something may have been revoked since. ISO 8601, UTC."""
+    revoked: tuple[str, ...] = ()
+    """Tree digest of every version that was taken down."""
+
+
 Predicate = Annotated[
-    Promotion | Demotion | Attestation | Revocation | Release,
+    Promotion | Demotion | Attestation | Revocation | Release | Checkpoint,
     Field(discriminator="kind"),
 ]
-P = TypeVar("P", Promotion, Demotion, Attestation, Revocation, Release)
 
 
 class Subject(Frozen):

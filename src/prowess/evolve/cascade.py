@@ -12,12 +12,11 @@ from prowess.core.model import Model
 from prowess.evolve.method import Setup
 from prowess.evolve.protocols import Recipe
 from prowess.measure.behaviour import BehaviourGate
-from prowess.measure.gates import ApprovalGate, FormatGate, Gate, LintGate, ScanGate, TrialsGate
+from prowess.measure.gates import ApprovalGate, FormatGate, Gate, LintGate, ScanGate
 from prowess.measure.permission import PermissionGate
 from prowess.measure.regression import CachedOutputsGate
 from prowess.measure.safety import SafetyGate
 from prowess.measure.semantic import SemanticGate
-from prowess.measure.stats.design import Design, fewest_pairs
 
 _FREE = GATES[: GATES.index("regression")]
 """Gates that run no agent."""
@@ -50,11 +49,7 @@ def with_gates(
         "cached-outputs": lambda: CachedOutputsGate(recipe.provider, setup.sandbox),
         "regression": lambda: setup.regression(recipe.provider),
         "safety": SafetyGate,
-        "trials": lambda: TrialsGate(
-            setup.all_tasks("gate", setup.gate),
-            recipe.provider,
-            design=Design(max_pairs=max(setup.gate, fewest_pairs(0.05)), batch=3),
-        ),
+        "trials": lambda: setup.trials(recipe.provider),
         "approval": ApprovalGate,
     }
     standard = {name: own[name] if name in own else make[name]() for name in wanted}

@@ -101,16 +101,15 @@ class Reduce:
 
     async def _one(self, patches: list[Patch], library: Snapshot, context: Context) -> list[Patch]:
         """The patches as one, or what is left where they cannot be."""
-        if len(patches) == 1:
-            return patches
-        made = [skill for patch in patches if (skill := created(patch)) is not None]
-        if len(made) < len(patches):
-            return joined(patches, library, self.author)
-        values = {"skills": preload(tuple(made))}
-        skill = await drafted(context, self.prompt, values, name=made[0].name)
-        if skill is None:
-            return patches
-        return [combined(patches, put(library, skill), library, self.author)]
+        made = {patch.id: skill for patch in patches if (skill := created(patch)) is not None}
+        new = [patch for patch in patches if patch.id in made]
+        edits = [patch for patch in patches if patch.id not in made]
+        left = joined(edits, library, self.author) if edits else []
+        if len(new) > 1:
+            skills = tuple(made[patch.id] for patch in new)
+            skill = await drafted(context, self.prompt, {"skills": preload(skills)}, name=skills[0].name)
+            new = [combined(new, put(library, skill), library, self.author)] if skill is not None else new
+        return [*left, *new]
 
 
 def joined(patches: Sequence[Patch], library: Snapshot, author: str) -> list[Patch]:

@@ -311,6 +311,7 @@ def _lessons(task: Task, search: Trajectory, start: Trajectory) -> list[Lesson]:
                 kind="program",
                 text=f"This program passed every check of {task.id}.",
                 family=task.family,
+                skill=start.loaded[0] if start.loaded else None,
                 references=(
                     Reference(trajectory=search.id, first_step=max(0, last), last_step=max(0, last)),
                     Reference(trajectory=start.id),

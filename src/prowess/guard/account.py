@@ -3,7 +3,18 @@
 from prowess.core.base import Frozen
 from prowess.core.errors import UserError
 from prowess.core.evidence import Verdict
-from prowess.core.trust import OWN, Capabilities, Demotion, Promotion, Release, Revocation, Statement, Tier
+from prowess.core.trust import (
+    OWN,
+    Attestation,
+    Capabilities,
+    Checkpoint,
+    Demotion,
+    Promotion,
+    Release,
+    Revocation,
+    Statement,
+    Tier,
+)
 from prowess.guard.capabilities import declared, observed
 from prowess.guard.keys import Keyring
 from prowess.guard.promotion import missing
@@ -117,6 +128,8 @@ def _said(statement: Statement) -> tuple[str, str]:
             return f"revoked with {predicate.what} {predicate.id[:16]}: {predicate.reason}", predicate.by
         case Release():
             return f"released as {predicate.version}", ""
-        case _:
+        case Checkpoint():
+            return "the log was published", ""
+        case Attestation():
             gates = ", ".join(f"{v.gate} {v.status}" for v in predicate.verdicts)
             return f"attested: {gates}", ""

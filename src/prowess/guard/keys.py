@@ -16,19 +16,22 @@ import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from prowess.core.base import Frozen
 from prowess.core.errors import UserError
 from prowess.core.trust import Head, Signature
-from prowess.guard.signatures import envelope, fingerprints, holds
+from prowess.guard.signatures import envelope, fingerprints, holds, sign_with_ssh
 from prowess.library.disk import write_file
+from prowess.library.trust import Sign
 from prowess.settings import config_folder
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+N = TypeVar("N", bound=Frozen)
 
 SELF: Final = "user"
 """The name of one's own key, and of its holder in the ledger."""
@@ -93,6 +96,15 @@ class Keyring:
         """One's own key and those of others that count."""
         own = self.own()
         return (*([own] if own else ()), *(key for key in self.pinned() if not key.revoked))
+
+    def stamp(self) -> tuple[int, ...]:
+        """Another one whenever the keys that count may have changed: cheap enough to be asked at every load."""
+        found: list[int] = []
+        for name in ("own.pub", "pinned.json"):
+            with suppress(OSError):
+                there = os.stat(self.folder / name)
+                found += [there.st_ino, there.st_mtime_ns, there.st_size]
+        return tuple(found)
 
     def pin(self, public: str, name: str, roles: Iterable[Role] = ("publisher",)) -> Key:
         """Trusts a key from now on; pinning it again changes name and roles.
@@ -160,6 +172,14 @@ class Keyring:
         assert own is not None
         return Signature(key=own.id, value=base64.b64encode(private.sign(envelope(payload))).decode())
 
+    def signing(self, ssh: Path | None = None) -> Sign:
+        """What signs statements of a library: one's own key, or the SSH key in that file."""
+
+        def sign(payload: bytes) -> tuple[Signature, ...]:
+            return (self.sign(payload) if ssh is None else sign_with_ssh(payload, ssh),)
+
+        return sign
+
     def check(self, payload: bytes, signature: Signature) -> Key | None:
         """The trusted key that made the signature; None when it is wrong, or its key is a stranger's or revoked."""
         return signer(self.keys(), payload, signature)
@@ -203,23 +223,29 @@ class Keyring:
         finally:
             os.unlink(fresh)
 
-    # Heads that were seen: a ledger that lacks one was cut back or replaced
+    # What was seen: a ledger or a log that lacks it was cut back or replaced
 
     def seen(self, library: Path) -> Seen:
         """What was seen of the library at that path."""
-        return self._seen().get(str(library), Seen())
+        return self.noted("seen.json", Seen).get(str(library), Seen())
 
     def remember(self, library: Path, seen: Seen) -> None:
         """Notes how far the ledger has come; raises UserError when that cannot be kept."""
-        all_ = self._seen()
-        if all_.get(str(library)) != seen:
-            data = {path: s.model_dump() for path, s in {**all_, str(library): seen}.items()}
-            self._put("seen.json", json.dumps(data, indent=1, sort_keys=True).encode())
+        self.note("seen.json", Seen, str(library), seen)
 
-    def _seen(self) -> dict[str, Seen]:
-        file = self.folder / "seen.json"
+    def note(self, name: str, kind: type[N], key: str, value: N) -> None:
+        """Keeps a value in a file beside the keys; raises UserError when that cannot be done."""
+        there = self.noted(name, kind)
+        if there.get(key) != value:
+            data = {key: each.model_dump(mode="json") for key, each in {**there, key: value}.items()}
+            self._put(name, json.dumps(data, indent=1, sort_keys=True).encode())
+
+    def noted(self, name: str, kind: type[N]) -> dict[str, N]:
+        """What is kept in a file beside the keys; raises UserError for a damaged one."""
+        file = self.folder / name
         try:
-            return TypeAdapter(dict[str, Seen]).validate_json(file.read_bytes())
+            there = TypeAdapter(dict[str, JsonValue]).validate_json(file.read_bytes())
+            return {key: kind.model_validate(value) for key, value in there.items()}
         except FileNotFoundError:
             return {}
         except (OSError, ValidationError) as error:

@@ -12,7 +12,7 @@ from typing import Final
 from prowess.core.errors import Refused, UserError
 from prowess.core.evidence import Verdict
 from prowess.core.skill import Skill
-from prowess.core.trust import OWN, Attestation, Demotion, Promotion, Release, Revocation, Signature, Tier
+from prowess.core.trust import OWN, Attestation, Demotion, Promotion, Release, Revocation, Tier
 from prowess.guard.capabilities import MANIFEST, beyond_tier, declared, observed
 from prowess.guard.keys import SELF, Keyring
 from prowess.guard.scan import scan
@@ -21,7 +21,7 @@ from prowess.guard.tiers import UNNAMED, Heard, Standing, attested, heard, histo
 from prowess.library import Library
 from prowess.library.disk import read_folder
 from prowess.library.records import Stated
-from prowess.library.trust import Lineage, Sign
+from prowess.library.trust import Lineage
 
 GATES: Final = ("behaviour", "trials")
 """What must have passed, with a signed attestation, before T3: it did no harm in the sandbox, and it helps."""
@@ -39,7 +39,7 @@ def attest(library: Library, keyring: Keyring, name: str, verdicts: Iterable[Ver
     known = attested(heard(library, keyring), version)
     new = tuple(verdict for verdict in map(_without_trials, verdicts) if known.get(verdict.gate) != verdict)
     if new:
-        library.trust.say(name, Attestation(verdicts=new), _signing(keyring), version)
+        library.trust.say(name, Attestation(verdicts=new), keyring.signing(), version)
 
 
 def _without_trials(verdict: Verdict) -> Verdict:
@@ -89,7 +89,7 @@ def _missing(library: Library, keyring: Keyring, case: _Case, to: Tier) -> list[
     found += [f"the folder holds what is not versioned: {p}" for p in read_folder(library.path / case.name).problems]
     if (now := standings(library, keyring).get(case.tree, Standing())).revoked:
         found.append(f"this version is {now.why}")
-    learned = bool(case.lineage.principals)
+    learned = bool(case.lineage.principals) or library.is_authored(case.name)
     blocks = [f for f in scan(case.skill, learned=learned) if f.severity == "block"]
     found += [f"the scan blocks {f.file}, line {f.line}: {f.why}" for f in blocks[:5]]
     principals = case.lineage.principals.values()
@@ -160,7 +160,7 @@ def promote(
     promotion = Promotion(
         to=to, by=by, reason=reason, capabilities=declared(case.skill), author=case.authors, evidence=passed
     )
-    library.trust.say(name, promotion, _signing(keyring), case.tree)
+    library.trust.say(name, promotion, keyring.signing(), case.tree)
     return standings(library, keyring).get(case.tree, Standing())
 
 
@@ -195,7 +195,7 @@ def revoke(library: Library, keyring: Keyring, what: Revocation) -> Stated:
     Raises:
         UserError: nothing here rests on it.
     """
-    entry = library.trust.revoke(what, _signing(keyring))
+    entry = library.trust.revoke(what, keyring.signing())
     standings(library, keyring)  # notes the head, so that the entry cannot be cut off again
     return entry
 
@@ -219,10 +219,3 @@ def _certification(told: Iterable[Heard], tree: str, now: str) -> list[str]:
             f"it must stand at T3 for {PROBATION.days} days" + (f", and does since {since[:10]}" if since else "")
         )
     return found
-
-
-def _signing(keyring: Keyring) -> Sign:
-    def sign(payload: bytes) -> tuple[Signature, ...]:
-        return (keyring.sign(payload),)
-
-    return sign

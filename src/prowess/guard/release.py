@@ -1,22 +1,21 @@
 """Releases: a version of a skill, published under a signature, with where it comes from.
 
 A release is a statement in the ledger, and a bundle in a file of its own that travels beside the skill: a DSSE envelope
-around an in-toto statement, which other tools can read too. Its subject is the tree digest; the predicate lists every
-file, so that one more, one less or another one is not this release. A signature identifies, it does not vouch: what a
-stranger has released stays quarantined.
+around an in-toto statement, which other tools can read too, and the proof that it stands in its publisher's log. Its
+subject is the tree digest; the predicate lists every file, so that one more, one less or another one is not this
+release. A signature identifies, it does not vouch: what a stranger has released stays quarantined.
 """
 
-import base64
-import json
+from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from prowess import __version__
-from prowess.core.base import Frozen
 from prowess.core.errors import Refused, UserError
-from prowess.core.trust import Release, Signature, Statement
+from prowess.core.trust import Checkpoint, Release, Signature, Statement
 from prowess.guard.keys import Key, Keyring
-from prowess.guard.signatures import PAYLOAD, fingerprints, holds, sign_with_ssh
+from prowess.guard.log import CAP, Envelope, Logged, Published, as_text, check, enclosed, logged, opened, publish
+from prowess.guard.signatures import fingerprints, holds
 from prowess.guard.tiers import attested, heard
 from prowess.library import Library
 from prowess.library.disk import read_folder
@@ -26,7 +25,13 @@ from prowess.library.trust import Lineage
 
 BUNDLE: Final = ".release.json"
 """How the name of a bundle ends, after that of the skill."""
-_CAP: Final = 4_000_000
+
+
+class Released(NamedTuple):
+    """A release in the ledger of its publisher."""
+
+    entry: Stated
+    log: Logged
 
 
 class Verified(NamedTuple):
@@ -37,10 +42,12 @@ class Verified(NamedTuple):
     """The trusted key that signed; None for a stranger's."""
     signers: tuple[str, ...]
     """Ids of all keys whose signatures hold, or may hold: of a stranger's nothing is known."""
+    checkpoint: Checkpoint | None
+    """The newest one of its publisher's log; None for a stranger's, of which none can be believed."""
 
 
-def release(library: Library, keyring: Keyring, name: str, version: str, ssh: Path | None = None) -> Stated:
-    """Releases a skill as it is now; returns the ledger entry, of which `bundle` makes a file.
+def release(library: Library, keyring: Keyring, name: str, version: str, ssh: Path | None = None) -> Released:
+    """Releases a skill as it is now and publishes the log; `bundle` makes a file of what it returns.
 
     Args:
         version: What its publisher calls it.
@@ -68,10 +75,9 @@ def release(library: Library, keyring: Keyring, name: str, version: str, ssh: Pa
         files=paths_of(manifest(folder.files)),
     )
 
-    def sign(payload: bytes) -> tuple[Signature, ...]:
-        return (keyring.sign(payload) if ssh is None else sign_with_ssh(payload, ssh),)
-
-    return library.trust.say(name, predicate, sign, tree)
+    sign = keyring.signing(ssh)
+    entry = library.trust.say(name, predicate, sign, tree)
+    return Released(entry, logged(library, entry, publish(library, sign)))
 
 
 def _was_added(lineage: Lineage) -> bool:
@@ -79,56 +85,56 @@ def _was_added(lineage: Lineage) -> bool:
     return any(author.startswith("add ") for author in lineage.authors)
 
 
-def bundle(entry: Stated) -> str:
-    """The signed statement as a DSSE envelope (JSON)."""
-    payload = base64.b64encode(entry.payload.encode()).decode()
-    signatures = [{"keyid": s.key, "sig": base64.b64encode(s.value.encode()).decode()} for s in entry.signatures]
-    return json.dumps({"payloadType": PAYLOAD, "payload": payload, "signatures": signatures}, indent=1) + "\n"
+def bundle(released: Released) -> str:
+    """The file of a release: the signed statement as a DSSE envelope (JSON), and its place in the log."""
+    return as_text(_Bundle(**enclosed(released.entry).model_dump(), log=released.log))
 
 
-class _Signed(Frozen):
-    keyid: str
-    sig: str
+class _Bundle(Envelope):
+    log: Logged
 
 
-class _Envelope(Frozen):
-    payloadType: str
-    payload: str
-    signatures: tuple[_Signed, ...]
-
-
-def opened(data: bytes) -> tuple[bytes, Statement, tuple[Signature, ...]]:
-    """Payload, statement and signatures of a bundle.
+def read(data: bytes) -> tuple[bytes, Statement, tuple[Signature, ...], Logged]:
+    """Payload, statement and signatures of a bundle, and its place in the log.
 
     Raises:
         UserError: it is none.
     """
     hint = "give the file that `prowess sign` wrote"
-    if len(data) > _CAP:
-        raise UserError(f"this is no release: it is larger than {_CAP} bytes", hint)
     try:
-        found = _Envelope.model_validate_json(data)
-        payload = base64.b64decode(found.payload, validate=True)
-        signatures = tuple(
-            Signature(key=s.keyid, value=base64.b64decode(s.sig, validate=True).decode("ascii"))
-            for s in found.signatures
-        )
-        statement = Statement.model_validate_json(payload)
+        if len(data) > CAP:
+            raise ValueError(f"it is larger than {CAP} bytes")
+        found = _Bundle.model_validate_json(data)
+        payload, statement, signatures = opened(found)
     except ValueError as error:  # pydantic, base64 and UTF-8 all raise some kind of it
         raise UserError(f"this is no release: {str(error).splitlines()[0]}", hint) from error
-    if found.payloadType != PAYLOAD or not isinstance(statement.predicate, Release):
+    if not isinstance(statement.predicate, Release):
         raise UserError("this is a signed statement, but no release", hint)
-    return payload, statement, signatures
+    return payload, statement, signatures, found.log
 
 
-def verify(folder: Path, data: bytes, keyring: Keyring) -> Verified:
-    """Whether a folder is to the letter what a bundle says, and whose signature that is.
+def verify(
+    folder: Path,
+    data: bytes,
+    keyring: Keyring,
+    newest: Published | None = None,
+    *,
+    accept: bool = False,
+    now: datetime | None = None,
+) -> Verified:
+    """Whether a folder is to the letter what a bundle says, whose signature that is, and whether it still counts.
+
+    Args:
+        newest: A checkpoint of the publisher's log that is newer than the bundle.
+        accept: Take that log as it is, although it is not the one that was seen here before.
+        now: For tests.
 
     Raises:
         UserError: the folder cannot be read, or the bundle is none.
-        Refused: a file is missing, changed or one too many, or a trusted key's signature is wrong.
+        Refused: a file is missing, changed or one too many, a trusted key's signature is wrong, or the log does not
+            hold (`prowess.guard.log.check`).
     """
-    payload, statement, signatures = opened(data)
+    payload, statement, signatures, log = read(data)
     release_ = statement.predicate
     assert isinstance(release_, Release)
     try:
@@ -156,7 +162,10 @@ def verify(folder: Path, data: bytes, keyring: Keyring) -> Verified:
                 raise Refused(f"the signature of {k.name} {why}", "take it from its publisher again")
         if not signatures:
             raise Refused("nobody has signed this release", "`prowess sign` makes one that is")
-    return Verified(statement, key, tuple(s.key for s in signatures))
+    last = None
+    if key is not None:
+        last = check(keyring, key, statement, payload, log, newest, accept=accept, now=now)
+    return Verified(statement, key, tuple(s.key for s in signatures), last)
 
 
 def differences(wanted: dict[str, str], there: dict[str, str]) -> list[str]:

@@ -73,16 +73,16 @@ class Tiered:
     library: Library
     keyring: Keyring
     _known: dict[str, Standing] = field(default_factory=dict[str, Standing])
-    """By digest of the skill, as of `_number`."""
-    _number: int = -1
+    """By digest of the skill, as of `_state`."""
+    _state: object = None
 
     def permit(self, skill: Skill) -> Permit:
         return permit(self.standing(skill))
 
     def standing(self, skill: Skill) -> Standing:
         """Of exactly this content; of one that the library never had, that nobody vouched for it."""
-        number = self.library.trust.number()
-        if number != self._number:
+        state = (self.library.trust.number(), self.keyring.stamp())
+        if state != self._state:
             found = standings(self.library, self.keyring)
             self._known = {}
             for tree, skills in self.library.trust.contents(found).items():
@@ -91,7 +91,7 @@ class Tiered:
                     other = self._known.get(held.digest)
                     if other is None or (found[tree].revoked, -found[tree].tier) > (other.revoked, -other.tier):
                         self._known[held.digest] = found[tree]
-            self._number = number
+            self._state = state
         return self._known.get(skill.digest, Standing())
 
     def violated(self, skill: Skill, what: str) -> None:

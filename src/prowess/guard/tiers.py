@@ -16,7 +16,17 @@ from typing import Final
 from prowess.core.base import Frozen
 from prowess.core.errors import UserError
 from prowess.core.evidence import Verdict
-from prowess.core.trust import Attestation, Capabilities, Demotion, Promotion, Release, Revocation, Statement, Tier
+from prowess.core.trust import (
+    Attestation,
+    Capabilities,
+    Checkpoint,
+    Demotion,
+    Promotion,
+    Release,
+    Revocation,
+    Statement,
+    Tier,
+)
 from prowess.guard.keys import SELF, Key, Keyring, Seen, signer
 from prowess.guard.signatures import fingerprints
 from prowess.library import Library
@@ -87,16 +97,22 @@ def standings(library: Library, keyring: Keyring) -> dict[str, Standing]:
     return found
 
 
+def standings_now(library: Library, keyring: Keyring) -> dict[str, Standing]:
+    """Of every skill as it lies there now, by name."""
+    known = standings(library, keyring)
+    return {name: known.get(tree_digest(tree), Standing()) for name, tree in library.trees().items()}
+
+
 def standing(library: Library, keyring: Keyring, name: str) -> Standing:
     """Of a skill as it lies there now.
 
     Raises:
         UserError: there is no such skill.
     """
-    trees = library.trees()
-    if name not in trees:
+    found = standings_now(library, keyring)
+    if name not in found:
         raise UserError(f"the library has no skill {name!r}", "`prowess show` lists its skills")
-    return standings(library, keyring).get(tree_digest(trees[name]), Standing())
+    return found[name]
 
 
 def attested(told: Iterable[Heard], tree: str) -> dict[str, Verdict]:
@@ -166,7 +182,7 @@ def _weighed(told: Iterable[Heard]) -> dict[str, _Version]:
                         version.promotions[key.id] = predicate
             case Release():
                 version.publisher = next((k.id for k in each.signers if "publisher" in k.roles), version.publisher)
-            case Attestation():
+            case Attestation() | Checkpoint():
                 pass
     versions.pop("", None)
     return versions

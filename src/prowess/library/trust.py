@@ -12,8 +12,9 @@ from typing import Any
 from prowess.core.base import canonical_json
 from prowess.core.errors import Refused, UserError
 from prowess.core.lesson import Lesson
+from prowess.core.merkle import root
 from prowess.core.skill import Skill
-from prowess.core.trust import Head, Predicate, Revocation, Signature, Statement, Subject
+from prowess.core.trust import Checkpoint, Head, Predicate, Revocation, Signature, Statement, Subject
 from prowess.library.index import Index
 from prowess.library.records import Change, Stated
 from prowess.library.store import Store
@@ -113,6 +114,26 @@ class Trust:
             revocation = what.model_copy(update={"trees": tuple(sorted({tree for _, tree in hit}))})
             names = dict.fromkeys(sorted(name for name, _ in hit))
             return self._append(tuple(Subject(name=name, digest={}) for name in names), revocation, sign)
+
+    def publish(self, expires: str, sign: Sign) -> Stated:
+        """Adds a checkpoint over all statements so far.
+
+        Args:
+            expires: Until when it counts, ISO 8601, UTC.
+        """
+        with self._store.writing():
+            self._record_edits()
+            with self._store.index() as index:
+                before = stated(index)
+            told = [entry.statement.predicate for entry in before if entry.statement is not None]
+            revoked = {tree for each in told if isinstance(each, Revocation) for tree in each.trees}
+            checkpoint = Checkpoint(
+                size=len(before),
+                root=root([entry.payload.encode() for entry in before]).hex(),
+                expires=expires,
+                revoked=tuple(sorted(revoked)),
+            )
+            return self._append((), checkpoint, sign)
 
     def lineage(self, name: str) -> Lineage:
         """What the skill rests on.

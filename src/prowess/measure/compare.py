@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 from prowess.core.bulk import no_collection
 from prowess.core.cost import total
@@ -16,7 +17,7 @@ TEST = "exact McNemar, two-sided"
 
 @dataclass(frozen=True)
 class Pairs:
-    """Complete pairs of (baseline, treatment) trials, in the order in which they came, and how many were incomplete."""
+    """Complete pairs of (baseline, treatment) trials, in the order of the baseline, and how many were incomplete."""
 
     complete: tuple[tuple[Trial, Trial], ...]
     missing: int
@@ -57,28 +58,32 @@ def pair(trials: Iterable[Trial], baseline: str, treatment: str) -> Pairs:
     """
     if baseline == treatment:
         raise UserError(f"both arms are {baseline!r}", "name two arms; an A/A run needs a name for each side")
-    sides: dict[tuple[str, int], dict[str, Trial]] = {}
+    old: dict[tuple[str, int], Trial] = {}
+    new: dict[tuple[str, int], Trial] = {}
     for trial in trials:
-        if trial.arm not in (baseline, treatment):
+        if trial.arm == treatment:
+            side = new
+        elif trial.arm == baseline:
+            side = old
+        else:
             continue
         if trial.value is not None and not 0.0 <= trial.value <= 1.0:
             raise UserError(
                 f"the value of {trial.task_id!r} (arm {trial.arm!r}, seed {trial.seed}) is {trial.value!r}",
                 "a graded score lies between 0 and 1; leave it out where there is none",
             )
-        side = sides.setdefault((trial.task_id, trial.seed), {})
-        before = side.setdefault(trial.arm, trial)
+        before = side.setdefault((trial.task_id, trial.seed), trial)
         if before is not trial and before != trial:
             raise UserError(
                 f"task {trial.task_id!r}, seed {trial.seed} has two results in arm {trial.arm!r}",
                 "give each task and seed once; repeat a task under another seed",
             )
-    require_alike(trial for side in sides.values() for trial in side.values())
-    if not sides:
+    require_alike(chain(old.values(), new.values()))
+    if not old and not new:
         raise UserError(f"no trial of {baseline!r} or {treatment!r} was given", "run the trials first")
-    both = [(side.get(baseline), side.get(treatment)) for side in sides.values()]
-    complete = [(old, new) for old, new in both if old and new and old.passed is not None and new.passed is not None]
-    return Pairs(tuple(complete), len(sides) - len(complete))
+    both = [(trial, new[key]) for key, trial in old.items() if key in new]
+    complete = tuple((o, n) for o, n in both if o.passed is not None and n.passed is not None)
+    return Pairs(complete, len(old) + len(new) - len(both) - len(complete))
 
 
 def require_alike(trials: Iterable[Trial]) -> str:

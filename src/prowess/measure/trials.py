@@ -226,8 +226,6 @@ async def run_blocks(
         UserError: a block or an arm's name stands twice.
         BudgetExceeded: a limit was reached. Trials in flight are finished and stored first; the same call resumes.
     """
-    _check_unique([(task.id, seed) for task, seed in blocks], "task and seed")
-    _check_unique([arm.name for arm in arms], "arm")
     cells, found = _stored(blocks, arms, bench)
     draw = random.Random(order_seed)
     jobs: dict[str, _Job] = {}
@@ -237,11 +235,7 @@ async def run_blocks(
             if cells[block][i] not in found:
                 jobs.setdefault(cells[block][i], _job(arms[i], *blocks[block], bench))
     await _run_jobs(jobs, bench, found)
-    return tuple(
-        _in_arm(found[key], arm.name, seed)
-        for (_, seed), row in zip(blocks, cells, strict=True)
-        for arm, key in zip(arms, row, strict=True)
-    )
+    return _laid_out(blocks, arms, cells, found)
 
 
 @no_collection()
@@ -249,10 +243,24 @@ def _stored(
     blocks: Sequence[tuple[Task, int]], arms: Sequence[Arm], bench: Bench
 ) -> tuple[list[list[str]], dict[str, Trial]]:
     """The keys of all cells, block by block, and the trials among them that are in the index."""
+    _check_unique([(task.id, seed) for task, seed in blocks], "task and seed")
+    _check_unique([arm.name for arm in arms], "arm")
     keys = _Keys(bench.agent.name)
     cells = [[keys.key(arm, task, seed) for arm in arms] for task, seed in blocks]
     names = [arm.name for arm in arms]
     return cells, dict(bench.store.trials({key: name for row in cells for key, name in zip(row, names, strict=True)}))
+
+
+@no_collection()
+def _laid_out(
+    blocks: Sequence[tuple[Task, int]], arms: Sequence[Arm], cells: list[list[str]], found: Mapping[str, Trial]
+) -> tuple[Trial, ...]:
+    """The trial of each cell, block by block."""
+    return tuple(
+        _in_arm(found[key], arm.name, seed)
+        for (_, seed), row in zip(blocks, cells, strict=True)
+        for arm, key in zip(arms, row, strict=True)
+    )
 
 
 @dataclass(slots=True)

@@ -1,4 +1,7 @@
-"""What a skill is apart from its text, and which skills a search may answer with."""
+"""What a skill is apart from its text, and which skills a search may answer with.
+
+How far a skill is trusted is none of it: that changes without the skill, and `prowess.guard.tiers` says it by name.
+"""
 
 import json
 from collections.abc import Iterable
@@ -11,8 +14,6 @@ from prowess.core.skill import Skill
 class Facets(TypedDict):
     kind: str
     """`program` when scripts lie in its folder, else `text`; metadata `kind` overrides."""
-    tier: str
-    """How far it is trusted, from metadata `tier`; empty where nothing says so."""
     tags: list[str]
     """From metadata `tags`, parted by commas or blanks."""
     tools: list[str]
@@ -23,7 +24,6 @@ def facets(skill: Skill) -> Facets:
     scripts = any(file.path.startswith("scripts/") for file in skill.files)
     return {
         "kind": skill.metadata.get("kind", "program" if scripts else "text"),
-        "tier": skill.metadata.get("tier", ""),
         "tags": sorted(set(skill.metadata.get("tags", "").replace(",", " ").casefold().split())),
         "tools": sorted({word.partition("(")[0] for word in (skill.allowed_tools or "").split()}),
     }
@@ -34,7 +34,6 @@ class Filter:
     """Conditions that all must hold; the empty one lets everything through."""
 
     kind: str | None = None
-    tier: str | None = None
     tags: frozenset[str] = frozenset()
     """A skill must have them all."""
     tools: frozenset[str] | None = None
@@ -50,7 +49,6 @@ class Filter:
         """Whether a skill with these facets may be answered, whatever it is called."""
         return (
             self.kind in (None, facets["kind"])
-            and self.tier in (None, facets["tier"])
             and self.tags <= set(facets["tags"])
             and (self.tools is None or self.tools >= set(facets["tools"]))
         )

@@ -164,7 +164,8 @@ def _top(scores: NDArray[np.float32], limit: int, seen: Sequence[Ids]) -> Ids:
     for ids in seen:
         sample.append(ids)
         if sum(map(len, sample)) >= 4 * limit:
-            some = scores[np.unique(np.concatenate(sample))]
+            together = np.sort(np.concatenate(sample))  # `np.unique` takes several times as long
+            some = scores[together[np.flatnonzero(np.r_[True, together[1:] != together[:-1]])]]
             if len(some) >= limit:
                 bound = np.partition(some, -limit)[-limit]
                 break

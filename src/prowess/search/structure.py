@@ -52,6 +52,8 @@ class Step(Frozen):
     scope: Scope = "MEMORY"
     target: str = ""
     """The resource itself: a path, host, command or variable."""
+    quote: str = ""
+    """The words of the skill that say so, as they stand there; empty where nobody gave any."""
     requires: tuple[str, ...] = ()
     effects: tuple[str, ...] = ()
     next: tuple[Rule, ...] = ()

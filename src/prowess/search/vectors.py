@@ -98,7 +98,7 @@ class Vectors:
         room = self._used + 64 + self._used // 8  # so that adding one does not copy all
         self._ids = np.zeros(room, np.int64)
         self._ids[: self._used] = [id for id, _ in pairs]
-        self._rows = np.zeros((room, self._dimensions), np.float32)
+        self._rows = np.zeros((room, self._dimensions), np.float32, order="F")  # by columns: half the time of a product
         data = np.frombuffer(b"".join(vector for _, vector in pairs), "<f2")
         self._rows[: self._used] = data.reshape(self._used, self._dimensions)
 

@@ -29,6 +29,7 @@ from prowess.library import Library
 from prowess.library.skillmd import frontmatter, parse
 from prowess.library.trees import Tree, skill_of
 from prowess.search.index import SearchIndex
+from prowess.search.need import fit
 from prowess.trajectories.store import TrajectoryStore
 
 SCHEME = "skill://"
@@ -97,6 +98,8 @@ class _Served:
 
     state: object
     skills: Snapshot
+    digest: str
+    """Of `skills`, which takes time that grows with their text."""
     trees: Mapping[str, Tree]
     index: SearchIndex
     barred: Mapping[str, str]
@@ -135,6 +138,13 @@ class Access:
             for score, skill in found
             if skill is not None
         )
+
+    def fitting(self, task: str, limit: int) -> tuple[tuple[Skill, ...], str]:
+        """The skills that fit a task well enough to be shown unasked, best first, and the digest of the library."""
+        now = self._now()
+        found = (now.skills.get(hit.name) for hit in now.index.search(task, limit))
+        fits = tuple(skill for skill in found if skill is not None and fit(task, skill, now.index).needed)
+        return fits, now.digest
 
     def load(self, name: str) -> Loaded:
         """The skill's instructions, and the files it has.
@@ -241,7 +251,7 @@ class Access:
     def _now(self) -> _Served:
         """What is served at this moment; made anew only when a folder or the trust in one has changed."""
         with self._lock:
-            state = (self._library.stamps(), self._library.trust.number())
+            state = (self._library.stamps(), self._library.trust.number(), self._keyring.stamp())
             if self._known is None or self._known.state != state:
                 self._known = self._made(state)
             return self._known
@@ -252,7 +262,9 @@ class Access:
         trees = {name: tree for name, tree in trees.items() if not reasons[name]}
         read = (skill_of(name, tree).skill for name, tree in trees.items())
         skills = Snapshot.of([skill for skill in read if skill is not None])
-        return _Served(state, skills, trees, SearchIndex.of(skills), {n: r for n, r in reasons.items() if r})
+        return _Served(
+            state, skills, skills.digest, trees, SearchIndex.of(skills), {n: r for n, r in reasons.items() if r}
+        )
 
 
 def entry(skill: Skill, tree: Tree) -> Entry:

@@ -1,5 +1,6 @@
 """Advantages: how much better an episode was than those it is compared with. Pure Python over rewards."""
 
+import math
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -82,12 +83,25 @@ class GroupNorm:
 
 @dataclass(frozen=True, slots=True)
 class LeaveOneOut:
-    """Reward less the mean of the *other* peers (RLOO, 2402.14740): n / (n - 1) times the plain difference."""
+    """Reward less the mean of the *other* peers (RLOO, 2402.14740): n / (n - 1) times the plain difference.
+
+    Peers are samples; of an episode with several, each is one, so that those of the same episode count as peers. With
+    `episodes` peers are the episodes of the group, however many samples each has.
+    """
 
     by: tuple[By, ...] = ("group",)
+    episodes: bool = False
 
     def __call__(self, groups: Sequence[Group], ctx: Context) -> None:
         _need_two(groups, "LeaveOneOut")
+        if self.episodes:
+            for group in groups:
+                judged = [(e, e.reward) for e in group if e.reward is not None]
+                n, total = len(judged), sum(reward for _, reward in judged)
+                for episode, reward in judged:
+                    for sample in episode.samples:
+                        sample.reinforce(reward - (total - reward) / (n - 1) if n > 1 else 0.0)
+            return
         for peers in _alike(_rows(groups), self.by):
             n, total = len(peers), sum(row.reward for row in peers)
             for row in peers:
@@ -215,6 +229,24 @@ class Scaled:
                     if "adv" in sample.streams:
                         by = self.factor(sample)
                         sample.write("adv", [by * a for a in sample.streams["adv"]])
+
+
+@dataclass(frozen=True, slots=True)
+class MostVaried:
+    """Another advantage, on the `share` of the groups whose rewards vary most; the rest is not learned from (Dr.BoT,
+    the baseline of SPEAR, 2509.22601)."""
+
+    inner: Advantage
+    share: float = 0.75
+
+    def __call__(self, groups: Sequence[Group], ctx: Context) -> None:
+        spreads = [statistics.pstdev(found) if (found := _rewards(group)) else 0.0 for group in groups]
+        kept = sorted(range(len(groups)), key=lambda i: -spreads[i])[: math.ceil(self.share * len(groups))]
+        self.inner([groups[i] for i in sorted(kept)], ctx)
+
+
+def _rewards(group: Group) -> list[float]:
+    return [e.reward for e in group if e.reward is not None]
 
 
 def by_role(inner: Advantage, weights: dict[str, float]) -> Scaled:

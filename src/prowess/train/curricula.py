@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from prowess.core.task import Task
+from prowess.train.mechanisms.base import Mechanism
 from prowess.train.samples import Context, Group
 
 Draw = Callable[[int, int], list[Task]]
@@ -22,6 +23,11 @@ class Fresh:
 
     def observe(self, groups: Sequence[Group], ctx: Context) -> None:
         pass
+
+
+def practice(world: Mechanism, *, level: int = 1) -> Fresh:
+    """Fresh tasks of a mechanism, of the split that training may see."""
+    return Fresh(lambda n, seed: world.tasks("evidence", n, level=level, seed=seed))
 
 
 @dataclass(frozen=True, slots=True)

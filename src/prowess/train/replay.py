@@ -33,6 +33,8 @@ class SelfImitation:
     threshold: float = 1.0
     age: int = 10
     history: int = 10_240
+    estimate: bool = True
+    """False: replayed episodes keep the advantage that they had, however much better the policy has become since."""
     kept: list[tuple[int, Episode]] = field(default_factory=list[tuple[int, Episode]])
     rewards: deque[float] = field(default_factory=deque[float])
 
@@ -46,9 +48,9 @@ class SelfImitation:
         if len(self.kept) <= 1.5 * self.capacity:
             return groups
         median = statistics.median(self.rewards)
-        again = [e for _, e in self.kept if e.reward is not None and e.reward >= median]
+        again = [e for _, e in self.kept if e.reward is not None and (e.reward >= median or not self.estimate)]
         self.kept = []
-        return [*groups, [_replayed(e, (e.reward or 0.0) - median) for e in again]]
+        return [*groups, [_replayed(e, (e.reward or 0.0) - median if self.estimate else None) for e in again]]
 
     def _good(self, episode: Episode) -> bool:
         return any(max(s.streams.get("adv", [0.0])) > self.threshold for s in episode.samples)
@@ -66,11 +68,12 @@ class SelfImitation:
         self.rewards = deque(state["rewards"])
 
 
-def _replayed(episode: Episode, advantage: float) -> Episode:
-    """A copy whose tokens carry the replay weight and no other."""
+def _replayed(episode: Episode, advantage: float | None) -> Episode:
+    """A copy whose tokens carry the replay weight and no other; with their own advantage where none is given."""
     [[twin]] = load(dump([[episode]]))
     for sample in twin.samples:
+        old = sample.streams.get("adv", 0.0)
         sample.streams = {}
-        sample.write("adv", advantage)
+        sample.write("adv", old if advantage is None else advantage)
         sample.write(WEIGHT, 1.0)
     return twin

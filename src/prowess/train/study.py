@@ -24,6 +24,7 @@ from prowess.train.record import ArmRecord, Point, SeedRun, StudyRecord
 from prowess.train.trainer import Metrics, Trainer
 
 Policies = Mapping[str, Any]
+Skills = Mapping[str, str]
 WARM_SAVED = 250
 """Steps of a warm start between two checkpoints."""
 Told = Callable[[str, int, int, str], object]
@@ -63,8 +64,8 @@ class Study:
     warm: Callable[[int], Phase]
     arms: Mapping[str, Arm]
     """The method itself comes first."""
-    measure: Callable[[Policies, int, int], Metrics]
-    """From the policies, a seed and a number of held-out tasks to figures."""
+    measure: Callable[[Policies, Skills, int, int], Metrics]
+    """From the policies, the library as training left it, a seed and a number of held-out tasks to figures."""
     measured: int = 128
     """Held-out tasks of each figure."""
     cast: Callable[[ModelPolicy], Policies] = lambda actor: {"actor": actor, "reference": actor.clone("reference")}
@@ -102,7 +103,8 @@ def run_study(
     for seed in seeds:
         actor = _warmed(study, folder, seed, scale, told)
         model = f"{count(actor.network):,} parameters"
-        start = study.measure(study.cast(actor), seed, study.measured)
+        library = next(iter(study.arms.values())).phases(seed)[0].recipe.skills
+        start = study.measure(study.cast(actor), library, seed, study.measured)
         for arm in chosen:
             runs[arm].append(_run(study, arm, actor, seed, folder, scale, looks, start, told))
             record = StudyRecord(
@@ -180,7 +182,7 @@ def _run(
                 )  # fmt: skip
                 state["done"] = until
                 if until in marks:
-                    figures = study.measure(policies, seed, study.measured)
+                    figures = study.measure(policies, trainer.context.skills, seed, study.measured)
                     state["points"].append({"step": until, "tokens": state["tokens"], "figures": figures})
                 state["trainer"] = {"phase": i, "state": trainer.state_dict()}
                 checkpoints.save(keep, until, state)

@@ -36,7 +36,7 @@ def test_a_skill_that_is_there_is_deepened_by_proven_causes(tmp_path: Path) -> N
     assert decision.accepted and {lesson.kind for lesson in decision.lessons} == {"cause"}
     assert RULE in record.after.skills[0].body and "Do it well" in record.after.skills[0].body
     (with_it,) = (c.evidence for c in record.comparisons)
-    assert (with_it.control_rate, with_it.treatment_rate) == (0.0, 1.0)
+    assert (with_it.baseline_rate, with_it.treatment_rate) == (0.0, 1.0)
 
 
 def test_one_after_the_other_sees_what_the_one_before_left(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_one_after_the_other_sees_what_the_one_before_left(tmp_path: Path) -> No
 
 
 def test_deepening_begins_with_the_skills_of_people(tmp_path: Path) -> None:
-    played = Played("trace2skill", SAYS, rule="house rules")  # what the human skill says
+    played = Played("trace2skill", SAYS, rule="## House rules")  # what the human skill says
     record = learned("trace2skill.deepen", tmp_path, played, PLAN)
     assert record.decisions[0].accepted and record.decisions[0].patch.author == "human"
     assert [point.passed for point in record.curve] == [True, True] and len(played.questions("success")) == 2
@@ -91,7 +91,5 @@ def test_what_is_broken_is_fixed_in_few_rounds_or_left_to_the_gates(tmp_path: Pa
     (whole,), world = mended(tmp_path / "a", ['{"edits": []}', fix], broken)
     assert len(world.asked) == 2 and "scripts/list.py" in world.asked[0]
     assert "Follow the list." in apply(whole, LIBRARY).skills[0].body
-    (left,), world = mended(
-        tmp_path / "b", lambda request: '{"edits": []}', Patch(**(dict(broken) | {"operations": LINK}))
-    )
+    (left,), world = mended(tmp_path / "b", lambda request: '{"edits": []}', broken)
     assert left == broken and len(world.asked) == 3

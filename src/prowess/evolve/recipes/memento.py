@@ -1,12 +1,12 @@
 """Memento-Skills (2603.18743): read a skill, act, and where it fails write: patch the skill or discover a new one.
 
-As in the paper (its released code has none of this): each task up to K = 3 times; the router's best skill, and a new one
-where none fits; of a failure, which skill is to blame and why; the utility of a skill is its share of successes, and one
-with a low utility (below a half) after two runs at least is written anew, another patched in place; a unit test decides,
-and what does not pass is rolled back. Ours: the unit test is the verifier's: with the change more of the tasks seen so
-far pass than without it, and nothing that earlier changes solved is lost; scripts run their own tests, too. A run
-counts once in a utility. Reconstructed: both thresholds, and the words of the questions. Left out: the memory of tips,
-whose lines the skill holds, and the trained router.
+As in the paper (its released code has none of this): each task up to K = 3 times; the router's best skill, and a new
+one where none fits; of a failure, which skill is to blame and why; the utility of a skill is its share of successes,
+and one with a low utility (below a half) after two runs at least is written anew, another patched in place; a unit
+test decides, and what does not pass is rolled back. Ours: the unit test is the verifier's: with the change more of
+the tasks seen so far pass than without it, and nothing that earlier changes solved is lost; scripts run their own
+tests, too. A run counts once in a utility. Reconstructed: both thresholds, and the words of the questions. Left out:
+the memory of tips, whose lines the skill holds, and the trained router.
 
 Without the paper's ideas: `read-only` never writes; `untested` takes a change without its test; `patch-only` has no
 discovery by utility.

@@ -1,8 +1,8 @@
 """One-shot of SkillLearnBench (2604.20087, b1): a skill is written from the text of one task, and nothing is run.
 
-As in the paper: the task's text alone, one answer, no feedback, no gate that measures. Ours: one skill a family instead
-of up to five, written in small steps that a grammar bounds; the four gates that run no agent. Reconstructed: the words
-of the question; the paper hands the task to a coding agent.
+As in the paper: the task's text alone, one answer, no feedback, no gate that measures. Ours: one skill a family
+instead of up to five, written in small steps that a grammar bounds; the four gates that run no agent. Reconstructed:
+the words of the question; the paper hands the task to a coding agent.
 
 It is the baseline of `self_feedback` and `skill_creator`; its own (`unread`) leaves out what it has, the task's text:
 the model is told the name of the kind of task, so that one sees what its own knowledge is worth.

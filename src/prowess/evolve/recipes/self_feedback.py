@@ -1,11 +1,11 @@
 """Self-feedback of SkillLearnBench (2604.20087, b2): a skill is written, tried on its task and revised, twice.
 
-As in the paper: written from one task, then K = 2 times: the agent does that task with it, and the author revises it by
-its own look at the trace. No verifier speaks, so it can drift, as the paper found. Ours: revisions are edits of
+As in the paper: written from one task, then K = 2 times: the agent does that task with it, and the author revises it
+by its own look at the trace. No verifier speaks, so it can drift, as the paper found. Ours: revisions are edits of
 lines; the four gates that run no agent. Reconstructed: the words of the questions.
 
-Without the paper's idea (`unreviewed`) it is `one_shot`, its baseline. With what the paper finds missing (`verified`),
-the checks' messages are told.
+Without the paper's idea (`unreviewed`) it is `one_shot`, its baseline. With what the paper finds missing
+(`verified`), the checks' messages are told.
 """
 
 from prowess.evolve.consolidate import Unmerged

@@ -1,9 +1,9 @@
 """Skill-creator of SkillLearnBench (2604.20087, b4): analyse, investigate, write, validate.
 
-As in the paper: a staged pipeline from one task, after the skill that Anthropic publishes for creating skills: what is
-asked for, then what the files are like, then the text, then a validator whose complaints are mended; no run of the
-agent. Ours: two small questions for the first two stages, lines of what they say go to the writer; the validator is our
-lint, in up to three rounds. Reconstructed: what each stage asks.
+As in the paper: a staged pipeline from one task, after the skill that Anthropic publishes for creating skills: what
+is asked for, then what the files are like, then the text, then a validator whose complaints are mended; no run of the
+agent. Ours: two small questions for the first two stages, lines of what they say go to the writer; the validator is
+our lint, in up to three rounds. Reconstructed: what each stage asks.
 
 Without the paper's idea (`one-stage`) it is `one_shot`, its baseline; `unvalidated` leaves out the last stage.
 """

@@ -1,9 +1,9 @@
 """SkillOpt (2605.23904): the text of a skill is trained like weights, in bounded steps that must improve.
 
 As in the paper: a step takes a minibatch of eight runs, reflects on them together, and makes at most L = 4 edits (the
-learning rate); a step is kept only when it is strictly better on validation tasks, a tie is refused; what was refused is
-kept in a buffer and shown, so that it is not tried again; several epochs over the same tasks. Ours: edits name lines
-under a grammar; where there is no skill yet, the first step drafts one; validation takes gate tasks.
+learning rate); a step is kept only when it is strictly better on validation tasks, a tie is refused; what was refused
+is kept in a buffer and shown, so that it is not tried again; several epochs over the same tasks. Ours: edits name
+lines under a grammar; where there is no skill yet, the first step drafts one; validation takes gate tasks.
 Reconstructed: the words of the questions. Left out: the slow update of an epoch and the optimiser's own meta-skill.
 
 Without the paper's ideas: `forgetful` does not show what was refused; `loose` keeps ties; `boundless` edits at will.
@@ -86,12 +86,13 @@ class Minibatch:
 
 
 def recipe(setup: Setup, remembers: bool = True, ties: bool = False, edits: int = EDITS) -> Recipe:
-    stream = setup.all_tasks("evidence", setup.evidence) * EPOCHS
+    tasks = setup.all_tasks("evidence", setup.evidence)
+    stream, batch = tasks * EPOCHS, min(BATCH, len(tasks))
     validation = setup.all_tasks("gate", min(setup.gate, VALIDATION))
     provider, common = BestMatches(), prompts("common")
     return Recipe(
         name="skillopt",
-        source=Stream(stream, per_round=BATCH),
+        source=Stream(stream, per_round=batch),
         provider=provider,
         analyst=Minibatch(prompts("skillopt")["reflect"]),
         proposer=Writing(
@@ -101,7 +102,7 @@ def recipe(setup: Setup, remembers: bool = True, ties: bool = False, edits: int 
         consolidator=Unmerged(),
         gates=(*FREE_GATES, StrictGate(provider, validation, ties=ties, seed=setup.seed)),
         selector=Best(validation, provider),
-        rounds=-(-len(stream) // BATCH),
+        rounds=-(-len(stream) // batch),
     )
 
 

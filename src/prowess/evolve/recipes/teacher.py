@@ -1,10 +1,10 @@
 """Teacher feedback of SkillLearnBench (2604.20087, b3): the student writes, the agent tries, a teacher suggests.
 
 As in the paper: the student writes a skill from one task; K = 3 times the agent does the task with it, the verifier
-judges, and a teacher who sees the human-written skill and the failure makes suggestions; the student, who does not see
-it, revises. Suggestions only, no text: what quotes the key is dropped. Ours: one model plays all roles, in separate
-calls; eight words in a row of the key count as a quote; a family without a human skill is taught by the failure alone.
-Reconstructed: the words of the questions.
+judges, and a teacher who sees the human-written skill and the failure makes suggestions; the student, who does not
+see it, revises. Suggestions only, no text: what quotes the key is dropped. Ours: one model plays all roles, in
+separate calls; eight words in a row of the key count as a quote; a family without a human skill is taught by the
+failure alone. Reconstructed: the words of the questions.
 
 Without the paper's idea (`untaught`) the key is withheld, and the checks' messages are all there is. Baseline is
 `self_feedback`.

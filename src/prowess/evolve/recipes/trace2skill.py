@@ -1,15 +1,15 @@
 """Trace2Skill (2603.25158): lessons from each trajectory against a frozen snapshot, merged, and gated.
 
 As in the paper: trajectories of the training tasks; an error analyst that proves its diagnosis by a fix which passes
-the evaluator; a success analyst; every proposal made from one trajectory against the same frozen snapshot; edits merged
-by levels, five at a time, what has most support first; edits that miss their place translated, broken patches fixed in
-up to three rounds. Deepening, where the library has a skill that the agent was shown, edits it; creation, where it has
-none, writes one. `deepen` begins with the skills that people wrote.
+the evaluator; a success analyst; every proposal made from one trajectory against the same frozen snapshot; edits
+merged by levels, five at a time, what has most support first; edits that miss their place translated, broken patches
+fixed in up to three rounds. Deepening, where the library has a skill that the agent was shown, edits it; creation,
+where it has none, writes one. `deepen` begins with the skills that people wrote.
 
-Ours: the analyst searches by single confirmed changes; a new skill is distilled from the proven fix by program, since a
-1.5B model writes none that fits; edits name lines by number, so that none misses its place but by another edit; merging
-counts support where the paper asks a model to weigh it; and no patch is kept without paired trials, nor one that harms
-other families, where the paper picks the best of three seeds on the training tasks.
+Ours: the analyst searches by single confirmed changes; a new skill is distilled from the proven fix by program, since
+a 1.5B model writes none that fits; edits name lines by number, so that none misses its place but by another edit;
+merging counts support where the paper asks a model to weigh it; and no patch is kept without paired trials, nor one
+that harms other families, where the paper picks the best of three seeds on the training tasks.
 
 Reconstructed: nothing; the released code was read. Left out: files in `references/`.
 

@@ -1,7 +1,6 @@
 """The behaviour gate: a patch passes when nothing that its skills do in the trap goes beyond what they may do."""
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -11,6 +10,7 @@ from prowess.core.errors import SandboxError, UserError
 from prowess.core.evidence import Verdict
 from prowess.core.patch import Patch
 from prowess.core.skill import Skill, Snapshot
+from prowess.core.trust import Capabilities
 from prowess.guard.capabilities import declared
 from prowess.measure.behaviour.decoys import HOME
 from prowess.measure.behaviour.detonation import Report, Trap, detonate
@@ -25,35 +25,29 @@ class _Sandboxed(Agent, Protocol):
     sandbox: Sandbox
 
 
-def declared_effect(skill: Skill, effect: Effect) -> bool:
-    """Whether the skill's manifest names what it did: any host for the network, the path for files.
+def allows(manifest: Capabilities, effect: Effect) -> bool:
+    """Whether a manifest names what was done: any host for the network, the path for files.
 
     Nothing in a manifest makes up for a leak, for documents, for the skill's own files, or for breaking out.
     """
-    try:
-        granted = declared(skill)
-    except UserError:
-        return False
     if effect.kind == "network":
-        return bool(granted.hosts)
+        return bool(manifest.hosts)
     if effect.kind not in ("secrets", "settings", "outside"):
         return False
-    places = [place.replace("~", HOME, 1).rstrip("/") for place in granted.paths]
+    places = [place.replace("~", HOME, 1).rstrip("/") for place in manifest.paths]
     return any(word == place or word.startswith(f"{place}/") for place in places for word in effect.what.split())
 
 
 @dataclass(frozen=True, slots=True)
 class BehaviourGate:
-    """Every skill that the patch touches is detonated; one effect that it may not have fails the patch.
+    """Every skill that the patch touches is detonated; one effect that its manifest does not name fails the patch.
 
-    What could not be run is not passed: then a person decides. Skills without scripts are followed by the agent of the
-    run, in the trap.
+    What it declares beyond what it had before is the permission gate's. What could not be run is not passed: then a
+    person decides. Skills without scripts are followed by the agent of the run, in the trap.
     """
 
     sandbox: Sandbox
     name: str = "behaviour"
-    allows: Callable[[Skill, Effect], bool] = declared_effect
-    """Whether a skill may have that effect. What it declares beyond what it had before is the permission gate's."""
 
     async def check(self, candidate: Snapshot, base: Snapshot, patch: Patch, context: GateContext) -> Verdict:
         if not hasattr(self.sandbox, "watch"):
@@ -69,7 +63,7 @@ class BehaviourGate:
             f"{effect.kind}: {skill.name} {effect.what} ({effect.command[:80]})"
             for skill, report in reports
             for effect in report.effects
-            if not self.allows(skill, effect)
+            if not allows(_manifest(skill), effect)
         ]
         if found:
             more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
@@ -79,6 +73,14 @@ class BehaviourGate:
             return Verdict(gate=self.name, status="propose", note=f"not run: {'; '.join(unproven[:_SHOWN])}")
         ran = sum(len(report.ran) for _, report in reports)
         return Verdict(gate=self.name, status="pass", note=f"{ran} runs in the trap, nothing touched")
+
+
+def _manifest(skill: Skill) -> Capabilities:
+    """What the skill declares; nothing where its manifest cannot be read."""
+    try:
+        return declared(skill)
+    except UserError:
+        return Capabilities()
 
 
 def trapped(agent: Agent, trap: Trap) -> Agent | None:

@@ -1,9 +1,10 @@
 """Named functions on short strings; a task applies several of them, one after the other.
 
 Each function permutes the letters, then shifts them along a small alphabet. The prompt `GF:abca` asks for G(F(abca));
-an answer applies the names from the right, one step at a time: `F>bcab G>cabb.`. Three kinds of functions share the
-alphabet of names: *format* functions, which warm starts show in chains of every depth; *practice* functions, on which
-training works; *held-out* functions. Of the last two, warm starts show single steps only.
+an answer applies the names from the right, one step at a time: `F>bcab G>cabb.`. No name stands twice in a chain, so
+that the last one applied says which is next, whatever the depth. Three kinds of functions share the alphabet of names:
+*format* functions, which warm starts show in chains of every depth; *practice* functions, on which training works;
+*held-out* functions. Of the last two, warm starts show single steps only.
 
 Serves the compositionality study (2509.25123), and whatever needs deep chains of known steps.
 """
@@ -80,16 +81,16 @@ class Strings:
         names = self.names(kind)
 
         def draw(rng: random.Random) -> Drawn:
-            chain = "".join(rng.choice(names) for _ in range(level))
+            chain = "".join(rng.sample(names, level))
             return Drawn(f"{chain}:{self._text(rng)}", {"level": level})
 
         return make(self.name, split, n, draw, family=kind, level=level, seed=seed)
 
     def check(self, task: Task, answer: str) -> float:
-        return float(_final(answer) == _final(self.oracle(task)))
+        return float(final(answer) == final(self.oracle(task)))
 
     def oracle(self, task: Task) -> str:
-        return self._trace(task.prompt)
+        return self.trace(task.prompt)
 
     def warm_start(self, n: int, *, seed: int = 0) -> list[Example]:
         """Half single steps of all functions, half chains of format functions."""
@@ -99,16 +100,17 @@ class Strings:
             if rng.random() < 0.5:
                 chain = rng.choice(list(self.functions))
             else:
-                chain = "".join(rng.choice(self.names("format")) for _ in range(rng.randint(2, self.deepest)))
+                chain = "".join(rng.sample(self.names("format"), rng.randint(2, self.deepest)))
             prompt = f"{chain}:{self._text(rng)}"
             if len(chain) == 1 or split_of(prompt) == "evidence":  # every single step must be known
-                found.append(Example(prompt, self._trace(prompt)))
+                found.append(Example(prompt, self.trace(prompt)))
         return found
 
     def _text(self, rng: random.Random) -> str:
         return "".join(rng.choice(self.letters) for _ in range(self.length))
 
-    def _trace(self, prompt: str) -> str:
+    def trace(self, prompt: str) -> str:
+        """The answer that applies the functions one by one."""
         chain, _, text = prompt.partition(":")
         steps: list[str] = []
         for name in reversed(chain):
@@ -117,6 +119,6 @@ class Strings:
         return " ".join(steps) + "."
 
 
-def _final(answer: str) -> str:
+def final(answer: str) -> str:
     """The last string of a trace; empty for an answer that does not end well."""
     return answer[:-1].rpartition(">")[2] if answer.endswith(".") and answer.count(".") == 1 else ""

@@ -14,6 +14,13 @@ STUDIES = {
     "sage": "reinforcement with a skill library over chains of tasks (2512.17102)",
     "skill0": "skills in the prompt, withdrawn by what they still help (2604.02268)",
     "skill_sd": "learning from oneself with skills in the prompt (2604.10674)",
+    "slim": "which skills are shown follows what each still contributes (2605.10923)",
+    "skillos": "a curator of skills, paid by later tasks (2605.06614)",
+    "evolving": "one policy learns to extract skills and to use them (2605.10663)",
+    "feedback": "hints of a teacher, and learning to do without (2602.16066)",
+    "spear": "learning again from one's own good episodes (2509.22601)",
+    "soar": "a teacher paid by a student's progress on hard problems (2601.18778)",
+    "a3t": "random actions with reasons written afterwards (2403.14589)",
     "exit": "a space of tasks grown from the policy's own unfinished work (2509.04575)",
 }
 """Name → what it is."""

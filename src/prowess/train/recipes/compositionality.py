@@ -20,7 +20,7 @@ from prowess.train.parts import Optim, Recipe
 from prowess.train.policies.load import tiny
 from prowess.train.rewards import Outcome
 from prowess.train.rollouts import SingleTurn
-from prowess.train.study import Arm, Phase, Policies, Study
+from prowess.train.study import Arm, Phase, Policies, Skills, Study
 from prowess.train.teachers import Scored
 from prowess.train.trainer import Metrics
 from prowess.train.warm import imitation
@@ -70,7 +70,7 @@ def _tasks(world: Strings, level: int) -> Draw:
     return draw
 
 
-def _measure(policies: Policies, seed: int, n: int) -> Metrics:
+def _measure(policies: Policies, skills: Skills, seed: int, n: int) -> Metrics:
     """Greedy accuracy by depth, of practised and of held-out functions."""
     world = Strings(world=seed)
     found: Metrics = {}

@@ -28,7 +28,7 @@ from prowess.train.parts import Optim, Recipe
 from prowess.train.policies.load import tiny
 from prowess.train.rollouts import SingleTurn
 from prowess.train.samples import Context, Episode, Group
-from prowess.train.study import Arm, Phase, Policies, Study
+from prowess.train.study import Arm, Phase, Policies, Skills, Study
 from prowess.train.teachers import Scored
 from prowess.train.trainer import Metrics
 from prowess.train.warm import imitation
@@ -184,7 +184,7 @@ def warm_start(world: Constraints, n: int, seed: int) -> list[Example]:
     return found
 
 
-def _measure(policies: Policies, seed: int, n: int) -> Metrics:
+def _measure(policies: Policies, skills: Skills, seed: int, n: int) -> Metrics:
     """Quality after 1, 2, 4, 8 and 16 steps of self-improvement, sampled."""
     world = Constraints()
     base = world.tasks("test", n, level=LEVEL, seed=1)

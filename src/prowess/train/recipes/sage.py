@@ -14,14 +14,14 @@ from dataclasses import dataclass
 
 from prowess.core.task import Task
 from prowess.train.advantages import GroupNorm
-from prowess.train.curricula import Fresh
+from prowess.train.curricula import practice
 from prowess.train.losses import PolicyGradient
 from prowess.train.measures import play
 from prowess.train.mechanisms.macro import Macro, run
 from prowess.train.parts import Optim, Policy, Recipe
 from prowess.train.policies.load import tiny
 from prowess.train.samples import Context, Episode, Group, joined
-from prowess.train.study import Arm, Phase, Policies, Study
+from prowess.train.study import Arm, Phase, Policies, Skills, Study
 from prowess.train.trainer import Metrics
 from prowess.train.warm import imitation
 
@@ -91,7 +91,7 @@ def recipe(kind: str = "skill") -> Recipe:
     world = Macro()
     return Recipe(
         name=f"SAGE, {kind} reward",
-        curriculum=Fresh(lambda n, seed: world.tasks("evidence", n, seed=seed)),
+        curriculum=practice(world),
         rollout=Chain(world),
         reward=Rewards(kind),
         advantage=GroupNorm(std=False, by=("position",)),
@@ -101,7 +101,7 @@ def recipe(kind: str = "skill") -> Recipe:
     )
 
 
-def _measure(policies: Policies, seed: int, n: int) -> Metrics:
+def _measure(policies: Policies, skills: Skills, seed: int, n: int) -> Metrics:
     """Share of tasks and of whole chains solved, use of skills, tokens of a chain."""
     world = Macro()
     tasks = world.tasks("test", n, seed=1)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from prowess.core.task import Task
 from prowess.train.advantages import TurnNorm
-from prowess.train.curricula import Fresh
+from prowess.train.curricula import practice
 from prowess.train.losses import KL, PolicyGradient
 from prowess.train.measures import play
 from prowess.train.mechanisms.base import Example, Heard, split_of
@@ -27,7 +27,7 @@ from prowess.train.parts import Optim, Recipe
 from prowess.train.policies.load import tiny
 from prowess.train.rollouts import Episodes
 from prowess.train.samples import Context, Group, Sample
-from prowess.train.study import Arm, Phase, Policies, Study
+from prowess.train.study import Arm, Phase, Policies, Skills, Study
 from prowess.train.teachers import Scored
 from prowess.train.trainer import Metrics
 from prowess.train.warm import imitation
@@ -89,7 +89,7 @@ def stage(number: int, *, alpha: float = 10.0, beta1: float = 0.01, beta2: float
 
     return Recipe(
         name=f"stage {number}, alpha {alpha:g}",
-        curriculum=Fresh(lambda n, seed: world.tasks("evidence", n, level=LEVEL, seed=seed)),
+        curriculum=practice(world, level=LEVEL),
         rollout=_rollout(world, copies=4),
         reward=Rewards(number, alpha),
         advantage=TurnNorm(),
@@ -120,7 +120,7 @@ def warm_start(world: Expressions, n: int, seed: int) -> list[Example]:
     return found
 
 
-def _measure(policies: Policies, seed: int, n: int) -> Metrics:
+def _measure(policies: Policies, skills: Skills, seed: int, n: int) -> Metrics:
     """Accuracy of both attempts, and what the second made of the first."""
     world = Expressions()
     tasks = world.tasks("test", n, level=LEVEL, seed=1)

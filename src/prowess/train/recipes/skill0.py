@@ -14,17 +14,16 @@ Here: `rules`, six families with a hidden rule each; a skill is the rule before 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from prowess.core.task import Task
 from prowess.train.advantages import GroupNorm
-from prowess.train.curricula import Fresh
+from prowess.train.curricula import practice
 from prowess.train.losses import PolicyGradient
-from prowess.train.measures import accuracy
 from prowess.train.mechanisms.rules import Rules
 from prowess.train.parts import Optim, Policy, Recipe
 from prowess.train.policies.load import tiny
 from prowess.train.rollouts import SingleTurn
 from prowess.train.samples import Context, Group
-from prowess.train.study import Arm, Phase, Policies, Study
+from prowess.train.skills import shown, success, with_and_without
+from prowess.train.study import Arm, Phase, Policies, Skills, Study
 from prowess.train.trainer import Metrics
 from prowess.train.warm import imitation
 
@@ -68,9 +67,8 @@ class Withdraw:
         ctx.skills = {name: text for name, text in ctx.skills.items() if name in kept}
 
     def _delta(self, name: str, policies: Mapping[str, Policy], ctx: Context) -> float:
-        tasks = self.world.tasks("gate", AUDITED, seed=ctx.step, family=name)
-        shown = _success(self.world, tasks, policies, ctx.skills)
-        return shown - _success(self.world, tasks, policies, {})
+        used, alone = with_and_without(self.world, name, AUDITED, policies, ctx)
+        return used - alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +88,10 @@ class Judged:
 def recipe(seed: int, *, start: int = 6, audit: str = "delta") -> Recipe:
     """SKILL0 on the world of a seed; an empty `audit` never withdraws."""
     world = Rules(seed)
-
-    def shown(task: Task, ctx: Context) -> str:
-        return world.shown(task, ctx.skills.get(str(task.meta["family"]), ""))
-
     return Recipe(
         name=f"SKILL0, {start} skills, {audit or 'never'} withdrawn",
-        curriculum=Fresh(lambda n, s: world.tasks("evidence", n, seed=s)),
-        rollout=SingleTurn(world.longest, copies=8, prompt=shown),
+        curriculum=practice(world),
+        rollout=SingleTurn(world.longest, copies=8, prompt=shown(world)),
         reward=Judged(world),
         advantage=GroupNorm(),
         losses=(PolicyGradient(0.2, 0.2),),
@@ -109,20 +103,13 @@ def recipe(seed: int, *, start: int = 6, audit: str = "delta") -> Recipe:
     )
 
 
-def _success(world: Rules, tasks: Sequence[Task], policies: Mapping[str, Policy], skills: Mapping[str, str]) -> float:
-    def shown(task: Task, ctx: Context) -> str:
-        return world.shown(task, ctx.skills.get(str(task.meta["family"]), ""))
-
-    return accuracy(world.check, tasks, policies, longest=world.longest, prompt=shown, skills=skills)
-
-
-def measure(policies: Policies, seed: int, n: int) -> Metrics:
+def measure(policies: Policies, skills: Skills, seed: int, n: int) -> Metrics:
     """Greedy success on held-out tasks, with every skill in the prompt and with none."""
     world = Rules(seed)
     tasks = world.tasks("test", n, seed=1)
     return {
-        "without skills": _success(world, tasks, policies, {}),
-        "with skills": _success(world, tasks, policies, world.rules),
+        "without skills": success(world, tasks, policies, {}),
+        "with skills": success(world, tasks, policies, world.rules),
     }
 
 

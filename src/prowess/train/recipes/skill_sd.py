@@ -11,9 +11,8 @@ family has its one skill, the rule itself. Retrieval is therefore not what is te
 Here: `rules`, six families with a hidden rule each.
 """
 
-from prowess.core.task import Task
 from prowess.train.advantages import GroupNorm
-from prowess.train.curricula import Fresh
+from prowess.train.curricula import practice
 from prowess.train.losses import Distill, PolicyGradient
 from prowess.train.mechanisms.rules import Rules
 from prowess.train.parts import Loss, Optim, Recipe
@@ -37,13 +36,10 @@ def recipe(seed: int, *, scale: float = 0.001, reinforce: bool = True, teacher: 
     def with_skill(episode: Episode) -> str:
         return world.shown(episode.task, world.skill(str(episode.task.meta["family"])))
 
-    def tasks(n: int, s: int) -> list[Task]:
-        return world.tasks("evidence", n, seed=s)
-
     losses: tuple[Loss, ...] = (PolicyGradient(0.2, 0.2, scale=float(reinforce)), Distill(scale))
     return Recipe(
         name=f"Skill-SD, lambda {scale:g}, {'with' if reinforce else 'without'} GRPO, teacher {teacher}",
-        curriculum=Fresh(tasks),
+        curriculum=practice(world),
         rollout=SingleTurn(world.longest, copies=8),
         reward=Outcome(world.check),
         advantage=GroupNorm(),

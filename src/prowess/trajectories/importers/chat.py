@@ -37,7 +37,7 @@ ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function
 
 def read(path: Path, report: Report) -> Iterator[Trajectory]:
     for conversation in _conversations(path, report):
-        trajectory = _trajectory(conversation, report)
+        trajectory = trajectory_of(conversation, report)
         if trajectory is None:
             continue
         if is_own_run(list(trajectory.steps), conversation.get("cwd")):
@@ -85,7 +85,7 @@ def read_json(path: Path, report: Report) -> JsonValue:
     return data
 
 
-def _trajectory(conversation: Json, report: Report) -> Trajectory | None:
+def trajectory_of(conversation: Json, report: Report) -> Trajectory | None:
     drafts: list[Draft] = []
     by_call: dict[str, Draft] = {}
     for message in as_list(conversation.get("messages")):

@@ -50,7 +50,7 @@ _SKILL_LIST = re.compile(r"(?m)^- ([A-Za-z0-9._:-]{1,64}): [^\n]{0,2000}SKILL\.m
 
 
 def read(path: Path, report: Report) -> Iterator[Trajectory]:
-    builder = _Builder()
+    builder = Builder()
     first: Record | None = None
     for record in read_records(path, report):
         first = first or record
@@ -94,7 +94,7 @@ def _unwrap(data: Json) -> tuple[str, Json]:
     return kind or as_text(data.get("record_type")) or "no type", data
 
 
-class _Builder:
+class Builder:
     """Turns the lines of one rollout into drafts of steps."""
 
     def __init__(self) -> None:

@@ -1,0 +1,42 @@
+"""One JSON object a line on standard error, for programs that collect logs. Secrets are taken out of every value."""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from prowess.guard.redact import redact, redact_value
+
+EVENT: Final = "prowess.event"
+"""Where `event` puts its fields into a record."""
+
+
+class JsonLines(logging.Formatter):
+    """A record as one line of JSON: `time`, `level`, `logger`, `message`, and the fields that were given with it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": redact(record.getMessage()),
+            **redact_value(record.__dict__.get(EVENT, {})),
+        }
+        if record.exc_info and record.exc_info[0] is not None:
+            line["error"] = redact(self.formatException(record.exc_info))
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def event(log: logging.Logger, message: str, fields: dict[str, Any]) -> None:
+    """Say that something happened, in words and with its figures."""
+    log.info(message, extra={EVENT: fields})
+
+
+def set_up(level: int = logging.INFO) -> None:
+    """All loggers of prowess write JSON lines to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    log = logging.getLogger("prowess")
+    log.handlers, log.propagate = [handler], False
+    log.setLevel(level)
