@@ -115,8 +115,8 @@ async def reach(episode: Playing, goal: Goal, hint: Sequence[str], budget: int) 
     for action in hint:
         if episode.over:
             break
-        await episode.step(action)
-        done.append(episode.actions[-1])
+        if (await episode.step(action)).understood:
+            done.append(episode.actions[-1])
         if wanted <= await facts_of(episode):
             return tuple(done)
     scene = await saves.restore(start)

@@ -15,7 +15,7 @@ from prowess.agents.acting import ActingAgent, Minded
 from prowess.agents.base import Agent
 from prowess.agents.code import CodeAgent
 from prowess.agents.playing import Act
-from prowess.core.base import Frozen
+from prowess.core.base import Frozen, digest
 from prowess.core.lesson import Lesson
 from prowess.core.skill import Snapshot
 from prowess.core.task import Task
@@ -60,7 +60,7 @@ class Sampler:
 
     @property
     def name(self) -> str:
-        return f"sampler/1 chance={CHANCE} reasons={self.reason is not None} {self.inner.name}"
+        return f"sampler/1 chance={CHANCE} reasons={digest(self.reason and self.reason.system)[:8]} {self.inner.name}"
 
     async def run(self, task: Task, view: View, seed: int) -> Trajectory:
         player = _Sampling(Minded(self.inner, task, view, seed), self, random.Random(f"{task.id}/{seed}"))

@@ -18,7 +18,7 @@ from prowess.core.errors import SandboxError
 from prowess.core.skill import Snapshot
 from prowess.core.task import Check, File, Score, Task
 from prowess.core.text import last_lines
-from prowess.evolve.asking import answer
+from prowess.evolve.asking import answer, fields, text, texts
 from prowess.evolve.prompts import Prompt
 from prowess.evolve.protocols import Context, Episode
 from prowess.measure.judge import Judge
@@ -45,14 +45,9 @@ class Made(Frozen):
 
 def made_schema(checker: bool = False) -> dict[str, JsonValue]:
     """What a model may answer when it is asked for a task: with a rubric, or with a `checker`."""
-    statement: JsonValue = {"type": "string", "minLength": 8, "maxLength": 160}
-    judged_by: dict[str, JsonValue] = (
-        {"checker": {"type": "string", "minLength": 20, "maxLength": 1500}}
-        if checker
-        else {"rubric": {"type": "array", "items": statement, "minItems": 1, "maxItems": CRITERIA}}
-    )
-    properties: dict[str, JsonValue] = {"task": {"type": "string", "minLength": 20, "maxLength": 600}, **judged_by}
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+    if checker:
+        return fields(task=text(20, 600), checker=text(20, 1_500))
+    return fields(task=text(20, 600), rubric=texts(1, CRITERIA, text(8, 160)))
 
 
 async def make(

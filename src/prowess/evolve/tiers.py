@@ -5,7 +5,7 @@ skill is the code of one sub-goal with its names as parameters; a note says how 
 """
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -220,9 +220,6 @@ def without_names(job: str) -> str:
 
 def _slug(name: str) -> str:
     return "-".join(part for part in "".join(c if c.isalnum() else " " for c in name.lower()).split())[:40] or "x"
-
-
-Focus = Callable[[Sequence[Episode]], Mapping[str, tuple[int, int]]]
 
 
 def by_tool(episodes: Sequence[Episode]) -> dict[str, tuple[int, int]]:

@@ -208,7 +208,8 @@ class OneTool:
             found.append(
                 Patch(base=library.digest, operations=operations, reason=reason, lessons=lessons, author=self.author)
             )
-        context.tell("propose", f"tools made for each use so far: {egl(context.past)[-1:] or (1.0,)}")
+        if curve := egl(context.past):
+            context.tell("propose", f"{curve[-1]:.2f} tools made for each use of one so far", egl=curve[-1])
         return await Unmerged().merge(found, library, context)
 
     async def _one(self, tools: Sequence[Skill], context: Context, number: int) -> Skill | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from evolve_parts import SUITE
-from recipe_parts import DRAFTED, RULE, SOME, USELESS, Played, garbled, learned
+from recipe_parts import DRAFTED, RULE, USELESS, Played, garbled, learned
 from test_yunjue import CODE
 
 from prowess.agents.sandbox import find_sandbox
@@ -22,18 +22,8 @@ TOOL = {
 SAYS: dict[str, Any] = {"contract": {"rules": [RULE]}, "draft": DRAFTED}
 
 
-class Foundry(Played):
-    """Knows the questions of the developer of tools, too."""
-
-    def _question(self, request: Any) -> str | None:
-        found = super()._question(request)
-        return found or (
-            "tool" if "You write one Python function with its test" in request.messages[0].content else None
-        )
-
-
 def test_documents_become_packages_with_tests_where_a_skill_is_missing(tmp_path: Path) -> None:
-    model = Foundry("skillfoundry", SAYS | {"tool": TOOL})
+    model = Played("skillfoundry", SAYS | {"tool": TOOL})
     record = learned("skillfoundry", tmp_path, model, gate=9)
     (skill,) = record.after.skills
     assert [f.path for f in skill.files] == ["scripts/ledger_totals.py", "tests/test_ledger_totals.py"]
@@ -46,21 +36,21 @@ def test_documents_become_packages_with_tests_where_a_skill_is_missing(tmp_path:
 
 def test_what_does_not_help_is_kept_only_without_validation(tmp_path: Path) -> None:
     says = SAYS | {"draft": USELESS, "tool": TOOL}
-    record = learned("skillfoundry", tmp_path / "a", Foundry("skillfoundry", says), gate=9)
+    record = learned("skillfoundry", tmp_path / "a", Played("skillfoundry", says), gate=9)
     assert not record.after.skills and len(record.curve) == 4  # the leaf is taken up again
     assert record.decisions[0].verdicts[-1].gate == "trials"
-    free = Foundry("skillfoundry", says)
+    free = Played("skillfoundry", says)
     assert learned("skillfoundry.unvalidated", tmp_path / "b", free, gate=9).after.names == ("ledger-totals",)
     assert not free.questions("tool")
 
 
 def test_a_passage_that_says_nothing_makes_no_skill(tmp_path: Path) -> None:
-    model = Foundry("skillfoundry", SAYS | {"contract": {"rules": []}})
+    model = Played("skillfoundry", SAYS | {"contract": {"rules": []}})
     assert not learned("skillfoundry", tmp_path, model).decisions and not model.questions("draft")
 
 
 def test_garbage_makes_no_package(tmp_path: Path) -> None:
-    garbled("skillfoundry", tmp_path, SAYS | {"tool": TOOL}, SOME, model=Foundry)
+    garbled("skillfoundry", tmp_path, SAYS | {"tool": TOOL})
 
 
 def test_documents_of_a_repository_are_read_as_passages(tmp_path: Path) -> None:

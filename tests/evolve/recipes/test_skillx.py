@@ -27,7 +27,7 @@ def note(told: str) -> dict[str, Any]:
 
 def together(told: str) -> dict[str, Any]:
     """Texts of one skill from two tasks as one."""
-    name = told.split('name="')[1].split('"')[0]
+    name = told.split('name="')[1].split('"', maxsplit=1)[0]
     about = SAYS["functional"]["description"] if name == "ledger-rows" else f"How {name} is done, step by step."
     return DRAFTED | {"name": name, "description": about, "steps": [RULE if RULE in told else "Read it."]}
 

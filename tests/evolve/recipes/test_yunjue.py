@@ -18,7 +18,7 @@ from prowess.evolve.record import Decision
 from prowess.evolve.requests import Wanted
 from prowess.evolve.tools import Developer, OneTool, develop, egl, failed, tool_of
 
-ASK = prompts("yunjue")["tool"]
+ASK = prompts("common")["tool"]
 WANTED = {"name": "sum-ledger", "description": f"{DRAFTED['description']} {RULE}", "arguments": ["path"]}
 CODE = "def sum_ledger(path):\n    return 'sums'\n"
 TEST = "from sum_ledger import sum_ledger\n\ndef test_sum():\n    assert sum_ledger('x') == 'sums'\n"

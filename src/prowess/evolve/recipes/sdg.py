@@ -68,10 +68,9 @@ class _Hypothesis(Frozen):
     subgoals: tuple[_SubGoal, ...]
 
 
-def _schema(actions: Sequence[str] | None) -> dict[str, JsonValue]:
-    action: JsonValue = {"enum": [*actions]} if actions else text(2, 60)
-    one = fields(goal=text(6, 120), holds=texts(1, 4, text(3, 60)), actions=texts(0, 12, action))
-    return fields(subgoals=texts(1, 5, one))
+_SCHEMA: dict[str, JsonValue] = fields(
+    subgoals=texts(1, 5, fields(goal=text(6, 120), holds=texts(1, 4, text(3, 60)), actions=texts(0, 12, text(2, 60))))
+)
 
 
 class _Grounded(Frozen):
@@ -114,9 +113,7 @@ class Hypotheses:
                 "actions": "\n".join(listed[:60]) or "any text",
             }
             request = self.prompt.request(values, seed=context.seed)
-            supposed = await answer(
-                context, "subgoals", request, _Hypothesis, lambda h: h.subgoals, _schema(listed[:60])
-            )
+            supposed = await answer(context, "subgoals", request, _Hypothesis, lambda h: h.subgoals, _SCHEMA)
             if supposed is None:
                 return ()
             key = digest(["sdg/1", task.digest, [s.model_dump() for s in supposed], self.verified, BUDGET])

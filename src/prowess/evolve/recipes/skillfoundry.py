@@ -153,7 +153,7 @@ def recipe(setup: Setup, validated: bool = True) -> Recipe:
         source=Leaves(taxonomy, tasks_of, {leaf: len(nearest(told, found, READ)) for leaf, told in about.items()}),
         provider=provider,
         analyst=Mine(ask["contract"], found),
-        proposer=Package({"draft": ask["draft"], "tool": prompts("yunjue")["tool"]}, setup, validated),
+        proposer=Package(ask, setup, validated),
         consolidator=Unmerged(),
         gates=(
             *FREE_GATES,

@@ -85,8 +85,9 @@ def demonstrations(setup: Setup) -> tuple[Skill, ...]:
 def recipe(setup: Setup, requests: bool = True, hierarchy: bool = True) -> Recipe:
     ask, provider = prompts("uni_skill"), BestMatches()
     evidence = [setup.tasks(family, "evidence", setup.evidence) for family in setup.families]
-    stream = tuple(task for tasks in evidence for task in tasks[: len(tasks) // 2])
-    unseen = tuple(task for tasks in evidence for task in tasks[len(tasks) // 2 :])
+    half = max(1, setup.evidence // 2)
+    stream = tuple(task for tasks in evidence for task in tasks[:half])
+    unseen = tuple(task for tasks in evidence for task in tasks[half:])
     taxonomy = Taxonomy.verbs() if hierarchy else Taxonomy.domains({})
     return Recipe(
         name="uni_skill",
@@ -95,7 +96,7 @@ def recipe(setup: Setup, requests: bool = True, hierarchy: bool = True) -> Recip
         analyst=Requests(ask["request"]) if requests else Given(()),
         proposer=FromDemonstrations(ask["make"], demonstrations(setup), taxonomy, "uni_skill"),
         consolidator=Unmerged(),
-        gates=(*FREE_GATES, UnseenGate(unseen, min(UNSEEN, setup.evidence), provider, seed=setup.seed)),
+        gates=(*FREE_GATES, UnseenGate(unseen, UNSEEN, provider, seed=setup.seed)),
         selector=Last(),
         rounds=TRIES * -(-len(stream) // len(setup.families)),
         checks=unseen,

@@ -32,7 +32,7 @@ TRIES = 2
 
 
 def recipe(setup: Setup, merged: bool = True, repairs: bool = True) -> Recipe:
-    ask, stream = prompts("yunjue"), setup.mixed_tasks("evidence", setup.evidence)
+    ask, stream = prompts("common") | prompts("yunjue"), setup.mixed_tasks("evidence", setup.evidence)
     return Recipe(
         name="yunjue",
         source=Retry(stream, BATCH, TRIES),
