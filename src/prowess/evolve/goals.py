@@ -22,12 +22,16 @@ from prowess.evolve.drafting import numbered
 from prowess.library.skillmd import validate
 from prowess.suites.base import Suite
 from prowess.suites.worlds.suite import Episode as Playing
-from prowess.suites.worlds.suite import WorldSuite
+from prowess.suites.worlds.suite import State, WorldSuite
 
 SHOWN = 40
 """Facts that a model is shown at most."""
 NAMES = "ABCDEFG"
 _ARGUMENTS = re.compile(r"\(([^()]*)\)")
+
+
+_Open = tuple[int, int, int, State, tuple[str, ...], tuple[str, ...]]
+"""Where a search may go on: facts lacking, actions so far, a number, the state, what can be done, and the way."""
 
 
 class Goal(Frozen):
@@ -121,7 +125,7 @@ async def reach(episode: Playing, goal: Goal, hint: Sequence[str], budget: int) 
             return tuple(done)
     scene = await saves.restore(start)
     order, known, steps = count(), {first}, 0
-    queue = [(len(wanted - first), 0, next(order), start, scene.actions or (), ())]
+    queue: list[_Open] = [(len(wanted - first), 0, next(order), start, scene.actions or (), ())]
     while queue:
         _, length, _, state, choices, way = heapq.heappop(queue)
         for action in choices:

@@ -12,7 +12,7 @@ from prowess.core.patch import Patch
 from prowess.core.skill import Snapshot
 from prowess.core.task import Task
 from prowess.core.trajectory import Trajectory
-from prowess.measure.gates import GateContext, Provider
+from prowess.measure.gates import GateContext, Provider, require_disjoint
 from prowess.measure.pool import for_each
 from prowess.measure.trials import run_trial
 
@@ -32,6 +32,7 @@ class StrictGate:
     seed: int = 0
 
     async def check(self, candidate: Snapshot, base: Snapshot, patch: Patch, context: GateContext) -> Verdict:
+        require_disjoint(self.tasks, context.evidence)
         tasks = [
             task
             for task in self.tasks or context.evidence

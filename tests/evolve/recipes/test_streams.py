@@ -6,11 +6,28 @@ from typing import Any
 
 import pytest
 from evolve_parts import run
-from recipe_parts import DRAFTED, LEARNED, RULE, SOME, USELESS, Played, edited, episode, garbled, learned, seeded
+from recipe_parts import (
+    DRAFTED,
+    FEW,
+    LEARNED,
+    RULE,
+    SOME,
+    SUMS,
+    USELESS,
+    Played,
+    edited,
+    episode,
+    garbled,
+    learned,
+    seeded,
+)
 
-from prowess.evolve.recipes import skillforge
+from prowess.core.patch import CreateSkill, Patch
+from prowess.evolve.protocols import Past
+from prowess.evolve.recipes import memento, skillforge
 from prowess.evolve.recipes.skillclaw import dealt
 from prowess.evolve.recipes.skillforge import Issue, gravest
+from prowess.evolve.record import Decision
 
 OTHER = "Sort them by their names."
 
@@ -51,6 +68,14 @@ def test_a_skill_of_low_utility_is_written_anew_and_not_patched(tmp_path: Path) 
         records[spec] = run(replace(SOME, recipe=spec), Played("memento", says), tmp_path / spec, library)
     assert any("written anew, 0 of" in d.patch.reason and d.accepted for d in records["memento"].decisions)
     assert (success(records["memento"]), success(records["memento.patch-only"])) == (1.0, 0.0)
+
+
+def test_a_new_version_does_not_answer_for_the_one_before() -> None:
+    draft = Patch(base="", operations=(CreateSkill(skill=SUMS),), reason="r")
+    decision = Decision(round=1, patch=draft, lessons=(), verdicts=(), accepted=True)
+    rounds = tuple((episode(False, i, loaded=("sums",)),) for i in range(4))
+    assert memento.since_changed("sums", Past(rounds, (decision,))) == (rounds[2][0], rounds[3][0])
+    assert len(memento.since_changed("other", Past(rounds, (decision,)))) == 4
 
 
 # --- skillforge --------------------------------------------------------------
@@ -152,6 +177,14 @@ def test_each_decision_becomes_its_patch(tmp_path: Path, decision: dict[str, Any
     played = Played("skillclaw", CLAW | {"decide": decision})
     record = run(replace(DAYS, recipe="skillclaw.unvalidated"), played, tmp_path, library)
     assert (record.decisions[0].patch.operations[0].op if record.decisions else None) == op
+
+
+def test_what_only_the_agent_did_wrong_edits_nothing(tmp_path: Path) -> None:
+    library = seeded(tmp_path / "library", USELESS)
+    says = CLAW | {"decide": {"decision": "improve_skill"}, "summarise": LEARNED | {"blame": "agent"}}
+    played = Played("skillclaw", says)
+    assert not run(replace(FEW, recipe="skillclaw.unvalidated"), played, tmp_path, library).decisions
+    assert played.questions("decide") and not played.questions("edit")
 
 
 def test_tasks_are_dealt_in_turn() -> None:

@@ -27,7 +27,7 @@ def test_skillopt_takes_strict_steps_and_remembers_what_was_refused(tmp_path: Pa
         library = seeded(tmp_path / spec / "library", USELESS)
         records[spec] = run(replace(SOME, recipe=spec), Played("skillopt", says), tmp_path / spec, library)
     assert [d.accepted for d in records["skillopt"].decisions] == [False, True]
-    assert records["skillopt"].decisions[0].verdicts[-1].note == "0 of 6 tasks pass, 0 before"
+    assert records["skillopt"].decisions[0].verdicts[-1].note == "0 of 3 tasks pass, 0 before"
     assert (success(records["skillopt"]), success(records["skillopt.forgetful"])) == (1.0, 0.0)
 
 
@@ -112,3 +112,23 @@ def test_without_its_library_gepa_says_how_to_get_it(tmp_path: Path, monkeypatch
     monkeypatch.setitem(sys.modules, "gepa", None)
     with pytest.raises(UserError, match="needs its library"):
         learned("gepa", tmp_path, Played("gepa", {"write": USELESS, "improve": "no"}))
+
+
+def test_a_budget_that_is_spent_within_gepa_ends_the_run_and_a_larger_one_goes_on(tmp_path: Path) -> None:
+    pytest.importorskip("gepa", reason="needs the extra gepa")
+    from prowess.core.errors import BudgetExceeded
+
+    class Limited(Played):
+        left = 9
+
+        async def complete(self, request: Any) -> Any:
+            Limited.left -= 1
+            if Limited.left < 0:
+                raise BudgetExceeded("spent")
+            return await super().complete(request)
+
+    played = Limited("gepa", {"write": USELESS, "improve": improves})
+    with pytest.raises(BudgetExceeded):
+        learned("gepa", tmp_path, played)
+    Limited.left = 1_000
+    assert success(learned("gepa", tmp_path, played)) == 1.0

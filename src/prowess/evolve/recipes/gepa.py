@@ -36,6 +36,7 @@ from prowess.evolve.reflect import TaskTexts, outcome
 from prowess.evolve.selectors import Last
 from prowess.evolve.sources import Stream
 from prowess.evolve.statistics import lessons_by_family
+from prowess.measure.gates import Provider
 from prowess.measure.pool import for_each
 from prowess.measure.trials import run_trial
 
@@ -124,14 +125,15 @@ class Gepa:
 
     train: tuple[Task, ...]
     validation: tuple[Task, ...]
+    provider: Provider
     strategy: Strategy = "pareto"
 
     async def patches(self, lessons: Sequence[Lesson], library: Snapshot, context: Context) -> tuple[Patch, ...]:
         found: list[Patch] = []
         for family, group in lessons_by_family(lessons).items():
             values = {"about": family, "lessons": listed(group), "skills": ", ".join(library.names) or "none yet"}
-            there = next((s for s in library.skills if s.name.startswith(family)), None)
-            seed = there or await drafted(context, prompts("common")["write"], values)
+            shown = [s for t in self.train if t.family == family for s in self.provider.view(t, library).skills]
+            seed = shown[0] if shown else await drafted(context, prompts("common")["write"], values)
             if seed is None:
                 continue
             body = await to_thread.run_sync(self._best, family, seed, context)
@@ -170,13 +172,13 @@ class Gepa:
 
 
 def recipe(setup: Setup, strategy: Strategy = "pareto") -> Recipe:
-    validation = setup.all_tasks("gate", min(setup.gate, VALIDATION))
+    validation, provider = setup.all_tasks("gate", min(setup.gate, VALIDATION)), BestMatches()
     return Recipe(
         name="gepa",
         source=Stream((), per_round=1),
-        provider=BestMatches(),
+        provider=provider,
         analyst=TaskTexts(one_shot.first_tasks(setup), Given(())),
-        proposer=Gepa(setup.all_tasks("evidence", setup.evidence), validation, strategy),
+        proposer=Gepa(setup.all_tasks("evidence", setup.evidence), validation, provider, strategy),
         consolidator=Unmerged(),
         gates=FREE_GATES,
         selector=Last(),

@@ -23,15 +23,16 @@ from prowess.evolve.drafting import Drafting, drafted, listed, put
 from prowess.evolve.editing import Editing, Writing
 from prowess.evolve.method import FREE_GATES, Ablation, Method, Setup
 from prowess.evolve.prompts import prompts
-from prowess.evolve.protocols import Context, Proposer, Recipe
+from prowess.evolve.protocols import Context, Episode, Past, Proposer, Recipe
 from prowess.evolve.providers import BestMatches
 from prowess.evolve.recipes.human import Given
 from prowess.evolve.reflect import Reflect
 from prowess.evolve.selectors import Last
 from prowess.evolve.selftest import SelfTestGate
 from prowess.evolve.sources import Retry
-from prowess.evolve.statistics import NO_SKILL, lessons_by_skill, utilities
+from prowess.evolve.statistics import NO_SKILL, Utility, lessons_by_skill, utilities
 from prowess.evolve.strict import StrictGate
+from prowess.library.patching import touched
 
 TRIES = 3
 LOW = 0.5
@@ -48,10 +49,10 @@ class Rewriting:
     low: float = LOW
 
     async def patches(self, lessons: Sequence[Lesson], library: Snapshot, context: Context) -> tuple[Patch, ...]:
-        known, found, rest = utilities(context.past.episodes), list[Patch](), list[Lesson]()
+        found, rest = list[Patch](), list[Lesson]()
         for name, group in lessons_by_skill([x for x in lessons if x.blame == "skill"]).items():
-            utility = known.get(name)
-            if name == NO_SKILL or utility is None or utility.n < RUNS or utility.share >= self.low:
+            utility = utilities(since_changed(name, context.past)).get(name, Utility())
+            if name == NO_SKILL or utility.n < RUNS or utility.share >= self.low:
                 rest += group
                 continue
             values = {"about": group[0].family or "", "skills": ", ".join(library.names), "lessons": listed(group)}
@@ -63,6 +64,12 @@ class Rewriting:
                     Patch(base=library.digest, operations=operations, reason=reason, lessons=ids, author="memento")
                 )
         return (*found, *await self.patch.patches(rest, library, context))
+
+
+def since_changed(skill: str, past: Past) -> tuple[Episode, ...]:
+    """The episodes since `skill` was last changed: a new version does not answer for the runs of the one before."""
+    changes = [d.round for d in past.decisions if d.accepted and skill in touched(d.patch)]
+    return tuple(episode for round_ in past.rounds[max(changes, default=-1) + 1 :] for episode in round_)
 
 
 def recipe(setup: Setup, writes: bool = True, tested: bool = True, low: float = LOW) -> Recipe:

@@ -72,7 +72,8 @@ class FourWay:
             loose = [lesson.model_copy(update={"skill": None}) for lesson in sessions]
             return await self.draft.patches(loose, library, context)
         if said.decision == "improve_skill":
-            patch = await self.edit.patch(skill, sessions, library, context)
+            targets = [x for x in sessions if x.blame == "skill"]
+            patch = await self.edit.patch(skill, targets, library, context) if targets else None
             return () if patch is None else (patch,)
         description = " ".join(said.description.split())
         if description in ("", skill.description):
@@ -90,7 +91,11 @@ class FourWay:
 
 async def _decision(skill: Skill | None, sessions: Sequence[Lesson], context: Context) -> _Decision | None:
     told = (f"- {'passed' if x.kind == 'success' else 'failed'}, blame {x.blame}: {x.text}" for x in sessions)
-    values = {"skill": preload((skill,)) if skill else "There is none.", "sessions": "\n".join(told)}
+    values = {
+        "about": sessions[0].family or "",
+        "skill": preload((skill,)) if skill else "There is none.",
+        "sessions": "\n".join(told),
+    }
     without: list[JsonValue] = ["create_skill", "skip"]
     plain = fields(decision={"enum": ["improve_skill", *without] if skill else without})
     better = fields(decision={"const": "optimize_description"}, description=text(20, 240))
