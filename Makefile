@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint docs clean
+.PHONY: demo demo-team test lint docs clean
 
 $(VENV)/.core: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -17,6 +17,10 @@ $(VENV)/.dev: $(VENV)/.core
 demo: $(VENV)/.core
 	$(BIN)/prowess demo --out demo
 
+demo-team: $(VENV)/.core
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[hub]'
+	$(BIN)/prowess demo team --out demo-team
+
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
 
@@ -28,4 +32,4 @@ docs: $(VENV)/.core
 	$(BIN)/mkdocs build --strict
 
 clean:
-	rm -rf $(VENV) site demo
+	rm -rf $(VENV) site demo demo-team

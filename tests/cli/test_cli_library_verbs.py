@@ -1,5 +1,6 @@
 """Verbs that read and change a library: what they print, what they refuse, what they leave behind."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -263,3 +264,22 @@ def test_config_tells_origins(prowess, home: Path, tmp_path: Path, monkeypatch: 
     assert settings["budget_usd"] == {"value": None, "origin": "default"}
     text = prowess("config")
     assert "embedded:tiny" in text.out and str(file) in text.err
+
+
+def test_export_writes_training_data(prowess, library: Library, tmp_path: Path) -> None:
+    out = tmp_path / "patches.jsonl"
+    done = prowess("export", "--data", "patches", "--out", str(out), "--json")
+    assert done.code == 0 and done.data == {"file": str(out), "format": "patches", "rows": 1}
+    [row] = map(json.loads, out.read_text().splitlines())
+    assert "Void rows do not count." in row["messages"][0]["content"]
+    assert json.loads(row["messages"][1]["content"])
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [(("nonsense", "--out", "x"), "choose one of sft, dpo"), (("sft",), "give --out"),
+     (("sft", "--out", "x"), "nothing to write"), (("sft", "--out", "x", "--run", "."), "holds no run")],
+)  # fmt: skip
+def test_export_says_what_training_data_it_lacks(prowess, library: Library, options: tuple[str, ...], why: str) -> None:
+    done = prowess("export", "--data", *options)
+    assert done.code == 2 and why in done.err

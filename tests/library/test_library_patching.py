@@ -307,3 +307,17 @@ def test_patches_to_different_lines_commute(lines: list[str]) -> None:
     one, two = (patch(Replace(name="ledger", old=line, new=f"{line} More.")) for line in lines)
     first, second = apply(one, BASE), apply(two, BASE)
     assert apply(rebase(two, first, BASE).patch, first) == apply(rebase(one, second, BASE).patch, second)
+
+
+def test_a_skill_that_is_replaced_whole_loses_nobodys_change() -> None:
+    """A patch that deletes and creates a skill would fit whatever became of it; what others changed since is merged."""
+    (old,) = (s for s in BASE.skills if s.name == "ledger")
+    new = old.model_copy(update={"body": old.body.replace("2. Add.", "2. Sum.")})
+    whole = patch(DeleteSkill(name="ledger"), CreateSkill(skill=new))
+    rebased = rebase(whole, edited("Intro.", "Introduction."), BASE)
+    assert rebased.how == "merged"
+    body = apply(rebased.patch, edited("Intro.", "Introduction.")).get("ledger")
+    assert body is not None and "Introduction." in body.body and "2. Sum." in body.body
+    for late in (whole, patch(DeleteSkill(name="ledger"))):
+        with pytest.raises(PatchConflict):
+            rebase(late, edited("2. Add.", "2. Multiply."), BASE)

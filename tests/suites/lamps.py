@@ -74,6 +74,8 @@ class LampSuite(WorldSuite):
     """One family, `row`: three lamps, the first two off, the third by the seed."""
 
     name = "lamps"
+    about = "lamps in a row"
+    licence = "Apache-2.0"
     engine = "lamps:Lamps"
     needs = Needs(module="json", extra="none")
     can = frozenset({"actions", "gold", "save", "predicates"})

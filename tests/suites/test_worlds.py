@@ -1,12 +1,14 @@
 """The protocol of interactive suites: episodes, scores, hosts and players, on a world made for it."""
 
 import json
+import pickle
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import anyio
 import pytest
-from lamps import INJECTION, ChildLamps, LampSuite
+from lamps import INJECTION, ChildLamps, Lamps, LampSuite
 
 from prowess.agents.acting import CIRCLES, ActingAgent
 from prowess.agents.models.scripted import ScriptedModel
@@ -17,6 +19,7 @@ from prowess.core.skill import Skill, Snapshot
 from prowess.core.task import File, Task
 from prowess.core.view import View
 from prowess.measure.trials import WITHOUT, Arm, Bench, run_trials
+from prowess.suites.worlds.host import Seat
 from prowess.suites.worlds.suite import ACTIONS, Episode, WorldSuite, handed_in
 from prowess.trajectories.runstore import RunStore
 
@@ -231,6 +234,35 @@ def test_a_cancelled_step_frees_its_seat(monkeypatch: pytest.MonkeyPatch) -> Non
 
     anyio.run(go)
     suite.close()
+
+
+def test_a_world_can_be_sent_to_another_process() -> None:
+    suite = LampSuite(warm=3)
+    task = first(suite)
+    run = anyio.run(Gold(suite).run, task, WITHOUT, 0)
+    assert pickle.loads(pickle.dumps(suite)).check(task, run.outputs).passed
+
+
+def test_an_engine_that_was_given_up_while_it_was_made_is_ended() -> None:
+    ended: list[str] = []
+
+    class Slow(Lamps):
+        def __init__(self) -> None:
+            super().__init__()
+            time.sleep(0.3)
+
+        def kill(self) -> None:
+            ended.append("killed")
+
+    async def go() -> None:
+        seat = Seat(Slow)
+        with anyio.move_on_after(0.05):
+            await seat.call("reset", {"lamps": "000"})
+        assert seat.broken
+        await anyio.sleep(0.6)
+
+    anyio.run(go)
+    assert ended
 
 
 def test_a_missing_package_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,13 +73,19 @@ def test_an_unknown_mechanism_is_named() -> None:
 
 
 def test_strings_by_hand() -> None:
-    world = Strings(letters="abc", length=2, sizes=(1, 1, 1))
+    world = Strings(letters="abc", length=2, sizes=(1, 1, 2))
     f = world.functions["A"]
     assert f("ab", "abc") == "".join("abcabc"["abc".index("ab"[i]) + f.shift] for i in f.order)
     [task] = world.tasks("evidence", 1, level=2, kind="heldout")
-    assert set(task.prompt.partition(":")[0]) == {"C"}
-    first = f"C>{world.functions['C'](task.prompt[-2:], 'abc')}"
+    assert set(task.prompt.partition(":")[0]) == {"C", "D"}
+    name = task.prompt[1]
+    first = f"{name}>{world.functions[name](task.prompt[-2:], 'abc')}"
     assert world.oracle(task).startswith(first) and world.check(task, first + ".") in (0.0, 1.0)
+
+
+def test_a_chain_has_no_more_names_than_there_are() -> None:
+    with pytest.raises(UserError, match="chain of 3 among 2"):
+        Strings(letters="abc", length=2, sizes=(1, 1, 2)).tasks("evidence", 1, level=3, kind="heldout")
 
 
 def test_strings_show_chains_of_format_functions_only() -> None:

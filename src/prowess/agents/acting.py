@@ -33,7 +33,7 @@ LISTED = "Actions that make sense now:"
 UNKNOWN = "The world made nothing of that. Choose another action."
 CIRCLES = "You did that several times here, and nothing came of it. Do something else."
 LISTED_MOST = 300
-"""A longer list is shown in part, and the answer is free: providers refuse endless enumerations."""
+"""Longer lists are not shown, and the answer is free: providers refuse endless enumerations, and so do readers."""
 _LATELY = 16
 _REPEATS = 3
 
@@ -154,8 +154,8 @@ class Minded:
         notes = [] if scene.understood else [UNKNOWN]
         if self._repeats(scene) >= _REPEATS:
             notes.append(CIRCLES)
-        if listed := choices or scene.actions:
-            notes += [LISTED, *(f"- {action}" for action in listed[:LISTED_MOST])]
+        if choices:
+            notes += [LISTED, *(f"- {action}" for action in choices)]
         return notes
 
 

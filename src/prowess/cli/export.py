@@ -38,20 +38,37 @@ def export(
         Path | None,
         typer.Option("--check", metavar="FILE", help="Compare the library with a lock file; exit code 1 on drift."),
     ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", metavar="FORMAT", help="Training data: sft, dpo, trl, verl, prime-rl or atif from "
+                     "trajectories; or patches, the accepted changes of the library."),
+    ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option("--run", metavar="FOLDER", help="With --data: a run's trajectories, not imported sessions."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="With --data: the file, one JSON object a line.")
+    ] = None,
     library: LibraryPath = None,
     yes: Yes = False,
     json: Json = False,
-) -> None:
-    """Install skills into agents' folders; archives; lock files.
+) -> None:  # fmt: skip
+    """Install skills for agents; archives; locks; training data.
 
     Only what prowess installed is ever replaced or removed. Exit code 1 on drift, or when something was left alone.
     """
     from prowess.cli.screen import Screen
     from prowess.core.errors import UserError
 
+    if data is not None:
+        from prowess.cli.datasets import write_data
+
+        write_data(Screen(json), data, out, run, library)
+        return
     screen, opened = Screen(json), open_library(library)
     if not target and archive is None and lock is None and check is None:
-        raise UserError("export what, and where to?", "give --target, --archive, --lock or --check")
+        raise UserError("export what, and where to?", "give --target, --archive, --lock, --check or --data")
     if check is not None:
         _check(screen, opened, check)
         return

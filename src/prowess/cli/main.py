@@ -14,14 +14,18 @@ from prowess.cli import (
     add,
     apply,
     attribute,
+    bench,
+    capture,
     compile_,
     config,
+    connect,
     demo,
     diff,
     doctor,
     export,
     fsck,
     funnel,
+    hub,
     import_,
     index,
     learn,
@@ -43,13 +47,17 @@ from prowess.cli import (
     shelf,
     show,
     sign,
+    sleep,
     structure,
+    suites,
+    sync,
     trace,
     train,
     triggers,
     trust,
     undo,
     verify,
+    web,
     why,
 )
 from prowess.cli import run as run_verb
@@ -109,19 +117,26 @@ def prowess(
 
 app.command()(demo.demo)
 app.command("import")(import_.import_)
+app.command()(capture.capture)
+app.command()(sleep.sleep)
+app.command()(connect.connect)
+app.command()(connect.disconnect)
 for function in (
     learn.learn, review.review, apply.apply, undo.undo, log.log, diff.diff, show.show, add.add, scan.scan,
     search.search, route.route, index.index, shelf.shelf, lint.lint, structure.structure, why.why, trace.trace,
     measure.measure, power.power, probe.probe, attribute.attribute, triggers.triggers, funnel.funnel, trust.trust,
     sign.sign, verify.verify, revoke.revoke, run_verb.run, recipes.recipes, train.train, export.export,
-    doctor.doctor, fsck.fsck, config.config,
+    doctor.doctor, fsck.fsck, config.config, web.web, sync.sync,
 ):  # fmt: skip
     app.command()(function)
 app.command("compile")(compile_.compile_)
 app.add_typer(lifecycle.app, name="lifecycle")
 app.add_typer(model.app, name="model")
 app.add_typer(serve.app, name="serve")
+app.add_typer(suites.app, name="suites")
+app.add_typer(hub.app, name="hub")
 app.add_typer(router.app, name="router")
+app.add_typer(bench.app, name="bench")
 
 
 def run() -> None:

@@ -33,9 +33,7 @@ ModelSpec = Annotated[
 ]  # fmt: skip
 SuiteName = Annotated[
     str,
-    typer.Option(
-        "--suite", "-s", metavar="SUITE", help="Where the tasks come from: workbench, spreadsheetbench or sra."
-    ),
+    typer.Option("--suite", "-s", metavar="SUITE", help="Where the tasks come from; `prowess suites list` names them."),
 ]
 Families = Annotated[
     list[str] | None,
@@ -53,6 +51,12 @@ Concurrency = Annotated[
     int | None,
     typer.Option("--concurrency", "-j", metavar="N", min=1, help="Tasks in flight at once.", show_default=False),
 ]
+ExecutorSpec = Annotated[
+    str,
+    typer.Option(
+        "--executor", metavar="WHERE", help="local, ray for a cluster on this machine, or ray:ADDRESS.",
+    ),
+]  # fmt: skip
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Equal seeds give equal runs.")]
 
 
@@ -80,6 +84,13 @@ def chosen_budget(given: float | None) -> float | None:
     from prowess.settings import load
 
     return load().settings.budget_usd if given is None else given
+
+
+def chosen_width(concurrency: int | None, executor: str) -> int:
+    """Tasks in flight at once: what is given, else what the settings say for this machine, and 0 (all) elsewhere."""
+    from prowess.settings import load
+
+    return concurrency or (load().settings.concurrency if executor == "local" else 0)
 
 
 def open_library(given: Path | None, create: bool = False) -> "Library":

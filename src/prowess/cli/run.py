@@ -8,6 +8,7 @@ import typer
 from prowess.cli.options import (
     Budget,
     Concurrency,
+    ExecutorSpec,
     Families,
     Json,
     LibraryPath,
@@ -16,6 +17,7 @@ from prowess.cli.options import (
     SuiteName,
     chosen_budget,
     chosen_library,
+    chosen_width,
     open_library,
 )
 
@@ -41,6 +43,7 @@ def run(
     library: LibraryPath = None,
     seed: Seed = 0,
     concurrency: Concurrency = None,
+    executor: ExecutorSpec = "local",
     budget: Budget = None,
     json: Json = False,
 ) -> None:  # fmt: skip
@@ -72,8 +75,9 @@ def run(
                 library=chosen_library(library),
                 model=model or settings.model,
                 seed=seed,
-                concurrency=concurrency or settings.concurrency,
+                concurrency=chosen_width(concurrency, executor),
                 budget_usd=limit,
+                executor=executor,
                 report=waiting.tell,
             )
         )

@@ -79,10 +79,11 @@ class Screen:
         if self.ask(f"{question} [y/N]") not in ("y", "yes"):
             raise Declined("nothing was changed")
 
-    def ask(self, question: str) -> str:
-        """What a person answers, in lower case; empty at the end of input."""
+    def ask(self, question: str, *, exact: bool = False) -> str:
+        """What a person answers, in lower case unless `exact`; empty at the end of input."""
         self.console(err=True).print(visible(question), end=" ")
-        return sys.stdin.readline().strip().lower()
+        said = sys.stdin.readline().strip()
+        return said if exact else said.lower()
 
     @property
     def interactive(self) -> bool:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from prowess.cli.hub import Data, Url
 from prowess.cli.options import LibraryPath, chosen_library
 
 if TYPE_CHECKING:
@@ -121,6 +122,34 @@ def _shelf(library: Path | None) -> "Shelf | None":
         return None
     opened, keyring = Library.open(path), Keyring()
     return Shelf(Access(opened, trajectories(), keyring), Tiered(opened, keyring))
+
+
+@app.command("hub")
+def hub_(
+    *,
+    at: Annotated[str, typer.Option("--http", metavar="[HOST:]PORT", help="Where to listen.")] = "8766",
+    workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, max=64, help="Processes that serve.")] = 2,
+    evolvers: Annotated[
+        int, typer.Option("--evolvers", metavar="N", min=0, max=64, help="Processes that learn and prove.")
+    ] = 1,
+    secure: Annotated[bool, typer.Option("--secure", help="It is reached over https, by way of a proxy.")] = False,
+    data: Data = None,
+    database: Url = "",
+) -> None:
+    """Serve a team: a library for each project, sessions in, learning in the background, and people who decide.
+
+    `prowess hub init` makes the first account. Members use its pages in a browser, `prowess sync`, and the
+    API, which /api/openapi.json describes. It speaks plain HTTP: put a proxy with a certificate before it.
+    """
+    from prowess.cli.hub import open_hub
+    from prowess.settings import load
+
+    open_hub(data, database).close()  # says what is wrong before anything is started
+    from prowess.serve.hub.server import Plan, serve
+
+    host, port = address(at)
+    plan = Plan(data or load().settings.data / "hub", database, workers, evolvers, secure)
+    serve(plan, host, port, lambda number: typer.echo(f"http://{host}:{number}/", err=True))
 
 
 def address(text: str) -> tuple[str, int]:

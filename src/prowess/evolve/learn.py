@@ -6,7 +6,7 @@ and only a person applies it. The same sessions never give the same proposal twi
 The lines are found without a model. A model, where one is named, may word them better, but not add to them.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -80,8 +80,17 @@ async def learn(
         UserError: nothing lies at `source`, or `model` cannot be opened.
         BudgetExceeded: the budget was reached; what was proposed before stays proposed.
     """
-    writer = _open(model, budget_usd)
-    found = works(_read(source, sessions, report))
+    return await learn_from(
+        _read(source, sessions, report), library=library, writer=_open(model, budget_usd), concurrency=concurrency,
+        report=report,
+    )  # fmt: skip
+
+
+async def learn_from(
+    trajectories: Iterable[Trajectory], *, library: Library, writer: Model | None, concurrency: int, report: Report
+) -> tuple[Proposal, ...]:
+    """The same from sessions wherever they lie; `writer` None leaves the lines in the sessions' own words."""
+    found = works(trajectories)
     snapshot = library.snapshot()
     cases = _cases(groups(found), history(library, found), snapshot, report)
     done: dict[int, Proposal] = {}

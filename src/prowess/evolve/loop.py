@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from prowess.agents.models.meter import AllowanceSpent
 from prowess.core.cost import total
 from prowess.core.errors import PatchConflict
 from prowess.core.evidence import Verdict
@@ -26,7 +27,7 @@ from prowess.evolve.record import Decision, Point
 from prowess.guard.redact import redact_patch
 from prowess.library.patching import apply, difference, rebase, touched
 from prowess.measure.gates import ApprovalGate, Gate, GateContext, accepted, cascade, changed
-from prowess.measure.pool import for_each
+from prowess.measure.pool import map_each
 from prowess.measure.regression import kept_task
 from prowess.measure.trials import run_trial
 from prowess.suites.selfmade import NAME as SELFMADE
@@ -49,6 +50,8 @@ class Evolved(NamedTuple):
     episodes: tuple[Episode, ...]
     audits: tuple[Audit, ...] = ()
     """Those that this run made."""
+    ended: str = ""
+    """Why learning ended early; empty where it did not."""
 
 
 async def evolve(
@@ -70,32 +73,20 @@ async def evolve(
         kept: Tasks that earlier changes of the library left behind.
         audits: Those that were made before, oldest first.
 
+    An allowance that is spent ends learning: what was accepted until then is the result.
+
     Raises:
         BudgetExceeded: A limit was reached; calling again with a larger one resumes.
     """
-    run = _Run(recipe, context, settle, start, kept=list(kept))
-    snapshots = [start]
-    curve: list[Point] = []
-    made: list[Audit] = []
-    for round_ in range(recipe.rounds):
-        if recipe.branch is not None and round_:
-            run.move(round_, await recipe.branch.choose(snapshots, run.context))
-        tasks = await recipe.source.tasks(round_, run.library, run.context)
-        if not tasks and round_:
-            break
-        episodes = await _collect(recipe, tasks, run.library, context)
-        curve += [_point(len(curve) + i, round_, episode) for i, episode in enumerate(episodes)]
-        run.saw(episodes)
-        lessons = await recipe.analyst.lessons(episodes, run.library, run.context)
-        proposed = await recipe.proposer.patches(lessons, run.library, run.context)
-        await run.decide(round_, await recipe.consolidator.merge(proposed, run.library, run.context), lessons)
-        if recipe.maintainer is not None:
-            tending = await recipe.maintainer.tend(run.library, run.rounds, (*audits, *made), run.context)
-            made += tending.audits
-            await run.decide(round_, tending.patches, tending.lessons)
-        snapshots.append(run.library)
-    run.move(recipe.rounds, await recipe.selector.choose(snapshots, run.context))
-    return Evolved(run.library, tuple(run.decisions), tuple(curve), run.context.past.episodes, tuple(made))
+    run = _Run(recipe, context, settle, start, kept=list(kept), audits=list(audits))
+    ended = ""
+    try:
+        await run.learn()
+    except AllowanceSpent as spent:
+        ended = spent.message
+        context.tell("apply", f"learning ends here: {ended}")
+    made = tuple(run.audits[len(audits) :])
+    return Evolved(run.library, tuple(run.decisions), tuple(run.curve), run.context.past.episodes, made, ended)
 
 
 @dataclass(slots=True)
@@ -110,13 +101,36 @@ class _Run:
     evidence: dict[str, Task] = field(default_factory=dict[str, Task])
     rounds: list[tuple[Episode, ...]] = field(default_factory=list[tuple[Episode, ...]])
     decisions: list[Decision] = field(default_factory=list[Decision])
+    audits: list[Audit] = field(default_factory=list[Audit])
+    curve: list[Point] = field(default_factory=list[Point])
+
+    async def learn(self) -> None:
+        """All rounds, and the choice among what they left behind."""
+        recipe, snapshots = self.recipe, [self.library]
+        for round_ in range(recipe.rounds):
+            if recipe.branch is not None and round_:
+                self.move(round_, await recipe.branch.choose(snapshots, self.context))
+            tasks = await recipe.source.tasks(round_, self.library, self.context)
+            if not tasks and round_:
+                break
+            self.saw(round_, await _collect(recipe, tasks, self.library, self.base))
+            lessons = await recipe.analyst.lessons(self.rounds[-1], self.library, self.context)
+            proposed = await recipe.proposer.patches(lessons, self.library, self.context)
+            await self.decide(round_, await recipe.consolidator.merge(proposed, self.library, self.context), lessons)
+            if recipe.maintainer is not None:
+                tending = await recipe.maintainer.tend(self.library, self.rounds, tuple(self.audits), self.context)
+                self.audits += tending.audits
+                await self.decide(round_, tending.patches, tending.lessons)
+            snapshots.append(self.library)
+        self.move(recipe.rounds, await recipe.selector.choose(snapshots, self.context))
 
     @property
     def context(self) -> Context:
         return replace(self.base, past=Past(tuple(self.rounds), tuple(self.decisions)))
 
-    def saw(self, episodes: Sequence[Episode]) -> None:
+    def saw(self, round_: int, episodes: Sequence[Episode]) -> None:
         self.rounds.append(tuple(episodes))
+        self.curve += [_point(len(self.curve) + i, round_, episode) for i, episode in enumerate(episodes)]
         self.evidence |= {task.id: task for task, _ in episodes}
 
     def move(self, round_: int, chosen: Snapshot) -> None:
@@ -206,20 +220,18 @@ class _Run:
 async def _collect(recipe: Recipe, tasks: Sequence[Task], library: Snapshot, context: Context) -> list[Episode]:
     """The episodes of one round: each task as often as the recipe says, under seeds of its own."""
     wanted = [(task, context.seed + number) for task in tasks for number in range(recipe.rollouts)]
-    found: dict[int, Episode] = {}
 
-    async def one(number: int) -> None:
-        task, seed = wanted[number]
+    async def one(chosen: tuple[Task, int]) -> Episode:
+        task, seed = chosen
         view = recipe.provider.view(task, library)
         suite = context.suite_of(task)
         trajectory = await run_trial(task, view, seed, context.agent, suite, context.store)
         if suite is not context.suite and trajectory.status == "completed":
             trajectory = await _scored(recipe, Episode(task, trajectory), context)
         context.tell("explore", f"{task.id}: {_word(trajectory.passed)}", task=task.id, passed=trajectory.passed)
-        found[number] = Episode(task, trajectory)
+        return Episode(task, trajectory)
 
-    await for_each(range(len(wanted)), one, context.concurrency)
-    return [found[number] for number in range(len(wanted))]
+    return await map_each(wanted, one, context.concurrency)
 
 
 async def _scored(recipe: Recipe, episode: Episode, context: Context) -> Trajectory:

@@ -79,5 +79,9 @@ class RunRecord(Frozen):
     """None where nothing was learned, or no A/A run was asked for."""
     curve: tuple[Point, ...] = ()
     costs: tuple[StageCost, ...] = ()
+    unusable: int = 0
+    """Answers of the model that could not be used, at whatever stage of learning."""
+    ended: str = ""
+    """Why learning ended before its time, where it did: its allowance was spent."""
     resumed: int = 0
     """How often the run was stopped and taken up again."""

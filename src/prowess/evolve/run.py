@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from prowess.agents.acting import ActingAgent
 from prowess.agents.base import Agent
-from prowess.agents.code import CodeAgent
-from prowess.agents.models import open_metered
+from prowess.agents.executor import open_executor
+from prowess.agents.models import open_model
 from prowess.agents.models.cache import Cached
+from prowess.agents.models.meter import AllowanceSpent, Budget, Meter, Metered
 from prowess.agents.sandbox import Sandbox, find_sandbox
 from prowess.core.base import Frozen, digest
 from prowess.core.cost import total
@@ -26,6 +26,7 @@ from prowess.core.upkeep import Audit, KeptTask
 from prowess.evolve.cascade import with_gates
 from prowess.evolve.loop import Evolved, evolve
 from prowess.evolve.method import Setup
+from prowess.evolve.placing import AgentSettings, OpenModel, Place, place_on
 from prowess.evolve.protocols import Context, Event
 from prowess.evolve.providers import BestMatches
 from prowess.evolve.recipes import build, check
@@ -39,7 +40,6 @@ from prowess.measure.splits import require_apart
 from prowess.measure.stats.design import Design, fewest_pairs
 from prowess.measure.trials import Arm, Bench, run_trials
 from prowess.suites import Suite, open_suite
-from prowess.suites.worlds.suite import WorldSuite
 from prowess.trajectories.runstore import RunStore
 
 Report = Callable[[Event], None]
@@ -69,6 +69,8 @@ class Plan:
     attempts: int = 2
     max_tokens: int = 500
     temperature: float = 0.0
+    tokens: int | None = None
+    """Most tokens that learning may cost, trials of the gates included; then what was learned so far is measured."""
     gates: tuple[str, ...] = ()
     """Names of gates in place of the recipe's own (`prowess.core.gates`); the library may ask for more."""
 
@@ -83,9 +85,9 @@ class _Start(Frozen):
     gates: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, library: Library | None) -> "_Start":
+    def of(cls, library: Library | None, start: Snapshot) -> "_Start":
         if library is None:
-            return cls()
+            return cls(library=start)
         snapshot = library.snapshot()
         return cls(
             library=snapshot,
@@ -97,7 +99,15 @@ class _Start(Frozen):
 
 
 async def run_plan(
-    plan: Plan, *, model: Model, out: Path, library: Library | None, concurrency: int, report: Report
+    plan: Plan,
+    *,
+    model: Model,
+    out: Path,
+    library: Library | None,
+    concurrency: int,
+    report: Report,
+    start: Snapshot = Snapshot(),  # noqa: B008 (frozen)
+    place: Place | None = None,
 ) -> RunRecord:
     """Run `plan` and compare what it learned with no skills, and with human ones, on the test split.
 
@@ -108,19 +118,22 @@ async def run_plan(
         library: Where accepted patches go; nowhere but the record when None.
         concurrency: Trials in flight at once.
         report: Told of progress.
+        start: What the run begins with where there is no library.
+        place: Where the agent acts; in this process by default.
 
     Raises:
         UserError: no such recipe, suite or family.
         BudgetExceeded: a limit was reached; the same call resumes.
     """
     store = RunStore(out / "run.db")
-    suite, sandbox = open_suite(plan.suite), find_sandbox()
+    sandbox = find_sandbox()
     cached = Cached(model, out / "answers.db", as_paid=True)
+    suite = open_suite(plan.suite)
     families = plan.families or suite.families
     setup = Setup(suite, sandbox, families, plan.variant, plan.evidence, plan.gate, plan.samples, plan.seed)
     run_id = digest([repr(plan), model.name])[:12]
-    start = _start(store, run_id, library)
-    recipe = with_gates(build(plan.recipe, setup), setup, cached, plan.gates, start.gates)
+    begun = _start(store, run_id, library, start)
+    recipe = with_gates(build(plan.recipe, setup), setup, cached, plan.gates, begun.gates)
     sizes: dict[Split, int] = {"evidence": plan.evidence, "gate": plan.gate, "test": plan.test}
     require_apart({split: setup.all_tasks(split, n) for split, n in sizes.items()})
     sitting = Sitting(store, run_id)
@@ -129,11 +142,25 @@ async def run_plan(
         sitting.lap()
         report(event)
 
-    agent = recipe.agent(agent_of(cached, sandbox, suite, plan))
-    context = Context(suite, agent, cached, store, plan.seed, concurrency, frozenset(start.foreign), told)
+    learner: Model = cached
+    place = place or Place.here(concurrency)
+    learning = place
+    if plan.tokens is not None:
+        # around the cache, so that kept answers count as they were paid, and a resumed run ends at the same place
+        spent = total([s.cost for s in store.spent()])
+        allowance = Meter(Budget(tokens=plan.tokens), spent=spent, error=AllowanceSpent)
+        learner, learning = Metered(cached, allowance), place.counted_by(allowance)
+
+    def context_of(model: Model, at: Place) -> Context:
+        agent = recipe.agent(at.agent(settings_of(plan), model, sandbox, suite))
+        return Context(suite, agent, model, store, plan.seed, concurrency, frozenset(begun.foreign), told)
+
+    context = context_of(cached, place)
     settle = partial(_settle, library, plan.recipe, store)
     try:
-        evolved = await evolve(recipe, start.library, context, settle, kept=start.kept, audits=start.audits)
+        evolved = await evolve(
+            recipe, begun.library, context_of(learner, learning), settle, kept=begun.kept, audits=begun.audits
+        )
         if library is not None:
             library.upkeep.record_audits(evolved.audits, by=plan.recipe)
             library.record_use(episode.trajectory for episode in evolved.episodes)
@@ -143,7 +170,7 @@ async def run_plan(
     finally:
         sitting.lap(0)
     sitting.finish()
-    record = _record(plan, run_id, families, context, start.library, evolved, sitting)
+    record = _record(plan, run_id, families, context, begun.library, evolved, sitting)
     return record.model_copy(update={"comparisons": comparisons, "noise": noise})
 
 
@@ -191,6 +218,8 @@ def _record(
         audits=evolved.audits,
         curve=evolved.curve,
         costs=tuple(StageCost(stage=s.kind, values=s.values, cost=s.cost) for s in store.spent() if s.cost.calls),
+        unusable=len(list(store.keys("unusable"))),
+        ended=evolved.ended,
         resumed=sitting.stops,
     )
 
@@ -200,7 +229,9 @@ async def _compare(
 ) -> tuple[Comparison, ...]:
     """Without against with, and against human skills, on held-out tasks: pooled first, then family by family."""
     tasks = setup.all_tasks("test", plan.test)
-    human = Snapshot.of([s for f in setup.families if (s := setup.suite.human_skill(f)) is not None])
+    if not tasks:
+        return ()
+    human = Snapshot.of(setup.human_skills())
     by_human = BestMatches()
     arms = [Arm("without", lambda task: provider.view(task, Snapshot()))]
     if learned.skills:
@@ -261,24 +292,23 @@ async def _noise(plan: Plan, setup: Setup, learned: Snapshot, provider: Provider
     return (await calibrate(tasks, arm, (plan.seed,), Bench.of(context), design=design)).noise
 
 
-def _start(store: RunStore, run_id: str, library: Library | None) -> _Start:
+def _start(store: RunStore, run_id: str, library: Library | None, start: Snapshot) -> _Start:
     stored = store.get("start", run_id)
     if stored is not None:
         return _Start.model_validate_json(stored)
-    start = _Start.of(library)
-    store.put("start", run_id, start.model_dump_json().encode())
-    return start
+    begun = _Start.of(library, start)
+    store.put("start", run_id, begun.model_dump_json().encode())
+    return begun
 
 
 def agent_of(model: Model, sandbox: Sandbox, suite: Suite, plan: Plan | None = None) -> Agent:
-    """The agent of `plan`, else the one that runs have by default, so that what is measured apart fits what they do.
+    """The agent of `plan`, else the one that runs have by default, so that what is measured apart fits what they do."""
+    return settings_of(plan or Plan("none", suite.name)).agent(model, sandbox, suite)
 
-    Where tasks are played, it acts; elsewhere it writes programs.
-    """
-    p = plan or Plan("none")
-    if isinstance(suite, WorldSuite):
-        return ActingAgent(model, suite, temperature=p.temperature)
-    return CodeAgent(model, sandbox, attempts=p.attempts, max_tokens=p.max_tokens, temperature=p.temperature)
+
+def settings_of(plan: Plan) -> AgentSettings:
+    """What `plan` says of the agent."""
+    return AgentSettings(plan.suite, plan.attempts, plan.max_tokens, plan.temperature)
 
 
 def machine() -> str:
@@ -302,21 +332,28 @@ async def run_recipe(
     report: Report,
     evidence: int | None = None,
     gates: tuple[str, ...] = (),
+    executor: str = "local",
 ) -> RunRecord:
     """`prowess run`: a recipe on a suite into a library; raises as `run_plan` does, before a model is opened.
 
     Args:
         evidence: Tasks of each family to learn from, in place of the usual number.
+        executor: Where agent and model run, as `open_executor` has it.
     """
     check(recipe, open_suite(suite), families)
     plan = Plan(recipe, suite, families, seed=seed, gates=gates)
     if evidence is not None:
         plan = replace(plan, evidence=evidence)
+    at = open_executor(executor, concurrency, lambda text: report(Event("executor", text, {})))
+    meter = Meter(Budget(usd=budget_usd))
+    place = place_on(at, OpenModel(model), (meter,))
+    local = open_model(model)
     return await run_plan(
         plan,
-        model=open_metered(model, budget_usd),
+        model=Metered(local if place.open is None else place.model(local.name), meter),
         out=out,
         library=Library.open(library, create=True),
-        concurrency=concurrency,
+        concurrency=at.width,
         report=report,
+        place=place,
     )

@@ -132,8 +132,10 @@ def history(library: Library, keyring: Keyring, told: Sequence[Heard] | None = N
     Notes the newest head where somebody trusted has signed something, so that a later cut is seen.
     """
     signed = [h for h in (heard(library, keyring) if told is None else told) if h.signers]
+    # In this order: another process may add an entry, and note that it has seen it, between the two.
+    seen = keyring.seen(library.path)
     heads = {head.number: head for head in library.trust.heads()}
-    seen, last = keyring.seen(library.path), heads[max(heads)]
+    last = heads[max(heads)]
     broken = [
         f"entry {h.entry.number} was signed over another history"
         for h in signed

@@ -3,12 +3,15 @@
 import hashlib
 import json
 import sqlite3
+from contextlib import suppress
 from typing import Literal
 
 from prowess.core.base import Frozen
 from prowess.core.errors import UserError
 from prowess.library.index import Index
+from prowess.library.records import Change
 from prowess.library.store import Store
+from prowess.library.trees import manifest, paths_of
 
 Part = Literal[
     "folders", "ledger", "versions", "index", "journal", "installs", "leftovers", "sessions", "trials", "answers"
@@ -63,7 +66,7 @@ def _lost(store: Store, number: int, how: str) -> Fault:
 def _versions(store: Store) -> list[Fault]:
     """Every blob that is there, and every one that should be."""
     found: list[Fault] = []
-    here = store.contents_here()
+    here = contents_here(store)
     for path in store.blob_files():
         sha = path.parent.name + path.name
         if not store.is_blob(path):
@@ -72,7 +75,7 @@ def _versions(store: Store) -> list[Fault]:
         elif hashlib.sha256(path.read_bytes()).hexdigest() != sha:
             mend = "write it anew from the skill's folder" if sha in here else "move it to quarantine"
             found.append(Fault(part="versions", what=f"stored file {sha[:12]} is damaged", mend=mend))
-    for sha in sorted(store.missing_blobs()):
+    for sha in sorted(missing_blobs(store)):
         mend = "write it anew from the skill's folder" if sha in here else ""
         found.append(Fault(part="versions", what=f"stored file {sha[:12]} is missing", mend=mend))
     return found
@@ -114,3 +117,29 @@ def _rest(store: Store) -> list[Fault]:
         mend = "move it to quarantine; skills installed elsewhere then count as yours"
         found.append(Fault(part="installs", what="the list of installed skills is damaged", mend=mend))
     return found
+
+
+def contents_here(store: Store) -> dict[str, bytes]:
+    """What the skill folders hold now, files and manifests, by SHA-256."""
+    found: dict[str, bytes] = {}
+    for folder in store.folders().values():
+        for data in (*folder.files.values(), manifest(folder.files)):
+            found[hashlib.sha256(data).hexdigest()] = data
+    return found
+
+
+def referenced(store: Store) -> tuple[set[str], set[str]]:
+    """Digests of all manifests, and of all kept tasks, that the ledger names."""
+    changes = [record for _, _, record in store.entries() if isinstance(record, Change)]
+    trees = {sha for change in changes for _, sha in change.trees.values() if sha is not None}
+    return trees, {sha for change in changes for sha in change.kept}
+
+
+def missing_blobs(store: Store) -> set[str]:
+    """Digests that the ledger names, by itself or by way of a manifest, and that have no file."""
+    trees, kept = referenced(store)
+    named = trees | kept
+    for tree in trees:
+        with suppress(UserError, ValueError):
+            named |= set(paths_of(store.blob(tree)).values())
+    return {sha for sha in named if not store.blob_path(sha).is_file()}

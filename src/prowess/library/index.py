@@ -4,45 +4,18 @@ It holds nothing of its own but use statistics. Whenever it is missing, damaged 
 ledger, so a fault in it never costs a change.
 """
 
-import os
 import sqlite3
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final, Literal
 
 from prowess.core.base import digest
 from prowess.core.errors import UserError
 from prowess.core.lesson import Lesson
+from prowess.library.ancestry import Ancestry
+from prowess.library.database import SCHEMA, Kept
 from prowess.library.records import Audited, Change, Entry, Proposal, Refusal, Rejection, Stated, Use, Version
 
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS head (only INTEGER PRIMARY KEY CHECK (only = 1), number INTEGER, digest TEXT);
-CREATE TABLE IF NOT EXISTS changes (number INTEGER PRIMARY KEY, id TEXT UNIQUE, kind TEXT, patch_id TEXT,
-    undoes TEXT, before TEXT, after TEXT, body TEXT);
-CREATE INDEX IF NOT EXISTS changes_patch ON changes (patch_id);
-CREATE INDEX IF NOT EXISTS changes_undoes ON changes (undoes);
-CREATE INDEX IF NOT EXISTS changes_after ON changes (after);
-CREATE INDEX IF NOT EXISTS changes_before ON changes (before);
-CREATE TABLE IF NOT EXISTS versions (number INTEGER, name TEXT, tree TEXT, authored INTEGER,
-    PRIMARY KEY (name, number)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS versions_number ON versions (number);
-CREATE TABLE IF NOT EXISTS lessons (id TEXT PRIMARY KEY, body TEXT);
-CREATE TABLE IF NOT EXISTS lesson_trajectories (trajectory TEXT, lesson TEXT, PRIMARY KEY (trajectory, lesson))
-    WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS lesson_entries (lesson TEXT, number INTEGER, PRIMARY KEY (lesson, number)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS proposals (id TEXT PRIMARY KEY, number INTEGER, body TEXT, rejected TEXT);
-CREATE INDEX IF NOT EXISTS proposals_number ON proposals (number);
-CREATE TABLE IF NOT EXISTS uses (trajectory TEXT, skill TEXT, offered INTEGER, loaded INTEGER, used INTEGER,
-    passed INTEGER, at TEXT, PRIMARY KEY (trajectory, skill)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS kept (number INTEGER, sha TEXT, PRIMARY KEY (number, sha)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS notes (number INTEGER PRIMARY KEY, kind TEXT, key TEXT, body TEXT);
-CREATE UNIQUE INDEX IF NOT EXISTS notes_key ON notes (kind, key);
-CREATE TABLE IF NOT EXISTS entries (number INTEGER PRIMARY KEY, digest TEXT, body TEXT);
-PRAGMA user_version = 4;
-"""
-_VERSION: Final = 4
 _DERIVED: Final = ("head", "changes", "versions", "lessons", "lesson_trajectories", "lesson_entries", "proposals",
                    "kept", "notes", "entries")  # fmt: skip
 """All tables that the ledger alone decides."""
@@ -51,11 +24,8 @@ Row = tuple[str, str, int, int, int, int | None, str]
 """Trajectory, skill, offered, loaded, used, passed, and when that was first told."""
 
 
-class Index:
+class Index(Ancestry):
     """Queries and updates within one connection. Callers hold the library's lock for as long as it is open."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
 
     @classmethod
     @contextmanager
@@ -63,14 +33,14 @@ class Index:
         """An empty index that is gone at the end."""
         db = sqlite3.connect(":memory:", isolation_level=None)
         try:
-            db.executescript(_SCHEMA)
+            db.executescript(SCHEMA)
             yield cls(db)
         finally:
             db.close()
 
     @classmethod
     @contextmanager
-    def using(cls, kept: "Kept") -> "Generator[Index]":
+    def using(cls, kept: Kept) -> "Generator[Index]":
         """One transaction on a kept connection, committed at the end.
 
         Raises:
@@ -247,105 +217,6 @@ class Index:
             )  # fmt: skip
         return found
 
-    # Where lines come from and lessons go to: nothing here reads more of the ledger than it returns.
-
-    def last_state(self, name: str, before: int) -> tuple[int, str | None] | None:
-        """Number and content digest of the last recorded state of a skill before ledger entry `before`."""
-        return self._db.execute(
-            "SELECT number, tree FROM versions WHERE name = ? AND number < ? ORDER BY number DESC LIMIT 1",
-            (name, before),
-        ).fetchone()
-
-    def tree_at(self, name: str, number: int) -> str | None:
-        """Content digest of a skill in the very entry `number`; None where that entry deleted it."""
-        row = self._db.execute("SELECT tree FROM versions WHERE name = ? AND number = ?", (name, number)).fetchone()
-        return row[0] if row else None
-
-    def touched_with(self, name: str, number: int) -> list[str]:
-        """The other skills that ledger entry `number` changed."""
-        rows = self._db.execute(
-            "SELECT name FROM versions WHERE number = ? AND name != ? ORDER BY name", (number, name)
-        )
-        return [other for (other,) in rows]
-
-    def touched_later(self, name: str, number: int) -> set[str]:
-        """Skills that an entry after `number` wrote together with a change of `name`: where its lines may have gone."""
-        rows = self._db.execute(
-            "SELECT DISTINCT w.name FROM versions v JOIN versions w ON w.number = v.number"
-            " WHERE v.name = ? AND v.number > ? AND w.tree IS NOT NULL",
-            (name, number),
-        )
-        return {other for (other,) in rows}
-
-    def heirs(self, name: str, number: int) -> list[tuple[str, int]]:
-        """Skills that an entry after `number` wrote together with a change of `name`, with the first such entry."""
-        return self._db.execute(
-            "SELECT w.name, min(w.number) FROM versions v JOIN versions w ON w.number = v.number"
-            " WHERE v.name = ? AND v.number > ? AND w.tree IS NOT NULL GROUP BY w.name",
-            (name, number),
-        ).fetchall()
-
-    def undone_by(self, number: int) -> int | None:
-        """Number of the change that the undo at ledger entry `number` reverts; None where that is no undo."""
-        row = self._db.execute(
-            "SELECT u.number FROM changes c JOIN changes u ON u.id = c.undoes WHERE c.number = ?", (number,)
-        ).fetchone()
-        return row[0] if row else None
-
-    def is_in_force(self, id: str) -> bool:
-        """Whether no change in force undoes this one."""
-        later = self._db.execute(
-            "WITH RECURSIVE undo (number, id, undoes) AS (SELECT number, id, undoes FROM changes WHERE undoes = ?"
-            " UNION SELECT c.number, c.id, c.undoes FROM changes c JOIN undo u ON c.undoes = u.id)"
-            " SELECT id, undoes FROM undo ORDER BY number DESC",
-            (id,),
-        )
-        undone: set[str] = set()
-        for undo, undoes in later:
-            if undo not in undone:
-                undone.add(undoes)
-        return id not in undone
-
-    def change_at(self, number: int) -> Change | None:
-        row = self._db.execute("SELECT body FROM changes WHERE number = ?", (number,)).fetchone()
-        return Change.model_validate_json(row[0]) if row else None
-
-    def trajectories(self, prefix: str, limit: int = 2) -> list[str]:
-        """Ids that begin so, of trajectories that any lesson refers to."""
-        rows = self._db.execute(
-            "SELECT DISTINCT trajectory FROM lesson_trajectories WHERE trajectory >= ? AND trajectory < ? LIMIT ?",
-            (prefix, prefix + chr(0x10FFFF), limit),
-        )
-        return [id for (id,) in rows]
-
-    def lessons_from(self, trajectory: str) -> list[Lesson]:
-        """Every lesson that refers to the trajectory, by id."""
-        rows = self._db.execute(
-            "SELECT l.body FROM lesson_trajectories t JOIN lessons l ON l.id = t.lesson WHERE t.trajectory = ?"
-            " ORDER BY l.id",
-            (trajectory,),
-        )
-        return [Lesson.model_validate_json(body) for (body,) in rows]
-
-    def proposals_for(self, lesson: str) -> list[tuple[Proposal, str | None]]:
-        """Proposals that the lesson justified and that were never applied, each with the reason of its rejection."""
-        rows = self._db.execute(
-            "SELECT p.body, p.rejected FROM lesson_entries e JOIN proposals p ON p.number = e.number WHERE e.lesson = ?"
-            " AND NOT EXISTS (SELECT 1 FROM changes c WHERE c.patch_id = p.id AND c.number > p.number)"
-            " ORDER BY p.number",
-            (lesson,),
-        )
-        return [(Proposal.model_validate_json(body), rejected) for body, rejected in rows]
-
-    def refusals_for(self, lesson: str) -> list[Refusal]:
-        """Patches that the lesson justified and a gate refused, oldest first."""
-        rows = self._db.execute(
-            "SELECT n.body FROM lesson_entries e JOIN notes n ON n.number = e.number WHERE e.lesson = ?"
-            " ORDER BY n.number",
-            (lesson,),
-        )
-        return [Refusal.model_validate_json(body) for (body,) in rows]
-
     def all_trees(self) -> set[str]:
         """Every content digest that any version points to."""
         return {tree for (tree,) in self._db.execute("SELECT DISTINCT tree FROM versions WHERE tree IS NOT NULL")}
@@ -442,89 +313,6 @@ class Index:
             )
             for s, o, lo, u, p, f, *at in rows
         ]  # fmt: skip
-
-
-class Kept:
-    """Connections to one file, one for each thread, kept open between transactions.
-
-    Opening and closing costs several waits for the disk, since SQLite empties its log whenever the last one leaves.
-    A connection is made anew after a fork, after any error, and when another file has taken the place of the old one;
-    SQLite notices that too, and leaves the new file's log alone when the old connection is closed.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._local = threading.local()
-
-    @contextmanager
-    def connection(self) -> Generator[sqlite3.Connection]:
-        """The thread's own connection; a second one where the first is in use already."""
-        here: tuple[int, int, sqlite3.Connection] | None = getattr(self._local, "free", None)
-        self._local.free = None
-        db = None
-        if here is not None:
-            process, file, db = here
-            if process != os.getpid():
-                _INHERITED.append(db)  # the parent's: closing it here would meddle with its locks
-                db = None
-            elif file != _inode(self.path):
-                db.close()
-                db = None
-        if db is None:
-            db = _connect(self.path)
-        try:
-            yield db
-        except BaseException:
-            db.close()
-            raise
-        if getattr(self._local, "free", None) is None:
-            self._local.free = (os.getpid(), _inode(self.path), db)
-        else:
-            db.close()
-
-    def close(self) -> None:
-        """Lets go of this thread's connection."""
-        here: tuple[int, int, sqlite3.Connection] | None = getattr(self._local, "free", None)
-        self._local.free = None
-        if here is not None and here[0] == os.getpid():
-            here[2].close()
-
-
-_INHERITED: list[sqlite3.Connection] = []
-
-
-def _inode(path: Path) -> int:
-    try:
-        return os.stat(path).st_ino
-    except OSError:
-        return 0
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    _check_header(path)
-    db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-    try:
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=NORMAL")
-        if (version := db.execute("PRAGMA user_version").fetchone()[0]) == 0:
-            db.executescript(_SCHEMA)
-        elif version != _VERSION:
-            raise sqlite3.DatabaseError(f"index version {version} is not {_VERSION}")
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _check_header(path: Path) -> None:
-    """Refuses a file that is no database in WAL mode; to change its mode would wait for connections kept open."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(20)
-    except FileNotFoundError:
-        return
-    if start[:16] != b"SQLite format 3\0" or start[18:20] != b"\2\2":
-        raise sqlite3.DatabaseError("this is no index")
 
 
 def key_of(note: Audited | Refusal | Stated) -> str:

@@ -12,9 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
-from prowess.core.base import digest
 from prowess.core.cost import Cost
 from prowess.core.errors import Refused, UserError
 from prowess.core.evidence import Verdict
@@ -25,12 +23,13 @@ from prowess.core.trajectory import Trajectory
 from prowess.core.upkeep import KeptTask
 from prowess.library import patching
 from prowess.library.checking import faults
-from prowess.library.contents import Contents, OnDisk, check_rename, check_writable
+from prowess.library.contents import Contents, check_rename, check_writable
 from prowess.library.index import Index
 from prowess.library.proposals import Queue
+from prowess.library.recording import Recorder
 from prowess.library.records import Change, Proposal, Use, Version
 from prowess.library.store import Store
-from prowess.library.trees import Tree, is_component, skill_of, tree_digest, tree_of
+from prowess.library.trees import Tree, is_component, skill_of, tree_of
 from prowess.library.trust import Trust, refuse_revoked
 from prowess.library.undoing import to_undo, undone
 from prowess.library.upkeep import Upkeep
@@ -51,7 +50,8 @@ class Library:
         self._contents = Contents(store)
         self._queue = Queue(store)
         self.upkeep = Upkeep(store, self._now)
-        self.trust = Trust(store, self._now, self._record_edits)
+        self._recorder = Recorder(store, self._contents, self._now)
+        self.trust = Trust(store, self._now, self._recorder.record_edits)
 
     @classmethod
     def open(
@@ -235,7 +235,7 @@ class Library:
                 if done is not None:
                     return done
                 refuse_revoked(index, lessons)
-            disk = self._record_edits()
+            disk = self._recorder.record_edits()
             now = self._contents.present(disk)
             moved = patching.Rebased(patch, "same base")
             if rebase and patch.base != now.digest:
@@ -249,27 +249,32 @@ class Library:
                 check_rename(moved.patch, name, disk)
                 new[name] = None if skill is None else tree_of(skill, disk.tree(name))
             check_writable(new, disk, self._store, allow_foreign)
-            return self._commit(
+            return self._recorder.commit(
                 disk, new, kind="apply", patch=moved.patch, patch_id=patch.id, rebased=moved.how,
                 verdicts=tuple(verdicts), lessons=lessons, cost=cost or Cost(), by=by,
                 kept=self.upkeep.keep(kept),
             )  # fmt: skip
 
-    def bring(self, trees: Mapping[str, Tree], *, by: str = "") -> Change:
+    def bring(self, trees: Mapping[str, Tree | None], *, by: str = "", over: bool = False) -> Change:
         """Puts skills from elsewhere into the library as they are; they count as foreign, read-only to patches.
 
+        Args:
+            over: They may take the place of skills that are there; None takes one away.
+
         Raises:
-            Refused: a skill or another file of that name is there already.
+            Refused: a skill or another file of that name is there already, or one to replace is not wholly versioned.
             UserError: the disk is full, or another process kept the library too long.
         """
         with self._store.writing():
-            disk = self._record_edits()
+            disk = self._recorder.record_edits()
             for name in trees:
                 if not is_component(name) or name.startswith("."):
                     raise Refused(f"{name!r} cannot be the name of a skill", "rename its folder")
-                if (self.path / name).exists():
+                if not over and (self.path / name).exists():
                     raise Refused(f"{name!r} lies in the library already", "move it away first")
-            return self._commit(disk, dict(trees), kind="external", by=by)
+            if over:
+                check_writable(dict(trees), disk, self._store, allow_foreign=True)
+            return self._recorder.commit(disk, dict(trees), kind="external", by=by)
 
     def undo(self, change_id: str | None = None, *, by: str = "") -> Change:
         """Reverts one change: the newest applied one that is in force, or the one named.
@@ -281,12 +286,12 @@ class Library:
             UserError: there is nothing to undo, no such change, or it is undone already.
         """
         with self._store.writing():
-            disk = self._record_edits()
+            disk = self._recorder.record_edits()
             with self._store.index() as index:
                 change = to_undo(index.changes(), index.in_force(), change_id)
             new = undone(change, disk.digests, self._store)
             check_writable(new, disk, self._store, allow_foreign=True)
-            return self._commit(disk, new, kind="undo", undoes=change.id, by=by)
+            return self._recorder.commit(disk, new, kind="undo", undoes=change.id, by=by)
 
     # Proposals
 
@@ -348,7 +353,7 @@ class Library:
         """Makes the index anew from the ledger, and records as edits by hand what the folders say otherwise."""
         with self._store.writing():
             self._store.reindex()
-            self._record_edits()
+            self._recorder.record_edits()
 
     def check(self) -> list[str]:
         """Verifies ledger, blobs and index against their digests; empty when all is sound. Changes nothing.
@@ -371,69 +376,6 @@ class Library:
             finally:
                 if owned != before:
                     self._store.write_installs(owned)
-
-    # Inside; the lock is held
-
-    def _record_edits(self) -> OnDisk:
-        """Puts what was edited by hand since the last change into the ledger, and returns the folders as they are."""
-        disk = self._contents.on_disk()
-        changed = self._contents.edits(disk)
-        if changed:
-            for name, (_, new) in changed.items():
-                if new is not None:
-                    self._store.put(disk.folders[name].files)
-            with self._store.index() as index:
-                last = index.last()
-            before = last.after if last else Snapshot().digest
-            self._store.append(self._change(before, self._contents.present(disk).digest, changed, kind="external"))
-        return disk
-
-    def _commit(
-        self,
-        disk: OnDisk,
-        new: dict[str, Tree | None],
-        *,
-        kind: Literal["apply", "undo", "external"],
-        patch: Patch | None = None,
-        patch_id: str | None = None,
-        rebased: Literal["same base", "operations fit", "merged"] = "same base",
-        undoes: str | None = None,
-        verdicts: tuple[Verdict, ...] = (),
-        lessons: tuple[Lesson, ...] = (),
-        cost: Cost | None = None,
-        by: str = "",
-        kept: tuple[str, ...] = (),
-    ) -> Change:
-        digests = {name: None if tree is None else tree_digest(tree) for name, tree in new.items()}
-        trees = {name: (disk.digests.get(name), tree) for name, tree in digests.items()}
-        before = self._contents.present(disk).digest
-        after = self._contents.snapshot({**disk.digests, **digests}, {**disk.files, **new}).digest
-        change = self._change(before, after, trees, kind=kind).model_copy(
-            update={
-                "patch": patch, "patch_id": patch_id, "rebased": rebased, "undoes": undoes, "verdicts": verdicts,
-                "lessons": lessons, "cost": cost or Cost(), "by": by, "kept": kept,
-            }
-        )  # fmt: skip
-        self._store.commit(change, new)
-        return change
-
-    def _change(
-        self,
-        before: str,
-        after: str,
-        trees: dict[str, tuple[str | None, str | None]],
-        kind: Literal["apply", "undo", "external"],
-    ) -> Change:
-        number, when = self._store.next_number(), self._now()
-        return Change(
-            number=number,
-            id=digest([number, when, kind, before, after, sorted(trees.items())])[:16],
-            when=when,
-            kind=kind,
-            before=before,
-            after=after,
-            trees=trees,
-        )
 
     def _now(self) -> str:
         return self._clock().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from prowess.core.errors import UserError
-from prowess.library.checking import Fault, faults
+from prowess.library.checking import Fault, contents_here, faults, missing_blobs
 from prowess.library.disk import flush, locked
 from prowess.library.store import Store, clear_errors
 
@@ -79,9 +79,9 @@ def _mend_blobs(store: Store) -> None:
     for place in store.blob_files():
         if hashlib.sha256(place.read_bytes()).hexdigest() != place.parent.name + place.name:
             _quarantine(store, place)
-    here = store.contents_here()
+    here = contents_here(store)
     for _ in range(2):  # manifests first, then the files that they name
-        for sha in store.missing_blobs() & here.keys():
+        for sha in missing_blobs(store) & here.keys():
             store.put_blob(here[sha])
 
 

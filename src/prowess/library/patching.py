@@ -71,7 +71,9 @@ def rebase(patch: Patch, snapshot: Snapshot, base: Snapshot | None) -> Rebased:
     moved = patch.model_copy(update={"base": snapshot.digest})
     try:
         apply(moved, snapshot)
-        return Rebased(moved, "operations fit")
+        if base is None or not _would_lose(patch, base, snapshot):
+            return Rebased(moved, "operations fit")
+        misfits: list[str] = []
     except PatchConflict as error:
         if base is None:
             unknown = f"its base {patch.base[:12]} is not known, so it cannot be merged"
@@ -91,6 +93,12 @@ def rebase(patch: Patch, snapshot: Snapshot, base: Snapshot | None) -> Rebased:
     moved = moved.model_copy(update={"operations": tuple(operations)})
     apply(moved, snapshot)
     return Rebased(moved, "merged")
+
+
+def _would_lose(patch: Patch, base: Snapshot, snapshot: Snapshot) -> bool:
+    """Whether it deletes or replaces a skill that somebody has changed since: that fits, and loses their change."""
+    deleted = {op.name for op in patch.operations if isinstance(op, DeleteSkill)}
+    return any(base.get(name) != snapshot.get(name) for name in deleted)
 
 
 def touched(patch: Patch) -> tuple[str, ...]:

@@ -29,7 +29,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from prowess.core.base import canonical_json
 from prowess.core.errors import UserError
-from prowess.core.trust import Head
+from prowess.library.blobs import Blobs
+from prowess.library.database import Kept
 from prowess.library.disk import (
     Batch,
     Folder,
@@ -42,24 +43,22 @@ from prowess.library.disk import (
     write_file,
     write_folder,
 )
-from prowess.library.index import Index, Kept, Row
+from prowess.library.index import Index, Row
+from prowess.library.ledger import Ledger
 from prowess.library.records import RECORD, Change, Entry
-from prowess.library.trees import Tree, is_component, manifest, paths_of, tree_digest
+from prowess.library.trees import Tree, is_component, tree_digest
 
 FORMAT: Final = "1"
 _IGNORED: Final = "library.db*\nsearch.db*\nlock\nstaging/\njournal.json\ninstalls.json\n"
 _log = logging.getLogger(__name__)
 
 
-class Store:
+class Store(Blobs, Ledger):
     """The folders and files of one library. Knows bytes and records, not what makes a skill valid."""
 
     def __init__(self, path: Path, lock_timeout: float) -> None:
-        self.path = path
-        self.own = path / ".prowess"
-        self.blobs = self.own / "blobs"
-        self.ledger = self.own / "ledger"
-        self.staging = self.own / "staging"
+        Blobs.__init__(self, path)
+        Ledger.__init__(self, path)
         self.database = self.own / "library.db"
         self.journal = self.own / "journal.json"
         self.installs = self.own / "installs.json"
@@ -174,114 +173,7 @@ class Store:
 
     # Blobs
 
-    def put(self, tree: Tree) -> str:
-        """Stores a folder's content for good; returns its digest."""
-        with Batch(self.staging) as batch:
-            return self._add(batch, tree)
-
-    def _add(self, batch: Batch, tree: Tree) -> str:
-        for data in tree.values():
-            self._add_blob(batch, data)
-        return self._add_blob(batch, manifest(tree))
-
-    def tree(self, digest: str) -> dict[str, bytes]:
-        """The content of a folder by its digest.
-
-        Raises:
-            UserError: a blob is missing or damaged.
-        """
-        try:
-            return {path: self.blob(sha) for path, sha in paths_of(self.blob(digest)).items()}
-        except ValueError as error:
-            raise self._damaged(digest, str(error)) from error
-
-    def file(self, digest: str, path: str) -> bytes | None:
-        """One file of a folder's content; None where it holds none of this path. Raises as `tree` does."""
-        try:
-            sha = paths_of(self.blob(digest)).get(path)
-        except ValueError as error:
-            raise self._damaged(digest, str(error)) from error
-        return self.blob(sha) if sha is not None else None
-
-    def blob_path(self, sha: str) -> Path:
-        return self.blobs / sha[:2] / sha[2:]
-
-    def put_blob(self, data: bytes) -> str:
-        """Stores `data` for good; returns its SHA-256."""
-        with Batch(self.staging) as batch:
-            return self._add_blob(batch, data)
-
-    def _add_blob(self, batch: Batch, data: bytes) -> str:
-        sha = hashlib.sha256(data).hexdigest()
-        path = self.blob_path(sha)
-        with suppress(OSError):
-            if path.read_bytes() == data:
-                return sha
-        path.parent.mkdir(exist_ok=True)
-        batch.also(self.blobs)
-        batch.file(path, data)
-        return sha
-
-    def blob_files(self) -> list[Path]:
-        """Whatever lies where blobs lie, links and strange things included."""
-        found: list[Path] = []
-        for first in sorted(self.blobs.iterdir()):
-            found += sorted(first.iterdir()) if first.is_dir() and not first.is_symlink() else [first]
-        return found
-
-    def is_blob(self, path: Path) -> bool:
-        """Whether the name and kind of a file are those of a blob; its content may still be damaged."""
-        sha = path.parent.name + path.name
-        named = path.parent.parent == self.blobs and re.fullmatch(r"[0-9a-f]{64}", sha) and path == self.blob_path(sha)
-        return bool(named) and path.is_file() and not path.is_symlink()
-
-    def contents_here(self) -> dict[str, bytes]:
-        """What the skill folders hold now, files and manifests, by SHA-256."""
-        found: dict[str, bytes] = {}
-        for folder in self.folders().values():
-            for data in (*folder.files.values(), manifest(folder.files)):
-                found[hashlib.sha256(data).hexdigest()] = data
-        return found
-
-    def referenced(self) -> tuple[set[str], set[str]]:
-        """Digests of all manifests, and of all kept tasks, that the ledger names."""
-        changes = [record for _, _, record in self.entries() if isinstance(record, Change)]
-        trees = {sha for change in changes for _, sha in change.trees.values() if sha is not None}
-        return trees, {sha for change in changes for sha in change.kept}
-
-    def missing_blobs(self) -> set[str]:
-        """Digests that the ledger names, by itself or by way of a manifest, and that have no file."""
-        trees, kept = self.referenced()
-        named = trees | kept
-        for tree in trees:
-            with suppress(UserError, ValueError):
-                named |= set(paths_of(self.blob(tree)).values())
-        return {sha for sha in named if not self.blob_path(sha).is_file()}
-
-    def blob(self, sha: str) -> bytes:
-        """Raises UserError for a blob that is missing or damaged."""
-        if not re.fullmatch(r"[0-9a-f]{64}", sha):
-            raise self._damaged(sha, "this is no SHA-256")
-        try:
-            data = self.blob_path(sha).read_bytes()
-        except OSError as error:
-            raise self._damaged(sha, str(error.strerror)) from error
-        if hashlib.sha256(data).hexdigest() != sha:
-            raise self._damaged(sha, "its content has another digest")
-        return data
-
-    def _damaged(self, sha: str, reason: str) -> UserError:
-        return UserError(
-            f"version {sha[:12]!r} cannot be read from the library at {self.path}: {reason}",
-            "restore .prowess/blobs from a backup; skills as they are now are not affected",
-        )
-
     # Ledger
-
-    def entries(self) -> Iterator[tuple[int, str, Entry | None]]:
-        """Number, digest and content of every ledger entry in order; content None where it is damaged."""
-        for number in sorted(int(path.stem) for path in self.ledger.iterdir() if self.is_entry(path)):
-            yield (number, *self.entry(number))
 
     def known_entries(self) -> Iterator[tuple[int, str, Entry]]:
         """Every entry in order that can be had: from its file, else as the index remembers it."""
@@ -291,15 +183,6 @@ class Store:
                 digest, record = hashlib.sha256(body).hexdigest(), RECORD.validate_json(body)
             if record is not None:
                 yield number, digest, record
-
-    def is_entry(self, path: Path) -> bool:
-        """Whether the name and kind of a file are those of a ledger entry; its content may still be damaged."""
-        named = path.parent == self.ledger and re.fullmatch(r"[0-9]{8,18}\.json", path.name, re.ASCII)
-        return bool(named) and path == self.entry_path(int(path.stem)) and path.is_file() and not path.is_symlink()
-
-    def last_number(self) -> int:
-        """Number of the last ledger entry that has a file; 0 for none."""
-        return max((int(path.stem) for path in self.ledger.iterdir() if self.is_entry(path)), default=0)
 
     def indexed_up_to(self) -> int:
         """Number of the last ledger entry that the index knows; 0 where it cannot be read."""
@@ -323,38 +206,6 @@ class Store:
             return None
         return body if hashlib.sha256(body).hexdigest() == found[0] else None
 
-    def write_entry(self, number: int, body: bytes, *, swapped: bool = False) -> str:
-        """Puts the file of a ledger entry into place for good; returns its digest.
-
-        Args:
-            number: Its place in the ledger.
-            body: The record as JSON.
-            swapped: Skill folders were renamed, which must be on the disk before the entry that says so.
-        """
-        digest = hashlib.sha256(body).hexdigest()
-        with Batch(self.staging) as batch:
-            if swapped:
-                batch.also(self.path)
-            batch.file(self.entry_path(number), digest.encode() + b"\n" + body)
-        return digest
-
-    def entry_path(self, number: int) -> Path:
-        return self.ledger / f"{number:08d}.json"
-
-    def entry(self, number: int) -> tuple[str, Entry | None]:
-        """An entry is one line with the SHA-256 of the rest, then the record as JSON."""
-        try:
-            head, _, body = self.entry_path(number).read_bytes().partition(b"\n")
-            if hashlib.sha256(body).hexdigest().encode() != head:
-                return "", None
-            record = RECORD.validate_json(body)
-            sound = record.number == number
-            if isinstance(record, Change):
-                sound = sound and all(is_component(name) for name in record.trees)
-            return (head.decode(), record) if sound else ("", None)
-        except (OSError, ValidationError):
-            return "", None
-
     def append(self, record: Entry, *, swapped: bool = False) -> None:
         """Adds an entry to the ledger; once this returns it is there for good. The index follows as soon as it can."""
         body = canonical_json(record) + b"\n"
@@ -369,16 +220,6 @@ class Store:
                 index.add(record, digest)
         except (UserError, sqlite3.DatabaseError) as error:
             _log.warning("the index is behind and will be mended at the next use: %s", error)
-
-    def heads(self) -> list[Head]:
-        """Every head of the ledger, from the empty one to the last; made from the bytes as they lie there."""
-        found = [Head(number=0, chain="")]
-        for path in sorted(self.ledger.glob("[0-9]*.json")):
-            body = path.read_bytes().partition(b"\n")[2]
-            number = int(path.stem)
-            link = f"{found[-1].chain} {number} {hashlib.sha256(body).hexdigest()}"
-            found.append(Head(number=number, chain=hashlib.sha256(link.encode()).hexdigest()))
-        return found
 
     def next_number(self) -> int:
         with self.index() as index:

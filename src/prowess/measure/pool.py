@@ -1,6 +1,6 @@
 """Bounded concurrency that does not throw away what is already paid."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
 import anyio
@@ -8,6 +8,7 @@ import anyio
 from prowess.core.errors import ProwessError
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[None]], concurrency: int) -> None:
@@ -33,3 +34,14 @@ async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[None]], con
             group.start_soon(worker)
     if stopped:
         raise stopped[0]
+
+
+async def map_each(items: Sequence[T], work: Callable[[T], Awaitable[R]], concurrency: int) -> list[R]:
+    """The results of `work` on every item, in the order of the items; everything else as in `for_each`."""
+    found: dict[int, R] = {}
+
+    async def one(number: int) -> None:
+        found[number] = await work(items[number])
+
+    await for_each(range(len(items)), one, concurrency)
+    return [found[number] for number in range(len(items))]

@@ -67,13 +67,14 @@ def page(template: str, **values: Any) -> str:
         f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)}; "
         "base-uri 'none'; form-action 'none'"
     )
-    filled = _environment().get_template(template)
+    filled = environment().get_template(template)
     return filled.render(**values, version=__version__, style=style, script=script, policy=policy)
 
 
 @cache
-def _environment() -> "Environment":
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+def environment(*packages: str) -> "Environment":
+    """Templates with escaping, our filters and `finalize`: those of `packages`, then our own."""
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
     def finalize(value: Any) -> Any:
@@ -82,7 +83,7 @@ def _environment() -> "Environment":
         return text.visible(cut(value, LONGEST))
 
     environment = Environment(
-        loader=PackageLoader("prowess.report"),
+        loader=ChoiceLoader([PackageLoader(package) for package in (*packages, "prowess.report")]),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=finalize,

@@ -27,7 +27,7 @@ from prowess.guard.runtime import barred
 from prowess.guard.scan import scan_change
 from prowess.library import Library
 from prowess.library.skillmd import frontmatter, parse
-from prowess.library.trees import Tree, skill_of
+from prowess.library.trees import Tree, skill_of, tree_digest
 from prowess.search.index import SearchIndex
 from prowess.search.need import fit
 from prowess.trajectories.store import TrajectoryStore
@@ -93,17 +93,40 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class _Served:
-    """The library at one moment."""
+class Served:
+    """What agents may have of a library at one moment."""
 
     state: object
+    """Tells this moment from others."""
     skills: Snapshot
-    digest: str
-    """Of `skills`, which takes time that grows with their text."""
+    by_name: Mapping[str, Skill]
     trees: Mapping[str, Tree]
+    digests: Mapping[str, str]
+    """Of the trees."""
+    head: str
+    """Tells these skills from others."""
     index: SearchIndex
     barred: Mapping[str, str]
     """Skills that are there and not served, with the reason."""
+
+    @classmethod
+    def of(cls, library: Library, keyring: Keyring, state: object = None) -> "Served":
+        """Reads every folder."""
+        why, trees = barred(library, keyring), library.trees()
+        reasons = {name: why(name, tree) for name, tree in trees.items()}
+        trees = {name: tree for name, tree in trees.items() if not reasons[name]}
+        read = (skill_of(name, tree).skill for name, tree in trees.items())
+        skills = Snapshot.of([skill for skill in read if skill is not None])
+        return cls(
+            state=state,
+            skills=skills,
+            by_name={skill.name: skill for skill in skills.skills},
+            trees=trees,
+            digests={name: tree_digest(tree) for name, tree in trees.items()},
+            head=skills.digest,
+            index=SearchIndex.of(skills),
+            barred={name: reason for name, reason in reasons.items() if reason},
+        )
 
 
 class Access:
@@ -121,7 +144,7 @@ class Access:
         self._trajectories = trajectories
         self._keyring = keyring
         self._lock = threading.Lock()
-        self._known: _Served | None = None
+        self._known: Served | None = None
 
     def search(self, query: str, limit: int = 5) -> tuple[Match, ...]:
         """The skills that fit `query` best, best first; none when nothing fits.
@@ -132,11 +155,10 @@ class Access:
         if not 1 <= limit <= MAX_LIMIT:
             raise UserError(f"limit is {limit}", f"ask for 1 to {MAX_LIMIT} skills")
         now = self._now()
-        found = [(hit.score, now.skills.get(hit.name)) for hit in now.index.search(query, limit)]
+        found = [(hit.score, now.by_name[hit.name]) for hit in now.index.search(query, limit)]
         return tuple(
             Match(name=skill.name, description=skill.description, uri=f"{SCHEME}{skill.name}/SKILL.md", score=score)
             for score, skill in found
-            if skill is not None
         )
 
     def fitting(self, task: str, limit: int) -> tuple[tuple[Skill, ...], str]:
@@ -144,7 +166,7 @@ class Access:
         now = self._now()
         found = (now.skills.get(hit.name) for hit in now.index.search(task, limit))
         fits = tuple(skill for skill in found if skill is not None and fit(task, skill, now.index).needed)
-        return fits, now.digest
+        return fits, now.head
 
     def load(self, name: str) -> Loaded:
         """The skill's instructions, and the files it has.
@@ -241,30 +263,20 @@ class Access:
 
     def _one(self, name: str) -> tuple[Skill, Tree]:
         now = self._now()
-        skill = now.skills.get(name)
+        skill = now.by_name.get(name)
         if skill is not None:
             return skill, now.trees[name]
         if name in now.barred:
             raise UserError(f"skill {name!r} is not served: {now.barred[name]}")
         raise UserError(f"there is no skill {name!r}", "search finds those that are there")
 
-    def _now(self) -> _Served:
+    def _now(self) -> Served:
         """What is served at this moment; made anew only when a folder or the trust in one has changed."""
         with self._lock:
             state = (self._library.stamps(), self._library.trust.number(), self._keyring.stamp())
             if self._known is None or self._known.state != state:
-                self._known = self._made(state)
+                self._known = Served.of(self._library, self._keyring, state)
             return self._known
-
-    def _made(self, state: object) -> _Served:
-        why, trees = barred(self._library, self._keyring), self._library.trees()
-        reasons = {name: why(name, tree) for name, tree in trees.items()}
-        trees = {name: tree for name, tree in trees.items() if not reasons[name]}
-        read = (skill_of(name, tree).skill for name, tree in trees.items())
-        skills = Snapshot.of([skill for skill in read if skill is not None])
-        return _Served(
-            state, skills, skills.digest, trees, SearchIndex.of(skills), {n: r for n, r in reasons.items() if r}
-        )
 
 
 def entry(skill: Skill, tree: Tree) -> Entry:

@@ -2,14 +2,18 @@
 
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from prowess.core.errors import UserError
 from prowess.suites.base import Suite
 
-__all__ = ["SUITES", "WORLDS", "Suite", "open_suite"]
+__all__ = ["SUITES", "WORLDS", "Suite", "open_suite", "world_class"]
 
 WORLDS = {
     "babyai": "prowess.suites.worlds.babyai:BabyAI",
+    "reasoning-gym": "prowess.suites.worlds.reasoninggym:ReasoningGym",
+    "scienceworld": "prowess.suites.worlds.scienceworld:ScienceWorld",
+    "textworld": "prowess.suites.worlds.textworld:TextWorld",
     "textworld-express": "prowess.suites.worlds.textworldexpress:TextWorldExpress",
 }
 """Suites whose tasks are played, and the classes that make them; `docs/worlds.md` has a section for each."""
@@ -38,6 +42,11 @@ def open_suite(name: str, *, root: Path | None = None) -> Suite:
 
         return sra.SraBench(root or sra.DATA)
     if name in WORLDS:
-        module, _, suite = WORLDS[name].partition(":")
-        return getattr(import_module(module), suite)()
+        return world_class(name)()
     raise UserError(f"there is no suite {name!r}", f"choose one of {', '.join(SUITES)}")
+
+
+def world_class(name: str) -> Any:
+    """The class of a world: what it needs is said without making one."""
+    module, _, suite = WORLDS[name].partition(":")
+    return getattr(import_module(module), suite)

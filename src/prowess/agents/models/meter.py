@@ -27,6 +27,10 @@ class Bounded(Protocol):
     def bound(self, request: Request) -> Cost: ...
 
 
+class AllowanceSpent(BudgetExceeded):
+    """A part of a run, such as one recipe's learning, has used up what it was given; the run itself goes on."""
+
+
 class Meter:
     """A running sum and its limits; share one among models that share a budget.
 
@@ -36,13 +40,19 @@ class Meter:
     """
 
     def __init__(
-        self, budget: Budget | None = None, *, spent: Cost | None = None, progress: Callable[[Cost], None] | None = None
+        self,
+        budget: Budget | None = None,
+        *,
+        spent: Cost | None = None,
+        progress: Callable[[Cost], None] | None = None,
+        error: type[BudgetExceeded] = BudgetExceeded,
     ) -> None:
         self.budget = budget or Budget()
         self.spent = spent or Cost()
         """What was spent so far; give what a resumed run spent before."""
         self._reserved = Cost()
         self._progress = progress
+        self._error = error
 
     def reserve(self, bound: Cost) -> None:
         """Set `bound` aside. Raises `BudgetExceeded` when a limit does not allow it."""
@@ -59,7 +69,7 @@ class Meter:
         if self.budget.seconds is not None and self.spent.seconds >= self.budget.seconds:
             over.append(f"seconds: {self.spent.seconds:g} spent of {self.budget.seconds:g}")
         if over:
-            raise BudgetExceeded(
+            raise self._error(
                 f"the budget leaves no room for another call ({', '.join(over)})",
                 "raise the limit and run the same command again; finished work is kept",
             )

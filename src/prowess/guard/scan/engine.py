@@ -13,112 +13,31 @@ import shlex
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from pathlib import PurePosixPath
 from typing import Final
 
 from prowess.core.skill import Skill
-from prowess.guard.redact import RULES as SECRETS
-from prowess.guard.redact import entropy
-from prowess.guard.redact import found as secrets_in
-from prowess.guard.scan import packages, pycode, script
+from prowess.guard.scan import packages, pycode, script, whole
 from prowess.guard.scan.configs import tool_servers
+from prowess.guard.scan.content import content, secrets
 from prowess.guard.scan.flow import Labels, addresses, key, known_publisher, own_installer, stores
 from prowess.guard.scan.hidden import encoded, hidden, plain
+from prowess.guard.scan.mismatch import Code, mismatches
 from prowess.guard.scan.rules import Finding, Hit, Told, finding, rules, search
 from prowess.guard.scan.segments import PYTHON, SCRIPT, SHELL, Segment, describes, segments
 from prowess.guard.scan.shellflow import ShellPass
-from prowess.library.disk import COUNT_CAP, FOLDER_CAP
 from prowess.library.skillmd import render
 
 TEXT_CAP: Final = 200_000
 """Characters of one file that are read; a longer file is a finding of its own."""
 TOTAL_CAP: Final = 2_000_000
 """Characters of all files together that are read."""
-SKILL_CAP: Final = 5_000_000
-"""Bytes of all files of a skill together from which on a person should look; libraries take up to `FOLDER_CAP`."""
-FILES_CAP: Final = 200
-"""Files of a skill, likewise; libraries take up to `COUNT_CAP`."""
 SECONDS: Final = 1.0
 """Processor time after which no further part is read, which is a finding; the part at hand takes at most as long again.
 A busy machine changes no result."""
-_OTHERS: Final = frozenset(["aws", "gcloud", "azure", "kube", "terraform", "keys", "browser", "packages"])
-"""Stores that have nothing to do with logging in by ssh."""
-_HARVEST: Final = 3
-"""Kinds of stores of credentials that no honest skill reads together."""
-
-_BITS: Final = 2.9
-"""Bits per character below which what has the form of a key is a placeholder."""
-_SAMPLE = re.compile(
-    r"(?i)^https?:|^[a-z_]+\(|^\w+\.\w+|example|sample|dummy|fake|test|your|placeholder|x{4}|0{6}|1234|abcd|redacted|\.\.\.|…"
-)
-_GUESSED = frozenset(
-    [
-        "assigned",
-        "url-password",
-        "authorization",
-        "bearer-token",
-        "cookie",
-        "jwt",
-        "twilio-key",
-        "openai-key",
-        "slack-webhook",
-    ]
-)
-"""Kinds that are told by the words around them, or by a form that other texts have too."""
 _INSTALLS: Final = frozenset(["told-remote", "encoded-command"])
-_TOGETHER: Final = 25
-"""Lines within which two findings belong to one thing."""
-_PAIRS: Final = 200
-_TEXT = (
-    ".md",
-    ".txt",
-    ".py",
-    ".sh",
-    ".js",
-    ".ts",
-    ".json",
-    ".toml",
-    ".yaml",
-    ".yml",
-    ".cfg",
-    ".ini",
-    ".html",
-    ".css",
-    ".csv",
-)
-_PROGRAMS = (
-    b"\x7fELF",
-    b"MZ\x90\x00",
-    b"\xca\xfe\xba\xbe",
-    b"\xcf\xfa\xed\xfe",
-    b"\xce\xfa\xed\xfe",
-    b"\xfe\xed\xfa\xcf",
-    b"\x00asm",
-    b"dex\n",
-)
-_SEALED = (
-    b"PK\x03\x04",
-    b"\x1f\x8b",
-    b"7z\xbc\xaf",
-    b"Rar!",
-    b"BZh",
-    b"\xfd7zXZ",
-    b"\x28\xb5\x2f\xfd",
-    b"\x80\x04\x95",
-    b"\x80\x05\x95",
-)
-_OFFICE = (".xlsx", ".docx", ".pptx", ".xlsm", ".odt", ".ods", ".epub", ".jar", ".npz", ".whl")
 _READ = re.compile(
     r"\b(?:read|cat|copy|collect|gather|extract|dump|load|fetch|harvest|include|print|display|output|retrieve|upload|send)s?\b[^\n]{0,200}",
     re.IGNORECASE,
-)
-_BUNDLED = re.compile(
-    r"\b(?:bundled|companion|included|accompanying|ships?\s+(?:alongside|with)|provided|alongside\s+this\s+skill|setup\s+script)\b",
-    re.IGNORECASE,
-)
-_STARTED = re.compile(
-    r"(?:^|[\s;&|`])(?:(?:bash|sh|zsh|source|\.)\s+(?:-\w{1,4}\s+)?)?(\.{0,2}/?(?:[\w.-]{1,40}/){0,4}[\w.-]{1,60}\.sh)\b",
-    re.MULTILINE,
 )
 
 
@@ -169,15 +88,19 @@ class _Scan:
         """Stores of credentials that programs read, and where."""
         self._session = ShellPass(_nested)
         self._names: dict[str, Labels] = {}
+        self._said: list[str] = []
+        """Description and prose of SKILL.md."""
+        self._programs: list[Code] = []
 
     def run(self) -> list[Finding]:
-        self._sizes()
         left, unread = TOTAL_CAP, list[str]()
         # SKILL.md is what an agent reads first, scripts are what runs: both are read before anything else is.
         for path in sorted(
             self._files, key=lambda p: (p.lower() != "skill.md", not p.endswith((".md", ".py", ".sh", ".js")), p)
         ):
-            text = self._text(path, self._files[path])
+            text, rule = content(path, self._files[path])
+            if rule:
+                self._add(rule, path, 0, "")
             if text is None:
                 continue
             read = text[: max(0, min(TEXT_CAP, left))]
@@ -206,11 +129,8 @@ class _Scan:
             clear = clear[:TEXT_CAP]
         for hit in encoded(clear):
             self._add(hit.rule, path, hit.line, hit.text)
-        for kind, start, secret in secrets_in(clear, SECRETS):
-            rule = "secret-like" if kind in _GUESSED else "secret"
-            mixed = any(c.isdigit() for c in secret) and any(c.isalpha() for c in secret) and len(secret) >= 10
-            if _SAMPLE.search(secret) is None and entropy(secret) >= _BITS and (mixed or rule == "secret"):
-                self._add(rule, path, clear.count("\n", 0, start) + 1, f"{kind}: {secret[:6]}…")
+        for hit in secrets(clear):
+            self._add(hit.rule, path, hit.line, hit.text)
         if path.rsplit("/", 1)[-1].lower().startswith("requirements"):
             for hit in packages.requirements(clear):
                 self._add(hit.rule, path, hit.line, hit.text)
@@ -221,6 +141,10 @@ class _Scan:
                 return
 
     def _segment(self, path: str, segment: Segment) -> None:
+        if segment.kind == "code" and segment.told == "ordered":
+            self._programs.append(Code(path, segment.line, segment.text))
+        elif segment.kind in ("prose", "head", "inline") and path.lower() == "skill.md":
+            self._said.append(segment.text)
         # Shells join lines that end in a backslash, so the rules must see them joined; lengths stay the same.
         joined = segment.text.replace("\\\n", "  ")
         for fired, start, text in search(joined, segment.scopes, self._deadline):
@@ -327,59 +251,17 @@ class _Scan:
                 self._touched.setdefault(store, (path, segment.line))
 
     def _whole(self) -> None:
-        """What only shows when the whole skill is seen."""
-        keys = "ssh" in self._touched and self._touched.keys() & _OTHERS
-        if len(self._touched) >= _HARVEST or keys:
-            path, line = min(self._touched.values())
-            self._add("harvest", path, line, f"reads {', '.join(sorted(self._touched))}")
-        for rule in rules().values():
-            if not rule.together:
-                continue
-            first, *others = rule.together
-            firsts = [f for f in self._found if f.rule == first][:_PAIRS]
-            seconds = [f for f in self._found if f.rule in others][:_PAIRS]
-            near = [
-                (f, g) for f in firsts for g in seconds if f.file == g.file and abs(f.line - g.line) <= _TOGETHER
-            ]  # fmt: skip
-            if near:
-                left, right = min(near, key=lambda pair: (pair[1].file, pair[1].line, pair[0].line, pair[1].rule))
-                self._add(rule.id, right.file, right.line, f"{left.excerpt} — and: {right.excerpt}")
         body = self._files.get("SKILL.md", b"")[:TEXT_CAP].decode("utf-8", "replace")
-        if _BUNDLED.search(body):
-            names = {PurePosixPath(p).name for p in self._files}
-            for match in _STARTED.finditer(body):
-                if PurePosixPath(match[1]).name not in names and not match[1].startswith("/"):
-                    self._add("missing-script", "SKILL.md", body.count("\n", 0, match.start(1)) + 1, match[1])
-                    break
-        if self._name:
-            for hit in packages.imitation(self._name, 0):
-                self._add(hit.rule, "SKILL.md", hit.line, hit.text)
-            if self._name != plain(self._name) or not self._name.isascii():
-                self._add("name", "SKILL.md", 0, self._name)
-
-    def _sizes(self) -> None:
-        size = sum(map(len, self._files.values()))
-        count = len(self._files)
-        if size > SKILL_CAP or count > FILES_CAP:
-            rule = "too-large" if size > FOLDER_CAP or count > COUNT_CAP else "large"
-            self._add(rule, "", 0, f"{size} bytes in {count} files")
-
-    def _text(self, path: str, data: bytes) -> str | None:
-        """The text of a file; None where it is none, which may be a finding."""
-        if data.startswith(_PROGRAMS) or (data[:2] == b"MZ" and b"\0" in data[:100]):
-            self._add("binary", path, 0, "")
-            return None
-        if b"\0" not in data[:4096]:
-            try:
-                return data.decode()
-            except UnicodeDecodeError:
-                pass
-        if path.endswith(_TEXT):
-            self._add("unreadable", path, 0, "")
-            return data.decode("utf-8", "replace")
-        if data.startswith(_SEALED) and not path.endswith(_OFFICE):
-            self._add("sealed", path, 0, "")
-        return None
+        for seen in (
+            *whole.sizes(self._files),
+            *whole.harvest(self._touched),
+            *mismatches("\n".join(self._said), self._programs),
+            *whole.missing_script(body, self._files),
+            *whole.named(self._name),
+        ):
+            self._add(*seen)
+        for seen in whole.together(self._found):
+            self._add(*seen)
 
     def _add(self, rule: str, path: str, line: int, text: str, told: Told = "ordered") -> None:
         if (made := finding(rule, path, line, text, told, self._learned)) is not None:
@@ -408,9 +290,7 @@ def _pieces(text: str) -> list[tuple[int, str]]:
 
 
 __all__ = [
-    "FILES_CAP",
     "SECONDS",
-    "SKILL_CAP",
     "TEXT_CAP",
     "TOTAL_CAP",
     "Finding",

@@ -26,6 +26,7 @@ EXCERPT: Final = 160
 PIECE: Final = 2_000
 """Longer texts are searched in pieces of this many characters, which overlap by `_OVERLAP`."""
 _OVERLAP: Final = 500
+_OURS = re.compile("[!-~]")
 
 
 class Rule(Frozen):
@@ -144,11 +145,13 @@ def search(text: str, scopes: frozenset[str], deadline: float = math.inf) -> lis
         deadline: Of `time.thread_time`; what is found until then is returned.
     """
     found: list[tuple[str, int, str]] = []
-    lower = text.lower()
-    for rule, pattern in _compiled(scopes):
-        if rule.hints and not any(hint in lower for hint in rule.hints):
+    # Every rule has a sign of ASCII in it, so text in other scripts, which costs most, is passed over.
+    ours = text.encode("ascii", "ignore").lower()
+    starts = [at for at in range(0, len(text), PIECE - _OVERLAP) if _OURS.search(text, at, at + PIECE) is not None]
+    for rule, hints, pattern in _compiled(scopes) if starts else ():
+        if hints and not any(hint in ours for hint in hints):
             continue
-        for start in range(0, max(len(text), 1), PIECE - _OVERLAP):
+        for start in starts:
             if start and time.thread_time() > deadline:
                 return found
             if (match := pattern.search(text, start, min(len(text), start + PIECE))) is not None:
@@ -160,9 +163,13 @@ def search(text: str, scopes: frozenset[str], deadline: float = math.inf) -> lis
 
 
 @cache
-def _compiled(scopes: frozenset[str]) -> tuple[tuple[Rule, "re.Pattern[str]"], ...]:
+def _compiled(scopes: frozenset[str]) -> tuple[tuple[Rule, tuple[bytes, ...], "re.Pattern[str]"], ...]:
     return tuple(
-        (rule, re.compile("|".join(f"(?:{p})" for p in rule.patterns), re.IGNORECASE | re.MULTILINE))
+        (
+            rule,
+            tuple(h.encode() for h in rule.hints),
+            re.compile("|".join(f"(?:{p})" for p in rule.patterns), re.IGNORECASE | re.MULTILINE),
+        )
         for rule in tables().rules
         if rule.patterns and ("any" in rule.scope or scopes & set(rule.scope))
     )

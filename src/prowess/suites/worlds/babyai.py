@@ -69,6 +69,8 @@ class BabyAI(WorldSuite):
     """Levels of BabyAI. Task number `i` of a split has seed `3 i` plus the offset of the split."""
 
     name = "babyai"
+    about = "missions in a grid of rooms, as text"
+    licence = "MIT"
     engine = "prowess.suites.worlds.babyai:Grid"
     needs = Needs(module="minigrid", extra="babyai")
     can = frozenset({"actions", "gold", "save", "predicates"})

@@ -35,7 +35,10 @@ LINE_BYTES: Final = 8 << 20
 """The longest answer that a process may give."""
 _SAID: Final = 400
 _WAIT: Final = 0.01
-_ENVIRONMENT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "JAVA_HOME", "PYTHONPATH")
+_ENVIRONMENT: Final = (
+    *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "JAVA_HOME", "PYTHONPATH"),
+    *("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "PROWESS_CACHE", "PROWESS_CONFIG"),
+)
 """What processes of worlds are told of ours: no keys."""
 
 
@@ -51,7 +54,7 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
                 start_new_session=True,
-                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+                env=_environment(),
             )
         except OSError as error:
             raise WorldError(f"{engine} could not be started with {python}: {error}") from error
@@ -123,6 +126,12 @@ class Child:
         return WorldError(
             f"{self._engine} has died (exit code {self._process.returncode}): {said or 'it said nothing'}"
         )
+
+
+def _environment() -> dict[str, str]:
+    from prowess.settings import variables  # engines run where its packages are not
+
+    return variables(*_ENVIRONMENT)
 
 
 def scene(found: Any) -> Scene:
@@ -219,6 +228,9 @@ class Seat:
         """End the engine's process at once, where it has one, and the thread as soon as it is free."""
         self.broken = True
         self._jobs.put(None)
+        self._kill()
+
+    def _kill(self) -> None:
         if (kill := getattr(self._engine, "kill", None)) is not None:
             kill()
 
@@ -243,6 +255,7 @@ class Seat:
             except Exception as failure:  # a world may fail in any way
                 result, error = None, WorldError(f"the world failed: {type(failure).__name__}: {failure}")
             told(result, error)
+        self._kill()  # an engine that was still being made when its seat was given up
 
 
 class Pool:
@@ -252,6 +265,8 @@ class Pool:
         self._make = make
         self._free = threading.Semaphore(most)
         self._warm: list[Seat] = []
+        self.held: set[Seat] = set()
+        """Seats with an episode."""
         self._most = most
         _POOLS.add(self)
 
@@ -269,12 +284,15 @@ class Pool:
     def extra(self) -> Seat:
         """A seat at once, whatever is held: for judging, which must not wait for those who wait for it."""
         try:
-            return self._warm.pop()
+            seat = self._warm.pop()
         except IndexError:
-            return Seat(self._make)
+            seat = Seat(self._make)
+        self.held.add(seat)
+        return seat
 
     def give(self, seat: Seat, *, extra: bool = False) -> None:
         """Back from `take`, or from `extra`. A broken seat is thrown away."""
+        self.held.discard(seat)
         if seat.broken:
             seat.kill()
         elif len(self._warm) < self._most:
@@ -285,7 +303,9 @@ class Pool:
             self._free.release()
 
     def close(self) -> None:
-        """End all warm seats."""
+        """End all seats."""
+        for seat in list(self.held):
+            seat.kill()
         while self._warm:
             self._warm.pop().close()
 

@@ -1,6 +1,7 @@
 """What a world needs that does not come with prowess, and the command that brings it."""
 
 import shutil
+import subprocess
 import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -8,7 +9,8 @@ from pathlib import Path
 
 from prowess.core.errors import UserError
 
-JAVA = "install a Java runtime of version 8 or later, such as Debian's `default-jre-headless`"
+JAVA = "install a Java runtime, version 8 or later, such as Debian's default-jre-headless"
+INSTALL_SECONDS = 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,27 +20,65 @@ class Needs:
     module: str
     """What is imported."""
     extra: str
-    """The extra of prowess that installs it."""
+    """The extra of prowess that installs it beside prowess; also the name of its own environment."""
     java: bool = False
     apart: tuple[str, ...] = ()
-    """Requirements of an environment of its own, for packages that are too big, or do not go with others."""
+    """Requirements of an environment of its own, for packages that are big or do not go with others."""
+
+    @property
+    def environment(self) -> Path:
+        """The folder of the world's own environment, whether it is there or not."""
+        from prowess.settings import load
+
+        return load().settings.cache / "worlds" / self.extra
 
     def lacking(self) -> UserError | None:
         """What is not there, and what to do about it; None where all is there."""
-        if find_spec(self.module) is None:
-            return UserError(
-                f"the package {self.module!r} of this world is not installed", f"pip install 'prowess[{self.extra}]'"
-            )
+        if find_spec(self.module) is None and not (self.apart and _python_of(self.environment).exists()):
+            how = f"prowess suites install {self.extra}" if self.apart else f"pip install 'prowess[{self.extra}]'"
+            return UserError(f"the package {self.module!r} of this world is not installed", how)
         if self.java and shutil.which("java") is None:
             return UserError("this world runs on Java, and there is no `java`", JAVA)
         return None
 
     def python(self) -> Path:
-        """The Python that has the package.
+        """The Python that has the package: this one where it can, else that of the world's own environment.
 
         Raises:
             UserError: something is lacking; its hint is the command that brings it.
         """
         if (lacking := self.lacking()) is not None:
             raise lacking
-        return Path(sys.executable)
+        return Path(sys.executable) if find_spec(self.module) is not None else _python_of(self.environment)
+
+    def install(self) -> Path:
+        """Make the world's own environment. What was there before is replaced only by what works.
+
+        Raises:
+            UserError: the world has none, or the package could not be installed.
+        """
+        if not self.apart:
+            raise UserError("this world needs no environment of its own", f"pip install 'prowess[{self.extra}]'")
+        folder, made = self.environment, self.environment.with_name(f"{self.extra}.new")
+        shutil.rmtree(made, ignore_errors=True)
+        made.parent.mkdir(parents=True, exist_ok=True)
+        _run([sys.executable, "-m", "venv", str(made)])
+        _run([str(_python_of(made)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *self.apart])
+        _run([str(_python_of(made)), "-c", f"import {self.module}"])
+        shutil.rmtree(folder, ignore_errors=True)
+        made.rename(folder)  # only its scripts would mind, and none is used
+        return folder
+
+
+def _python_of(folder: Path) -> Path:
+    return folder / "bin" / "python"
+
+
+def _run(command: list[str]) -> None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UserError(f"the environment could not be made: {error}", "try it again") from None
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise UserError(f"the environment could not be made: {said}", f"the command was: {' '.join(command)}")

@@ -12,7 +12,8 @@ from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 from pydantic import JsonValue
 
@@ -23,6 +24,7 @@ from prowess.core.task import Check, File, Score, Split, Task
 from prowess.suites.worlds.engine import Capability, Outcome, Scene, Start
 from prowess.suites.worlds.host import CALL_SECONDS, Pool, Seat, in_child, in_process
 from prowess.suites.worlds.needs import Needs
+from prowess.suites.worlds.skills import written
 
 ACTIONS = "actions.json"
 OFFSETS: Mapping[Split, int] = {"evidence": 0, "gate": 1, "test": 2}
@@ -138,6 +140,10 @@ class WorldSuite(ABC):
     """
 
     name: ClassVar[str]
+    about: ClassVar[str]
+    """What it is, in a few words."""
+    licence: ClassVar[str]
+    """Of the package and its data."""
     engine: ClassVar[str]
     """`module:Class`, made without arguments."""
     needs: ClassVar[Needs]
@@ -152,8 +158,13 @@ class WorldSuite(ABC):
     def __init__(self, *, warm: int = 8) -> None:
         if (lacking := self.needs.lacking()) is not None:
             raise lacking
+        self._warm = warm
         self._pool = Pool(in_child(self.engine, self.needs.python()) if self.apart else in_process(self.engine), warm)
         self._scores: OrderedDict[str, Score] = OrderedDict()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """On another machine: the same world, with engines of its own."""
+        return partial(type(self), warm=self._warm), ()
 
     @property
     @abstractmethod
@@ -166,7 +177,7 @@ class WorldSuite(ABC):
         return ("base",)
 
     def human_skill(self, family: str) -> Skill | None:
-        return None
+        return written(self.name, family)
 
     @asynccontextmanager
     async def episode(self, task: Task) -> AsyncGenerator[Episode]:

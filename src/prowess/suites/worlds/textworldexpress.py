@@ -63,6 +63,8 @@ class TextWorldExpress(WorldSuite):
     """The eight games. Task number `i` of a split is seed `i` of the fold; each split has 1,000."""
 
     name = "textworld-express"
+    about = "eight small text games, fast"
+    licence = "Apache-2.0"
     engine = "prowess.suites.worlds.textworldexpress:Game"
     needs = Needs(module="textworld_express", extra="textworld-express", java=True)
     can = frozenset({"actions", "gold", "save", "predicates"})

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from itertools import permutations
 from typing import Literal
 
+from prowess.core.errors import UserError
 from prowess.core.task import Split, Task
 from prowess.train.mechanisms.base import Drawn, Example, make, split_of
 
@@ -77,8 +78,10 @@ class Strings:
         ]
 
     def tasks(self, split: Split, n: int, *, level: int = 1, seed: int = 0, kind: Kind = "practice") -> list[Task]:
-        """`level` is the depth of the chain."""
+        """`level` is the depth of the chain; `UserError` where there are fewer functions."""
         names = self.names(kind)
+        if level > len(names):
+            raise UserError(f"strings: a chain of {level} among {len(names)} functions", "ask for a shorter one")
 
         def draw(rng: random.Random) -> Drawn:
             chain = "".join(rng.sample(names, level))

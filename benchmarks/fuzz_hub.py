@@ -1,0 +1,73 @@
+"""Ten thousand odd requests to a hub by schemathesis, made from the hub's own OpenAPI document: none may break it.
+
+    pip install schemathesis
+    python benchmarks/fuzz_hub.py                  # 300 examples for each of the routes: some minutes
+    python benchmarks/fuzz_hub.py --examples 20
+
+Three principals ask in turn: a manager, a reader, and nobody. Exit code 1 when any answer was a 5xx or the server died.
+"""
+
+import argparse
+import multiprocessing
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from prowess.serve.guarded import listening
+from prowess.serve.hub import server
+from prowess.serve.hub.api import ROUTES
+from prowess.serve.hub.service import Hub
+
+
+def serve(plan: server.Plan, port: "multiprocessing.Queue[int]") -> None:
+    opened = listening("127.0.0.1", 0)
+    port.put(opened.getsockname()[1])
+    server.serve_one(plan, opened)
+
+
+def main() -> int:
+    parse = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parse.add_argument("--examples", type=int, default=300, help="of each route, over all principals")
+    parse.add_argument("--seed", type=int, default=0)
+    args = parse.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="prowess-fuzz-"))
+    hub = Hub.open(folder)
+    for name in ("alice", "bob"):
+        hub.accounts.add(name, admin=name == "alice")
+    hub.accounts.add_project("red", "alice")
+    hub.accounts.join("red", "bob", "reader")
+    told = multiprocessing.get_context("spawn").Queue()
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=(server.Plan(folder), told))
+    process.start()
+    address = f"http://127.0.0.1:{told.get(timeout=60)}"
+    time.sleep(3)
+    worst = 0
+    try:
+        for account in ("alice", "bob", None):
+            token = "" if account is None else hub.accounts.issue(account)[1]
+            done = subprocess.run(
+                [
+                    str(Path(sys.executable).with_name("schemathesis")), "run", f"{address}/api/openapi.json",
+                    "--checks", "not_a_server_error", "--max-examples", str(args.examples // 3), "--phases", "fuzzing",
+                    "--mode", "all", "--seed", str(args.seed), "--exclude-operation-id", "end_account",
+                    *(["--header", f"Authorization: Bearer {token}"] if token else []),
+                ],
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            worst = max(worst, done.returncode)
+            print(f"as {account or 'nobody'}: exit {done.returncode}")
+            print("\n".join(done.stdout.splitlines()[-15:]), flush=True)
+        print(f"{len(ROUTES)} routes, {'alive' if process.is_alive() else 'DEAD'}")
+        return 1 if worst or not process.is_alive() else 0
+    finally:
+        process.terminate()
+        process.join(30)
+        hub.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,233 @@
+"""The worlds themselves, where their packages are: right actions win, doing nothing does not, nonsense is played."""
+
+import json
+from pathlib import Path
+
+import anyio
+import pytest
+
+from prowess.agents.acting import ActingAgent
+from prowess.agents.models.scripted import ScriptedModel
+from prowess.agents.players import Gold, Idle, RandomPlayer
+from prowess.core.errors import UserError
+from prowess.core.model import Request
+from prowess.core.task import File, Task
+from prowess.measure.trials import WITHOUT, Arm, Bench, run_trials
+from prowess.measure.worlds import stand
+from prowess.suites import WORLDS, open_suite, world_class
+from prowess.suites.worlds.suite import WorldSuite, read_actions, steps_of
+from prowess.trajectories.runstore import RunStore
+
+PLAYED = {
+    "babyai": ("GoToLocal", "PutNext", "UnlockPickup", "KeyCorridor"),
+    "textworld-express": (
+        *("cookingworld", "twc", "coin", "mapreader"), *("arithmetic", "sorting", "simonsays", "peckingorder"),
+    ),
+    "scienceworld": ("lifespan-longest-lived", "power-component"),
+    "textworld": ("coin", "cooking"),
+}  # fmt: skip
+
+
+def opened(name: str) -> WorldSuite:
+    try:
+        suite = open_suite(name)
+    except UserError as error:
+        pytest.skip(f"{name}: {error.message}")
+    assert isinstance(suite, WorldSuite)
+    return suite
+
+
+@pytest.fixture(scope="module", params=PLAYED)
+def world(request: pytest.FixtureRequest):
+    suite = opened(request.param)
+    yield suite
+    suite.close()
+
+
+def some(world: WorldSuite) -> list[Task]:
+    return [task for family in PLAYED[world.name] for task in world.tasks(family, "test", 1)]
+
+
+def test_right_actions_win_live_and_played_again(world: WorldSuite) -> None:
+    for task in some(world):
+        run = anyio.run(Gold(world).run, task, WITHOUT, 0)
+        assert run.status == "completed", run.error
+        live = world.check(task, run.outputs)
+        assert live.passed and live.value == 1, task.id
+        actions = read_actions(run.outputs, steps_of(task))
+        assert actions is not None and len(actions) <= steps_of(task)
+        assert world._replayed(task, actions) == live
+
+
+def test_doing_nothing_is_worth_nothing_and_chance_can_play(world: WorldSuite) -> None:
+    for task in some(world):
+        idle = anyio.run(Idle(world).run, task, WITHOUT, 0)
+        assert world.check(task, idle.outputs).value <= 0.1
+        assert not world.check(task, idle.outputs).passed
+    runs = [anyio.run(RandomPlayer(world, steps=12).run, task, WITHOUT, 0) for task in some(world)[:2] for _ in "ab"]
+    assert runs[0].steps == runs[1].steps, "equal seeds, equal episodes"
+    assert all(0 <= world.check(t, r.outputs).value <= 1 for t, r in zip(some(world)[:1], runs, strict=False))
+
+
+def test_an_invalid_action_is_answered(world: WorldSuite) -> None:
+    async def go() -> None:
+        async with world.episode(some(world)[0]) as episode:
+            first = await episode.reset()
+            assert first.goal and first.text and not first.done
+            for action in ("xyzzy the frobnicator", "", "; rm -rf /", "å" * 5_000):
+                scene = await episode.step(action)
+                assert scene.text and not scene.understood, action
+
+    anyio.run(go)
+
+
+def test_states_are_restored(world: WorldSuite) -> None:
+    if "save" not in world.can:
+        pytest.skip(f"{world.name} saves nothing")
+    task = some(world)[0]
+    gold = world.oracle(task)
+    assert gold is not None
+    actions = read_actions(gold, 1_000)
+    assert actions is not None
+
+    async def go() -> None:
+        async with world.episode(task) as episode:
+            await episode.reset()
+            assert episode.saves is not None and episode.facts is not None
+            facts = await episode.facts.predicates()
+            assert facts and facts == tuple(sorted(facts))
+            state, half = await episode.saves.save(), len(actions) // 2
+            for action in actions[: max(half, 1)]:
+                before = await episode.step(action)
+            middle = await episode.saves.save()
+            assert await episode.facts.predicates() != facts or before.text
+            for action in actions[max(half, 1) :]:
+                await episode.step(action)
+            assert (await episode.score()).passed
+            await episode.saves.restore(middle)
+            assert not (await episode.score()).passed or half == 0
+            await episode.saves.restore(state)
+            assert await episode.facts.predicates() == facts
+            for action in actions:
+                await episode.step(action)
+            assert (await episode.score()).passed
+
+    anyio.run(go)
+
+
+@pytest.mark.parametrize("name", ["textworld-express", "scienceworld"])
+def test_a_java_machine_that_dies_makes_the_run_missing(name: str, tmp_path: Path) -> None:
+    suite = opened(name)
+    tasks = [*some(suite)[:1], *suite.tasks(PLAYED[name][0], "gate", 1)]
+    killed: list[bool] = []
+
+    def answer(request: Request) -> str:
+        if not killed and sum(m.role == "assistant" for m in request.messages) == 2:
+            for seat in list(suite._pool.held):
+                seat._engine.kill()  # type: ignore[union-attr]
+            killed.append(True)
+        return json.dumps({"action": "look around"})
+
+    agent = ActingAgent(ScriptedModel(answer), suite, steps=4)
+    bench = Bench(agent, suite, RunStore(tmp_path / "run.db"), concurrency=1, attempts=1)
+    trials = anyio.run(run_trials, tasks, (Arm.without(),), (0,), bench)
+    suite.close()
+    assert sorted(str(t.passed) for t in trials) == ["False", "None"]
+
+
+def test_splits_never_share_an_episode(world: WorldSuite) -> None:
+    for family in world.families:
+        for variant in world.variants(family):
+            starts = [
+                json.dumps(task.meta["start"], sort_keys=True)
+                for split in ("evidence", "gate", "test")
+                for task in world.tasks(family, split, 5, variant)
+            ]
+            assert len(set(starts)) == len(starts) > 3
+
+
+def test_worlds_say_what_they_are() -> None:
+    for name in WORLDS:
+        kind = world_class(name)
+        assert kind.name == name and kind.about and kind.licence and kind.needs.extra
+
+
+def test_written_skills_are_valid() -> None:
+    from prowess.library.skillmd import parse, validate
+    from prowess.suites.worlds import skills
+
+    found = list((Path(skills.__file__).parent / "skills").glob("*/*.md"))
+    assert {path.parent.name for path in found} >= {"babyai", "textworld-express", "reasoning-gym"}
+    for path in found:
+        assert not validate(parse(path.read_text("utf-8"), path.name))
+
+
+def test_check_of_a_world(world: WorldSuite) -> None:
+    found = anyio.run(stand, world, PLAYED[world.name][:1])
+    assert found.in_order and found.oracle is not None and found.oracle.passed == found.tasks == 1
+    assert found.steps > 0 and found.seconds > 0
+
+
+class TestReasoningGym:
+    """Questions, not episodes."""
+
+    @pytest.fixture(scope="class")
+    def gym(self):
+        try:
+            suite = open_suite("reasoning-gym")
+        except UserError as error:
+            pytest.skip(error.message)
+        yield suite
+        suite.close()
+
+    QUICK = (
+        "chain_sum", "caesar_cipher", "letter_counting", "n_queens", "binary_matrix", "spiral_matrix", "countdown",
+        "string_insertion", "simple_integration", "polynomial_multiplication", "tower_of_hanoi", "graph_color",
+    )  # fmt: skip
+
+    @pytest.mark.parametrize("family", QUICK)
+    def test_the_right_answer_passes_and_none_does_not(self, gym, family: str) -> None:
+        for variant in gym.variants(family)[:2]:
+            (task,) = gym.tasks(family, "test", 1, variant)
+            assert gym.check(task, gym.oracle(task)).passed
+            assert gym.check(task, (), gym.oracle(task)[0].text).passed
+            assert gym.check(task, (), "").value == 0
+
+    def test_equal_arguments_equal_tasks(self, gym) -> None:
+        assert gym.tasks("chain_sum", "gate", 3) == open_suite("reasoning-gym").tasks("chain_sum", "gate", 3)
+        prompts = {t.prompt for s in ("evidence", "gate", "test") for t in gym.tasks("caesar_cipher", s, 5)}
+        assert len(prompts) == 15
+
+    @pytest.mark.parametrize(
+        "payload",
+        [
+            '__import__("pathlib").Path({marker!r}).touch()',
+            '[__import__("pathlib").Path({marker!r}).touch()]',
+            '(lambda: open({marker!r}, "w"))()',
+            '().__class__.__base__.__subclasses__()',
+            "open({marker!r}, 'w')",
+            "9**9**9**9",
+            "(((9**99)**99)**99)**99",
+            "[" * 2_000,
+            "\x00",
+            "x" * 100_000,
+        ],
+    )  # fmt: skip
+    @pytest.mark.parametrize(
+        "family", ["n_queens", "spiral_matrix", "countdown", "simple_integration", "string_insertion"]
+    )
+    def test_answers_are_never_run(self, gym, family: str, payload: str, tmp_path: Path) -> None:
+        marker = tmp_path / "ran"
+        (task,) = gym.tasks(family, "test", 1)
+        text = payload.replace("{marker!r}", repr(str(marker)))
+        for said in (text, f"<answer>{text}</answer>"):
+            assert gym.check(task, (), said).value < 1
+            assert not gym.check(task, (File(path="answer.txt", data=said.encode()),)).passed
+        assert not marker.exists()
+
+    def test_the_answer_is_found_in_what_is_said(self, gym) -> None:
+        (task,) = gym.tasks("chain_sum", "test", 1)
+        gold = gym.oracle(task)[0].text.removeprefix("<answer>").removesuffix("</answer>")
+        assert gym.check(task, (), f"Let me see.\nIt is\n{gold}\n").passed
+        assert gym.check(task, (), f"<answer>1</answer> no, <answer> {gold} </answer>.").passed
+        assert not gym.check(task, (), f"{gold}\nor so").passed
