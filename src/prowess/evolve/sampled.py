@@ -15,6 +15,7 @@ from prowess.agents.acting import ActingAgent, Minded
 from prowess.agents.base import Agent
 from prowess.agents.code import CodeAgent
 from prowess.agents.playing import Act
+from prowess.agents.sandbox import Sandbox
 from prowess.core.base import Frozen, digest
 from prowess.core.lesson import Lesson
 from prowess.core.skill import Snapshot
@@ -31,6 +32,7 @@ from prowess.evolve.statistics import did
 from prowess.measure.trials import run_trial, stored_trajectory
 from prowess.suites.worlds.engine import Scene
 from prowess.suites.worlds.suite import Episode as Playing
+from prowess.suites.worlds.suite import WorldSuite
 from prowess.trajectories.runstore import RunStore
 
 CHANCE = 0.25
@@ -106,28 +108,18 @@ async def reason_for(prompt: Prompt | None, task: Task, history: str, action: st
     return await answer(context, "reason", request, _Reason, lambda r: " ".join(r.reason.split()), schema) or ""
 
 
-def sampler(context: Context, reason: Prompt | None) -> Agent | None:
-    """An agent like that of `context` which draws some of its actions; None for agents that cannot be made to."""
-    agent = context.agent
-    if isinstance(agent, ActingAgent):
-        return Sampler(agent, context, reason)
-    if isinstance(agent, CodeAgent):
-        return CodeAgent(
-            agent.model,
-            agent.sandbox,
-            attempts=1,
-            max_tokens=agent.max_tokens,
-            temperature=TEMPERATURE,
-            limits=agent.limits,
-            runtime=agent.runtime,
-        )
-    return None
+def sampler(context: Context, sandbox: Sandbox, reason: Prompt | None) -> Agent:
+    """An agent with the run's model that draws some of its actions, or its whole program."""
+    if isinstance(context.suite, WorldSuite):
+        return Sampler(ActingAgent(context.model, context.suite), context, reason)
+    return CodeAgent(context.model, sandbox, attempts=1, temperature=TEMPERATURE)
 
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
     """Analyst: for each failed task, runs with sampled actions until one passes; what made the difference."""
 
+    sandbox: Sandbox
     reason: Prompt | None
     contrast: Prompt
     """About the `$task`, the run that `$failed`, the one that `$passed`, and the `$reason` for what it did."""
@@ -136,10 +128,7 @@ class Contrast:
     """Show the failed run beside the passed one."""
 
     async def lessons(self, episodes: Sequence[Episode], library: Snapshot, context: Context) -> tuple[Lesson, ...]:
-        agent = sampler(context, self.reason)
-        if agent is None:
-            context.tell("analyse", f"no action of {context.agent.name.split()[0]} can be sampled", missing=True)
-            return ()
+        agent = sampler(context, self.sandbox, self.reason)
         found: list[Lesson] = []
         for task, failed in episodes:
             if did(Episode(task, failed)) is not False:

@@ -1,21 +1,15 @@
 """A3T: what is drawn at random and passes teaches by its contrast to what failed; pairs can be exported."""
 
 import json
-import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from recipe_parts import DRAFTED, LEARNED, RULE, Played, World, always, edited, episode, garbled, learned, lesson
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "suites"))
 from lamps import LampSuite
+from recipe_parts import DRAFTED, RULE, Played, edited, garbled, learned, lesson
 from test_worlds_recipes import Actor, played
 
-from prowess.core.skill import Snapshot
 from prowess.core.trajectory import Step, Trajectory
-from prowess.evolve.prompts import prompts
-from prowess.evolve.sampled import Contrast, exported, shown
+from prowess.evolve.sampled import exported, shown
 from prowess.trajectories.runstore import RunStore, keep
 
 SAYS: dict[str, Any] = {
@@ -82,17 +76,6 @@ def test_in_a_world_single_actions_are_drawn_and_explained(tmp_path: Path) -> No
 
 def test_garbage_teaches_nothing(tmp_path: Path) -> None:
     garbled("a3t", tmp_path, SAYS)
-
-
-def test_an_agent_that_cannot_be_sampled_is_named(tmp_path: Path) -> None:
-    class Other:
-        name = "other/1 with settings"
-
-    world, ask = World(tmp_path, always(LEARNED)), prompts("a3t")
-    context = replace(world.context, agent=Other())  # type: ignore[arg-type]
-    part = Contrast(ask["reason"], ask["contrast"])
-    assert world.run(lambda: part.lessons([episode(False)], Snapshot(), context)) == ()
-    assert world.events[0].data["missing"] and "other/1" in world.events[0].message
 
 
 def test_pairs_that_are_lost_or_broken_are_left_out(tmp_path: Path) -> None:

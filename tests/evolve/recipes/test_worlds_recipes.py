@@ -1,7 +1,6 @@
 """SDG and LMA3 in a world of lamps: what the world confirms is learned, what a model makes up is not."""
 
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +10,8 @@ import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recipe_parts import GARBAGE
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "suites"))
 from lamps import LampSuite
+from recipe_parts import GARBAGE
 
 from prowess.agents.acting import ActingAgent
 from prowess.agents.sandbox import find_sandbox

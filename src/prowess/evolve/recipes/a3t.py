@@ -35,7 +35,7 @@ def recipe(setup: Setup, contrastive: bool = True, reasons: bool = True) -> Reci
         name="a3t",
         source=Retry(stream, len(stream), ROUNDS),
         provider=BestMatches(),
-        analyst=Contrast(ask["reason"] if reasons else None, ask["contrast"], pairs=contrastive),
+        analyst=Contrast(setup.sandbox, ask["reason"] if reasons else None, ask["contrast"], pairs=contrastive),
         proposer=Writing(Drafting(ask["draft"], "a3t"), Editing(ask["edit"], "a3t")),
         consolidator=Unmerged(),
         gates=FREE_GATES,
