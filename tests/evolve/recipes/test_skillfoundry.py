@@ -78,3 +78,10 @@ def test_given_documents_take_the_place_of_manuals() -> None:
     setup = Setup(SUITE, find_sandbox(), ("ledger-totals",), documents=given)
     analyst: Any = build("skillfoundry", setup).analyst
     assert [passage.path for passage in analyst.passages] == ["a.md"]
+
+
+def test_a_run_mines_the_documents_of_its_plan(tmp_path: Path) -> None:
+    model = Played("skillfoundry", SAYS | {"contract": {"rules": []}})
+    given = (File(path="a.md", data=b"# Ledger totals\nAll totals of accounts are in cents.\n"),)
+    learned("skillfoundry", tmp_path, model, documents=given)
+    assert "in cents" in model.questions("contract")[0] and "House rules" not in model.questions("contract")[0]
