@@ -55,7 +55,7 @@ def main() -> int:
                     "--mode", "all", "--seed", str(args.seed), "--exclude-operation-id", "end_account",
                     *(["--header", f"Authorization: Bearer {token}"] if token else []),
                 ],
-                capture_output=True, text=True, check=False,
+                capture_output=True, text=True, check=False, cwd=folder,
             )  # fmt: skip
             worst = max(worst, done.returncode)
             print(f"as {account or 'nobody'}: exit {done.returncode}")

@@ -176,7 +176,8 @@ class Marks:
 
 def trials(store: RunStore, provider: Provider, tasks: list[Task], attempts: int) -> list[Any]:
     agent: Any = Asking(provider.model())
-    bench = Bench(agent, Marks(), store, concurrency=8, attempts=attempts)
+    suite: Any = Marks()
+    bench = Bench(agent, suite, store, concurrency=8, attempts=attempts)
 
     async def go() -> list[Any]:
         with anyio.fail_after(DEADLINE):

@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import uvloop
 from pydantic_core import to_json
 
 from prowess.core.model import ToolCall
@@ -272,10 +273,10 @@ def measure(args: argparse.Namespace, folder: Path, database: str) -> None:
         def give() -> bytes:
             return request("POST", f"{at}/sessions", token, session(next(number)))
 
-        asyncio.run(load(port, search, 30, 4))  # so that both processes have read the library
+        uvloop.run(load(port, search, 30, 4))  # so that both processes have read the library
         print(f"{machine()}, {hub.db.name}, {args.workers} serving processes, {SKILLS:,} skills", flush=True)
         if args.soak:
-            done = asyncio.run(soak(port, token, process.pid, args.soak, draw, get))
+            done = uvloop.run(soak(port, token, process.pid, args.soak, draw, get))
             with hub.db.reading() as rows:
                 kept = {row[0] for row in rows.all("SELECT id FROM session")}
             missing = [id for id in done.acknowledged if id not in kept]
@@ -291,7 +292,7 @@ def measure(args: argparse.Namespace, folder: Path, database: str) -> None:
             ("give a session, closed loop", give, 32, 0, "1,000/s"),
             ("give a session at 1,000/s", give, 32, 1000, "p99 150 ms"),
         ):
-            print(asyncio.run(load(port, make, args.seconds, connections, rate)).row(name, target), flush=True)
+            print(uvloop.run(load(port, make, args.seconds, connections, rate)).row(name, target), flush=True)
     finally:
         process.terminate()
         process.join(60)

@@ -45,6 +45,7 @@ def test_a_library_is_measured_with_history_page_and_noise(
     assert "a guess: no A/A run" in done.err and "2 pairs can show no gain" in done.err, "said before it spends"
     assert "oracle: the right answers" in done.out and "A/A flips 0 of 2" in done.out
     assert "judged by suite:workbench" in done.out and "after “Ledgers failed”: 0 of 2" in done.out
+    assert "before the first change: 0 of 2" in done.out
     assert "Which skills help?" in page.read_text("utf-8")
     again = prowess(*args[:8], "--json")
     assert again.code == 0, again.err

@@ -44,7 +44,7 @@ def connect(
 
     found = known(agent)
     wanted: dict[Way, bool] = {"mcp": mcp, "hooks": hooks, "proxy": proxy is not None}
-    ways = tuple(way for way, on in wanted.items() if on and (way == "proxy" or way in found.ways))
+    ways: tuple[Way, ...] = tuple(way for way, on in wanted.items() if on and (way == "proxy" or way in found.ways))
     if not ways:
         raise UserError("nothing is left to be set up", f"{found.title} can be connected by {', '.join(found.ways)}")
     screen, journal = Screen(json), _journal()

@@ -32,7 +32,12 @@ def export(
         Path | None, typer.Option("--archive", metavar="FILE", help="Write the skills as a zip archive.")
     ] = None,
     lock: Annotated[
-        Path | None, typer.Option("--lock", metavar="FILE", help="Write a lock file of the library.")
+        Path | None,
+        typer.Option("--lock", metavar="FILE", help="Write a lock file; skills-lock.json is one of `npx skills`."),
+    ] = None,
+    well_known: Annotated[
+        Path | None,
+        typer.Option("--well-known", metavar="FOLDER", help="Publish the skills in the root of a web site."),
     ] = None,
     check: Annotated[
         Path | None,
@@ -67,8 +72,9 @@ def export(
         write_data(Screen(json), data, out, run, library)
         return
     screen, opened = Screen(json), open_library(library)
-    if not target and archive is None and lock is None and check is None:
-        raise UserError("export what, and where to?", "give --target, --archive, --lock, --check or --data")
+    if not target and archive is None and lock is None and check is None and well_known is None:
+        hint = "give --target, --archive, --well-known, --lock, --check or --data"
+        raise UserError("export what, and where to?", hint)
     if check is not None:
         _check(screen, opened, check)
         return
@@ -82,6 +88,8 @@ def export(
             raise UserError(f"the library has no skill {', '.join(absent)}", "`prowess show` lists its skills")
         write_archive(archive, {name: tree for name, tree in trees.items() if not skill or name in skill})
         screen.note(f"wrote {archive}")
+    if well_known is not None:
+        _publish(screen, opened, well_known)
     if lock is not None:
         _write_lock(screen, opened, lock, yes)
     reports = {
@@ -165,7 +173,12 @@ def _say(screen: "Screen", agent: str, report: "Report", dry_run: bool) -> None:
 def _write_lock(screen: "Screen", library: "Library", file: Path, yes: bool) -> None:
     """Asks first where the file there has a skill that another key has released since."""
     from prowess.library import lock as locks
+    from prowess.library import skills_lock
 
+    if file.name == skills_lock.NAME:
+        skills_lock.write(file, library.trees())
+        screen.note(f"wrote {file}")
+        return
     trusted = _trusted(library)
     signers = [d for d in locks.check(file, library, trusted) if d.kind == "signer"] if file.exists() else []
     if signers:
@@ -173,6 +186,21 @@ def _write_lock(screen: "Screen", library: "Library", file: Path, yes: bool) -> 
         screen.confirm(f"Lock skills that somebody else has released: {names}?", yes)
     locks.write(file, locks.of(library, trusted))
     screen.note(f"wrote {file}")
+
+
+def _publish(screen: "Screen", library: "Library", folder: Path) -> None:
+    """What strangers fetch is what somebody has vouched for, as with agents' folders."""
+    from prowess.guard.keys import Keyring
+    from prowess.guard.runtime import barred
+    from prowess.library import well_known
+
+    why, trees = barred(library, Keyring()), library.trees()
+    reasons = {name: why(name, tree) for name, tree in trees.items()}
+    well_known.write(folder, {name: tree for name, tree in trees.items() if not reasons[name]})
+    for name, reason in reasons.items():
+        if reason:
+            screen.note(f"left out: {name}: {reason}")
+    screen.note(f"wrote {folder / well_known.PREFIX}")
 
 
 def _trusted(library: "Library") -> "dict[str, Trusted]":
@@ -186,8 +214,12 @@ def _trusted(library: "Library") -> "dict[str, Trusted]":
 
 def _check(screen: "Screen", library: "Library", file: Path) -> None:
     from prowess.library import lock as locks
+    from prowess.library import skills_lock
 
-    drift = locks.check(file, library, _trusted(library))
+    if file.name == skills_lock.NAME:
+        drift = skills_lock.check(file, library.trees())
+    else:
+        drift = locks.check(file, library, _trusted(library))
     if screen.json:
         screen.data({"drift": drift})
     elif not drift:

@@ -25,6 +25,7 @@ from prowess.cli import (
     export,
     fsck,
     funnel,
+    gate,
     hub,
     import_,
     index,
@@ -122,7 +123,7 @@ app.command()(sleep.sleep)
 app.command()(connect.connect)
 app.command()(connect.disconnect)
 for function in (
-    learn.learn, review.review, apply.apply, undo.undo, log.log, diff.diff, show.show, add.add, scan.scan,
+    learn.learn, review.review, apply.apply, undo.undo, log.log, diff.diff, show.show, add.add, scan.scan, gate.gate,
     search.search, route.route, index.index, shelf.shelf, lint.lint, structure.structure, why.why, trace.trace,
     measure.measure, power.power, probe.probe, attribute.attribute, triggers.triggers, funnel.funnel, trust.trust,
     sign.sign, verify.verify, revoke.revoke, run_verb.run, recipes.recipes, train.train, export.export,

@@ -236,16 +236,22 @@ def _judging(judge: str | None, criteria: list[str], executor: "Model", same_fam
 
 
 def _past(library: "Library") -> "tuple[Past, ...]":
-    """Every state that the library has been in, oldest first, with what had been spent on proof up to it."""
+    """Every state that the library has been in, oldest first, with what had been spent on proof up to it.
+
+    The first is the one before all changes, which is mostly empty and shares its trials with the baseline.
+    """
     from itertools import accumulate
 
+    from prowess.core.cost import Cost
     from prowess.measure.libraries import Past
 
     log = list(reversed(library.log()))
-    return tuple(
-        Past(change.patch.reason if change.patch is not None else change.kind, library.at(change.after), spent)
-        for change, spent in zip(log, accumulate(change.cost for change in log), strict=True)
-    )
+    if not log:
+        return ()
+    spent = accumulate((change.cost for change in log), initial=Cost())
+    labels = ["before the first change", *(c.patch.reason if c.patch is not None else c.kind for c in log)]
+    states = [log[0].before, *(change.after for change in log)]
+    return tuple(Past(label, library.at(state), cost) for label, state, cost in zip(labels, states, spent, strict=True))
 
 
 def _learned_for(library: "Library") -> "dict[str, Cost]":

@@ -45,8 +45,9 @@ def show(screen: "Screen", found: "Measurement") -> None:
                 for s in found.skills
             ],
         )
-    for state in found.states:
-        screen.line(f"after “{state.label}”: {state.passed} of {state.n}")
+    for i, state in enumerate(found.states):
+        when = f"after “{state.label}”" if i else state.label
+        screen.line(f"{when}: {state.passed} of {state.n}")
 
 
 def details(screen: "Screen", e: "Evidence") -> None:

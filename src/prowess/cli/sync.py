@@ -42,10 +42,11 @@ def sync(
     yes: Yes = False,
     json: Json = False,
 ) -> None:  # fmt: skip
-    """Take what is new in the team's library, and propose there what you changed.
+    """Keep the library in step with your team's.
 
-    What both sides changed is merged; where that does not work both are named and nothing is touched
-    (exit code 1). Skills that the team does not have stay here unless you name them with --propose.
+    What is new there is taken, what you changed is proposed there. What both sides changed is merged;
+    where that does not work both are named and nothing is touched (exit code 1). Skills that the team
+    does not have stay here unless you name them with --propose.
     """
     from prowess.cli.screen import Screen
     from prowess.core.errors import UserError

@@ -12,8 +12,9 @@ def web(
     port: Annotated[int, typer.Option("--port", metavar="N", min=0, max=65535, help="0 for any that is free.")] = 8765,
     library: LibraryPath = None,
 ) -> None:
-    """Look at the library, its evidence and your sessions in a browser, and decide on proposals.
+    """Look at the library in a browser, and decide.
 
+    Skills with the reason of every line, evidence, proposals, sessions, runs and cost.
     Listens on this machine alone. The address that it prints holds a key; without it there is nothing to see.
     """
     from pathlib import Path

@@ -35,7 +35,7 @@ _MEMORY: Final = "logs.json"
 """Of the keyring: the newest checkpoint seen, by key and skill."""
 
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-Path_ = Annotated[tuple[Digest, ...], Field(max_length=64)]
+Proof = Annotated[tuple[Digest, ...], Field(max_length=64)]
 
 
 class Envelope(Frozen):
@@ -54,7 +54,7 @@ class Since(Frozen):
     """The proof that a checkpoint's log begins with what the log was when it had `size` statements."""
 
     size: int
-    path: Path_
+    path: Proof
 
 
 class Published(Frozen):
@@ -68,7 +68,7 @@ class Logged(Published):
     """The proof that a statement stands in the log of a checkpoint."""
 
     index: int
-    path: Path_
+    path: Proof
 
 
 def publish(library: Library, sign: Sign) -> Stated:

@@ -94,12 +94,17 @@ class _Bundle(Envelope):
     log: Logged
 
 
-def read(data: bytes) -> tuple[bytes, Statement, tuple[Signature, ...], Logged]:
-    """Payload, statement and signatures of a bundle, and its place in the log.
+class Opened(NamedTuple):
+    """What a bundle holds, nothing of it checked."""
 
-    Raises:
-        UserError: it is none.
-    """
+    payload: bytes
+    statement: Statement
+    signatures: tuple[Signature, ...]
+    log: Logged
+
+
+def read(data: bytes) -> Opened:
+    """Raises UserError for what is no bundle."""
     hint = "give the file that `prowess sign` wrote"
     try:
         if len(data) > CAP:
@@ -110,7 +115,7 @@ def read(data: bytes) -> tuple[bytes, Statement, tuple[Signature, ...], Logged]:
         raise UserError(f"this is no release: {str(error).splitlines()[0]}", hint) from error
     if not isinstance(statement.predicate, Release):
         raise UserError("this is a signed statement, but no release", hint)
-    return payload, statement, signatures, found.log
+    return Opened(payload, statement, signatures, found.log)
 
 
 def verify(

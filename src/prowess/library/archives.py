@@ -68,19 +68,24 @@ def write_archive(path: Path, trees: Mapping[str, Tree]) -> None:
     Raises:
         UserError: it cannot be written.
     """
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, tree in sorted(trees.items()):
-            for file, data in sorted(tree.items()):
-                entry = zipfile.ZipInfo(f"{name}/{file}", (1980, 1, 1, 0, 0, 0))
-                entry.create_system = 3
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                entry.external_attr = (stat.S_IFREG | (0o755 if data.startswith(b"#!") else 0o644)) << 16
-                archive.writestr(entry, data)
+    files = {f"{name}/{file}": data for name, tree in trees.items() for file, data in tree.items()}
     try:
-        write_file(path, buffer.getvalue(), path.absolute().parent)
+        write_file(path, archive_bytes(files), path.absolute().parent)
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror}", "name another place") from error
+
+
+def archive_bytes(files: Mapping[str, bytes]) -> bytes:
+    """A zip archive of these files; equal files give equal bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file, data in sorted(files.items()):
+            entry = zipfile.ZipInfo(file, (1980, 1, 1, 0, 0, 0))
+            entry.create_system = 3
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = (stat.S_IFREG | (0o755 if data.startswith(b"#!") else 0o644)) << 16
+            archive.writestr(entry, data)
+    return buffer.getvalue()
 
 
 def _from_zip(data: bytes, where: str) -> dict[str, bytes]:

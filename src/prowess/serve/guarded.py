@@ -6,7 +6,7 @@ has looked at it; the protocol below closes connections that never finish their 
 
 import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -30,6 +30,8 @@ MAX_HEADERS: Final = 64 * 1024
 BODY_SECONDS: Final = 60.0
 """In which a body must have come."""
 HEADER_SECONDS: Final = 15.0
+UNREAD_SECONDS: Final = 60.0
+"""For which a client may leave an answer unread."""
 POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -59,8 +61,8 @@ def listening(host: str, port: int) -> socket.socket:
     return made
 
 
-class TooLarge(Exception):
-    """More of a body came than is taken; only `Guarded` answers it."""
+class Beyond(Exception):
+    """A body is larger or slower than is taken. Whoever reads it lets this pass; `Guarded` has the answer."""
 
 
 class Guarded:
@@ -73,10 +75,12 @@ class Guarded:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        sent = False
+        problem, sent = self._refused(scope), False
 
         async def out(message: Message) -> None:
             nonlocal sent
+            if problem is not None and not sent:
+                return  # what the application makes of a body that it could not read
             if message["type"] == "http.response.start":
                 sent = True
                 given = message.get("headers", [])
@@ -84,18 +88,21 @@ class Guarded:
                 message["headers"] = [*given, *(header for header in _RAW if header[0] not in names)]
             await send(message)
 
-        problem = self._refused(scope)
+        def beyond(answer: JSONResponse) -> Beyond:
+            nonlocal problem
+            problem = answer
+            return Beyond()
+
         if problem is None:
             try:
-                await self._app(scope, self._bounded(receive), out)
-                return
-            except TooLarge:
-                problem = _too_large(self._max)
-            except TimeoutError:
-                problem = _answer(408, "the body did not come in time", "send it faster, or in parts")
-        if not sent:
-            problem.headers["connection"] = "close"
-            await problem(scope, receive, out)
+                await self._app(scope, self._bounded(receive, beyond), out)
+            except Exception:
+                if problem is None:
+                    raise
+        if problem is not None and not sent:
+            answer, problem = problem, None
+            answer.headers["connection"] = "close"
+            await answer(scope, receive, out)
 
     def _refused(self, scope: Scope) -> JSONResponse | None:
         headers = dict(scope["headers"])
@@ -104,19 +111,22 @@ class Guarded:
         length = headers.get(b"content-length", b"0")
         return _too_large(self._max) if length.isdigit() and int(length[:20]) > self._max else None
 
-    def _bounded(self, receive: Receive) -> Receive:
+    def _bounded(self, receive: Receive, beyond: Callable[[JSONResponse], Beyond]) -> Receive:
         size, deadline, ended = 0, anyio.current_time() + self._seconds, False
 
         async def bounded() -> Message:
             nonlocal size, ended
             if ended:
                 return await receive()  # waits for the client to go away
-            with anyio.fail_after(max(0.0, deadline - anyio.current_time())):
-                message = await receive()
+            try:
+                with anyio.fail_after(max(0.0, deadline - anyio.current_time())):
+                    message = await receive()
+            except TimeoutError:
+                raise beyond(_answer(408, "the body did not come in time", "send it faster, or in parts")) from None
             size += len(message.get("body", b""))
             ended = not message.get("more_body", False)
             if size > self._max:
-                raise TooLarge
+                raise beyond(_too_large(self._max))
             return message
 
         return bounded
@@ -131,10 +141,11 @@ def _answer(status: int, error: str, hint: str) -> JSONResponse:
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's, with an end to headers that never end."""
+    """uvicorn's quick one, with an end to headers that never end and to answers that nobody reads."""
 
     _seen: int = 0
     _closer: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -156,9 +167,24 @@ class Protocol(HttpToolsProtocol):
         self._forget()
         super().on_headers_complete()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._unread is None:
+            self._unread = self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._read()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget()
+        self._read()
         super().connection_lost(exc)
+
+    def _read(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def _expect(self) -> None:
         if self._closer is None:

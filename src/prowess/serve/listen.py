@@ -1,11 +1,11 @@
-"""The web server under everything that is served over HTTP: uvicorn, with bounds on clients that only hold on.
+"""The web server under the proxy: uvicorn, with bounds on clients that only hold on.
 
 uvicorn bounds the size of headers, idle connections and their number. What it leaves open is bounded here: headers that
 never end, and answers that nobody reads.
 """
 
 import asyncio
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import h11
 import uvicorn
@@ -54,7 +54,7 @@ class BoundedProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def _abort(self) -> None:
-        cast(asyncio.Transport, self.transport).abort()
+        self.transport.abort()
 
 
 def _ended(timer: asyncio.TimerHandle | None) -> None:

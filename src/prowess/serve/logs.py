@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from prowess.guard.redact import redact, redact_value
+from prowess.guard.redact import redact_value, rules_for
 
 EVENT: Final = "prowess.event"
 """Where `event` puts its fields into a record."""
@@ -20,12 +20,14 @@ class JsonLines(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": redact(record.getMessage()),
-            **redact_value(record.__dict__.get(EVENT, {})),
+            "message": record.getMessage(),
+            **record.__dict__.get(EVENT, {}),
         }
         if record.exc_info and record.exc_info[0] is not None:
-            line["error"] = redact(self.formatException(record.exc_info))
-        return json.dumps(line, ensure_ascii=False, default=str)
+            line["error"] = self.formatException(record.exc_info)
+        text = json.dumps(line, ensure_ascii=False, default=str)
+        rules = rules_for(text)  # mostly none, which is told by the line as a whole
+        return json.dumps(redact_value(json.loads(text), rules=rules), ensure_ascii=False) if rules else text
 
 
 def event(log: logging.Logger, message: str, fields: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ from pydantic import Field
 
 from prowess import __version__
 from prowess.core.errors import UserError
+from prowess.serve import telemetry
 from prowess.serve.access import Access, Entry, Loaded, Match, Received, mime_type
 
 EXTENSION = "io.modelcontextprotocol/skills"
@@ -57,7 +58,9 @@ def server(access: Access) -> MCPServer[Any]:
     @made.tool(annotations=reads)
     async def load_skill(name: Annotated[str, Field(description="A name that search_skills gave.")]) -> Loaded:
         """The instructions of a skill, and the files it has beside them."""
-        return await _answer(access.load, name)
+        about = {telemetry.OPERATION: "execute_tool", telemetry.TOOL: "load_skill", telemetry.SKILL: name[:64]}
+        with telemetry.span("execute_tool load_skill", about):
+            return await _answer(access.load, name)
 
     @made.tool(annotations=reads)
     async def read_skill_file(

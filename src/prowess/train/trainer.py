@@ -5,7 +5,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -17,6 +17,14 @@ from prowess.train.samples import Context, Group, Sample, samples_of
 
 Metrics = dict[str, float]
 """Figures of one step, by name."""
+
+
+class Collected(NamedTuple):
+    """What one step has to learn from."""
+
+    samples: dict[str, list[Sample]]
+    """For each policy that learns."""
+    metrics: Metrics
 
 
 class Trainer:
@@ -61,32 +69,45 @@ class Trainer:
             UserError: a loss is not finite (the weights are left as they were before that update), or nothing that was
                 collected could ever be trained on: no tokens, tokens of other policies, no weights.
         """
-        recipe, ctx, started = self.recipe, self.context, time.perf_counter()
+        started = time.perf_counter()
+        found = self.collect()
+        collected, metrics = time.perf_counter(), found.metrics
+        for name, own in found.samples.items():
+            prefix = f"{name}/" if len(found.samples) > 1 else ""
+            metrics |= {prefix + k: v for k, v in self._update(name, own).items()}
+        self.finish()
+        return metrics | {"collecting": collected - started, "updating": time.perf_counter() - collected}
+
+    def collect(self) -> Collected:
+        """The first half of a step: play, judge, annotate. The weights stay as they are.
+
+        Raises:
+            UserError: nothing that was collected could ever be trained on.
+        """
+        recipe, ctx = self.recipe, self.context
         groups, seen = self._collect()
-        collected = time.perf_counter()
         if groups and recipe.advantage:
             recipe.advantage(groups, ctx)
         if groups and recipe.teacher:
             recipe.teacher(groups, self.policies, ctx)
         if recipe.replay:
             groups = recipe.replay(groups, ctx)
-        metrics = summary(seen) | {"groups": float(len(groups))}
         samples = [s for s in samples_of(groups) if s.policy in recipe.train]
         if groups and (not samples or (recipe.advantage is None and not any(s.trainable for s in samples))):
             raise UserError(
                 f"no token of {', '.join(recipe.train)} can be trained on in step {ctx.step + 1} of {recipe.name!r}",
                 "name the policies that the rollout samples from, and give the recipe an advantage",
             )
-        for name in recipe.train:
-            own = [s for s in samples if s.policy == name and s.trainable]
-            prefix = f"{name}/" if len(recipe.train) > 1 else ""
-            metrics |= {prefix + k: v for k, v in self._update(name, own).items()}
+        own = {name: [s for s in samples if s.policy == name and s.trainable] for name in recipe.train}
+        return Collected(own, summary(seen) | {"groups": float(len(groups))})
+
+    def finish(self) -> None:
+        """The end of a step: it counts, and audits look at what it made of the policies."""
+        recipe, ctx = self.recipe, self.context
         ctx.step += 1
         if recipe.audits and ctx.step % recipe.audit_every == 0:
             for audit in recipe.audits:
                 audit(self.policies, ctx)
-        metrics |= {"collecting": collected - started, "updating": time.perf_counter() - collected}
-        return metrics
 
     def _collect(self) -> tuple[list[Group], list[Group]]:
         """Groups that passed all gates, and all that were played. Draws again while too few passed."""

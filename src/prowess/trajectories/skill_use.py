@@ -1,9 +1,9 @@
 """Which skills a session was offered, loaded and used, read off its steps.
 
 offered  the session's own list of skills named it, or it was loaded.
-loaded   its instructions came into the context: the native `Skill` tool was called with its name, a reading tool or a
-         reading command (`cat`, `sed`, …) opened `<name>/SKILL.md`, or the agent's program put them there, and no error
-         came back.
+loaded   its instructions came into the context: the native `Skill` tool, or `load_skill` of our own MCP server, was
+         called with its name, a reading tool or a reading command (`cat`, `sed`, …) opened `<name>/SKILL.md`, or the
+         agent's program put them there, and no error came back.
 used     after it was loaded, a later action touched another file of its folder (`<name>/scripts/…`), or the agent
          named it: a name of several words as such, a name of one word only as "the <name> skill" or in backticks.
 
@@ -24,6 +24,8 @@ _READING_COMMAND = re.compile(
     re.MULTILINE,
 )
 _SKILL_FILE = re.compile(r"([A-Za-z0-9._-]{1,64})[/\\]SKILL\.md$")
+_SERVED = "load_skill"
+"""The tool of `prowess serve mcp`, before which agents put the name of the server."""
 _PATHS = ("file_path", "path", "filePath", "filename", "file", "target_file")
 _COMMANDS = ("command", "cmd", "input", "script")
 
@@ -61,6 +63,9 @@ def opened_by(call: ToolCall) -> list[str]:
         # Earlier versions of the tool called its argument `command`.
         name = call.arguments.get("skill") or call.arguments.get("command")
         return [name.split(":")[-1].lstrip("/")] if isinstance(name, str) and name.strip("/: ") else []
+    if call.name == _SERVED or call.name.endswith(f"__{_SERVED}"):
+        name = call.arguments.get("name")
+        return [name] if isinstance(name, str) and name else []
     names: list[str] = []
     for key, value in call.arguments.items():
         parts = value if isinstance(value, list) else [value]

@@ -125,6 +125,7 @@ def test_headers_that_never_end_are_ended(monkeypatch: pytest.MonkeyPatch) -> No
         _, transport = connected()
         await asyncio.sleep(0.2)
         assert transport.closed and b"408" in transport.said
+        monkeypatch.setattr(guarded, "HEADER_SECONDS", 60.0)
 
         flood, transport = connected()
         flood.data_received(b"POST / HTTP/1.1\r\n")

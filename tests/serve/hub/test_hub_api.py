@@ -184,7 +184,7 @@ def said(hub: Hub, project: str, kind: Kind, worker: Evolver) -> str:
 
 def test_learning_takes_enough_people(as_: As, hub: Hub) -> None:
     """What one member's sessions show is proposed to nobody; a second member's make it heard."""
-    worker = Evolver(hub, lambda name: ScriptedModel(lambda request: "```python\npass\n```"))
+    worker = Evolver(hub, lambda: ScriptedModel(lambda request: "```python\npass\n```"))
     for n in range(3):
         as_("bob").upload("red", ledger(f"b{n}", file=f"bob{n}.csv"))
     assert said(hub, "red", "learn", worker) == "0 proposals"

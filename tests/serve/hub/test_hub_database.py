@@ -245,6 +245,26 @@ def test_sessions_stay_in_their_project(accounts: Accounts, database: Database, 
         store.get("red", "s1")
 
 
+def test_threads_that_give_at_once_all_succeed_or_know(accounts: Accounts, database: Database) -> None:
+    """They share transactions; one whose session cannot be stored spoils nobody else's."""
+    store = Sessions(database)
+    failed: list[int] = []
+
+    def give(n: int) -> None:
+        try:
+            store.put([("red", "alice", session(f"s{n}", task_id="bad\0" if n % 10 == 3 else None))])
+        except UserError:
+            failed.append(n)
+
+    threads = [threading.Thread(target=give, args=(n,)) for n in range(60)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(failed) == [3, 13, 23, 33, 43, 53]
+    assert len(store.list("red", limit=100)) == 54
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"{}", b"nonsense", b'{"schema_version": "ATIF-v1.6"}', b"[" * 5000, b"\xff"]
 )

@@ -200,3 +200,40 @@ def test_no_canary_leaves_the_hub(hub: Hub, tmp_path: Path, capfd: pytest.Captur
         assert canary.encode() not in stored, name
         assert all(canary not in text for text in (*answers, seen.out, seen.err)), name
     assert secret.encode() not in stored
+
+
+ADDRESSES = [
+    f"{scheme}://{host}/latest/meta-data"
+    for scheme in ("http", "https", "file", "gopher")
+    for host in (
+        "169.254.169.254", "127.0.0.1", "[::1]", "0.0.0.0", "2130706433", "0x7f000001", "017700000001", "localhost",
+        "[::ffff:169.254.169.254]", "user@127.0.0.1",
+    )
+]  # fmt: skip
+
+
+def test_nothing_is_fetched_that_a_client_names(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forty addresses in every text of the API: the hub opens no connection."""
+    assert len(ADDRESSES) == 40
+    opened: list[object] = []
+
+    def refuse(self: socket.socket, address: object) -> None:
+        opened.append(address)
+        raise OSError("no connection is opened here")
+
+    http = TestClient(application(hub), base_url="http://hub", raise_server_exceptions=False)
+    headers = {"authorization": f"Bearer {hub.accounts.issue('alice')[1]}"}
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket.socket, "connect_ex", refuse)
+    told = "\n".join(ADDRESSES)
+    steps = (Step(source="user", message=told), Step(source="agent", message=told, model=ADDRESSES[0]))
+    client = Client("http://hub", headers["authorization"][7:], http)  # type: ignore[arg-type]
+    client.upload("red", Trajectory(id=ADDRESSES[1], agent="a", model=ADDRESSES[2], steps=steps, task_id=ADDRESSES[3]))
+    for address in ADDRESSES:
+        http.get("/api/projects/red/search", params={"q": address}, headers=headers)
+        http.post("/api/projects/red/sessions", content=address, headers=headers)
+        http.get("/api/projects/red/skills/" + _quoted(address), headers={**headers, "host": "169.254.169.254"})
+        body = {"name": "vat", "files": [], "reason": address}
+        http.post("/api/projects/red/proposals", json=body, headers=headers)
+        http.put("/api/projects/red/settings", json={"suite": address, "families": [address]}, headers=headers)
+    assert opened == []

@@ -22,7 +22,7 @@ from prowess.guard.scan.content import content, secrets
 from prowess.guard.scan.flow import Labels, addresses, key, known_publisher, own_installer, stores
 from prowess.guard.scan.hidden import encoded, hidden, plain
 from prowess.guard.scan.mismatch import Code, mismatches
-from prowess.guard.scan.rules import Finding, Hit, Told, finding, rules, search
+from prowess.guard.scan.rules import OURS, Finding, Hit, Told, finding, rules, search
 from prowess.guard.scan.segments import PYTHON, SCRIPT, SHELL, Segment, describes, segments
 from prowess.guard.scan.shellflow import ShellPass
 from prowess.library.skillmd import render
@@ -141,6 +141,8 @@ class _Scan:
                 return
 
     def _segment(self, path: str, segment: Segment) -> None:
+        if OURS.search(segment.text) is None:
+            return
         if segment.kind == "code" and segment.told == "ordered":
             self._programs.append(Code(path, segment.line, segment.text))
         elif segment.kind in ("prose", "head", "inline") and path.lower() == "skill.md":

@@ -26,7 +26,8 @@ EXCERPT: Final = 160
 PIECE: Final = 2_000
 """Longer texts are searched in pieces of this many characters, which overlap by `_OVERLAP`."""
 _OVERLAP: Final = 500
-_OURS = re.compile("[!-~]")
+OURS: Final = re.compile("[!-~]")
+"""What every rule has in it: text without any is in another script, and is passed over."""
 
 
 class Rule(Frozen):
@@ -145,9 +146,8 @@ def search(text: str, scopes: frozenset[str], deadline: float = math.inf) -> lis
         deadline: Of `time.thread_time`; what is found until then is returned.
     """
     found: list[tuple[str, int, str]] = []
-    # Every rule has a sign of ASCII in it, so text in other scripts, which costs most, is passed over.
     ours = text.encode("ascii", "ignore").lower()
-    starts = [at for at in range(0, len(text), PIECE - _OVERLAP) if _OURS.search(text, at, at + PIECE) is not None]
+    starts = [at for at in range(0, len(text), PIECE - _OVERLAP) if OURS.search(text, at, at + PIECE) is not None]
     for rule, hints, pattern in _compiled(scopes) if starts else ():
         if hints and not any(hint in ours for hint in hints):
             continue

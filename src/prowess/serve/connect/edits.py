@@ -49,14 +49,15 @@ def applied(file: Path, text: str, edits: Sequence[Edit]) -> str:
     for edit in edits:
         parent = data
         for key in edit.path[:-1]:
-            parent = parent.setdefault(key, {})
-            if not isinstance(parent, dict):
+            inner = parent.setdefault(key, {})
+            if not isinstance(inner, dict):
                 raise UserError(f"{key!r} in {file} is no object", f"mend the file: prowess would set {edit.where}")
+            parent = cast(dict[str, Any], inner)
         last = edit.path[-1]
         if not edit.item:
             parent[last] = copy.deepcopy(edit.value)
             continue
-        items = parent.setdefault(last, [])
+        items: object = parent.setdefault(last, [])
         if not isinstance(items, list):
             raise UserError(f"{edit.where!r} in {file} is no list", "mend the file")
         cast(list[Any], items).append(copy.deepcopy(edit.value))
@@ -108,11 +109,12 @@ def _undo_one(data: dict[str, Any], old: dict[str, Any], edit: Edit) -> bool:
     return True
 
 
-def _at(data: Any, path: Sequence[str]) -> Any:
+def _at(data: object, path: Sequence[str]) -> Any:
     for key in path:
-        if not isinstance(data, dict) or key not in data:
+        inner = cast(dict[str, object], data) if isinstance(data, dict) else {}
+        if key not in inner:
             return None
-        data = cast(dict[str, Any], data)[key]
+        data = inner[key]
     return data
 
 

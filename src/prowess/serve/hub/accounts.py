@@ -45,11 +45,10 @@ class Settings(Frozen):
     """Days after which sessions are deleted."""
     publish: Literal["review", "validated"] = "review"
     """`review`: a person decides on every proposal; `validated`: one that every gate passes is published by itself."""
-    suite: str = Field(default="", max_length=64)
-    """Where tasks with checks come from, for proofs; empty for none, and then nothing can be proven."""
+    suite: Literal["", "workbench", "spreadsheetbench"] = ""
+    """Where tasks with checks come from, for proofs; empty for none, and then nothing can be proven. With which model,
+    the hub's own settings say: no client chooses whom the hub talks to."""
     families: tuple[str, ...] = Field(default=(), max_length=64)
-    model: str = Field(default="", max_length=200)
-    """The model of the proofs, as `prowess run --model` takes it; empty for the one in the hub's own settings."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from starlette.routing import Route as WebRoute
 from starlette.types import ASGIApp
 
 from prowess.core.errors import BoundaryError, UserError
-from prowess.serve.guarded import Guarded, TooLarge
+from prowess.serve.guarded import Beyond, Guarded
 from prowess.serve.hub.accounts import Principal
 from prowess.serve.hub.api import ROUTES
 from prowess.serve.hub.routes import Call, NoToken, Route, encoded, failed, parsed, permit
@@ -28,6 +28,7 @@ FRESH: Final = 1.0
 _MOST: Final = 10_000
 _HOT: Final = frozenset({"skills", "skill", "search"})
 """Routes that answer from memory, and so need no thread."""
+_MOST_ASKED: Final = _HOT | {"upload"}
 _log = logging.getLogger(__name__)
 
 
@@ -62,8 +63,10 @@ def application(hub: Hub, pages: Callable[[Hub, Known], list[BaseRoute]] | None 
     """The hub's application; `pages` adds those for a browser."""
     known = Known(hub)
     adapters: dict[str, TypeAdapter[Any]] = {}
+    # Addresses are compared one after the other, so those that are asked for most come first.
     routes: list[BaseRoute] = [
-        WebRoute(route.path, _endpoint(hub, known, route, adapters), methods=[route.method]) for route in ROUTES
+        WebRoute(route.path, _endpoint(hub, known, route, adapters), methods=[route.method])
+        for route in sorted(ROUTES, key=lambda route: route.name not in _MOST_ASKED)
     ]
     if pages is not None:
         routes += pages(hub, known)
@@ -98,7 +101,7 @@ def _endpoint(
             return answer
         except (UserError, BoundaryError) as error:
             return failed(error)
-        except (ClientDisconnect, TimeoutError, TooLarge):
+        except (ClientDisconnect, Beyond):
             raise
         except Exception as error:
             _log.exception("%s %s failed", route.method, route.path)

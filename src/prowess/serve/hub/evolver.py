@@ -63,10 +63,10 @@ class Evolver:
     """One worker.
 
     Args:
-        open_model: Opens the model of a project's proofs by its name, which is empty where the project names none.
+        open_model: Opens the model of the proofs; the one in the settings of this machine when not given.
     """
 
-    def __init__(self, hub: Hub, open_model: Callable[[str], Model] | None = None) -> None:
+    def __init__(self, hub: Hub, open_model: Callable[[], Model] | None = None) -> None:
         self._hub = hub
         self._open = open_model or _metered
         self.name = f"{os.getpid()}-{secrets.token_hex(4)}"
@@ -179,7 +179,7 @@ class Evolver:
         self, library: Library, proposal: Proposal, settings: Settings, store: RunStore, job: Job
     ) -> tuple[Verdict, ...]:
         """The verdicts, on tasks that nobody but the hub can know beforehand."""
-        suite, sandbox, model = open_suite(settings.suite), find_sandbox(), self._open(settings.model)
+        suite, sandbox, model = open_suite(settings.suite), find_sandbox(), self._open()
         families = settings.families or suite.families
         setup = Setup(suite, sandbox, families, gate=PAIRS, seed=self._draw(proposal.id))
         recipe = given("proof", BestMatches(), ())
@@ -221,7 +221,7 @@ class Evolver:
             settings = self._hub.accounts.settings(project.name)
             sandbox, suite = find_sandbox(), open_suite(settings.suite or "workbench")
             with self._store(project) as store:
-                bench = Bench(agent_of(self._open(settings.model), sandbox), suite, store, concurrency=1)
+                bench = Bench(agent_of(self._open(), sandbox), suite, store, concurrency=1)
                 before, after = project.library.at(change.before), project.library.at(change.after)
                 check = BehaviourGate(sandbox).check
                 verdicts = (*verdicts, anyio.run(check, after, before, change.patch, GateContext(bench)))
@@ -246,8 +246,9 @@ class Evolver:
         return f"{self._hub.sessions.delete(job.project, old)} sessions older than {days} days deleted"
 
 
-def _metered(name: str) -> Model:
-    return open_metered(name or load().settings.model, None)
+def _metered() -> Model:
+    settings = load().settings
+    return open_metered(settings.model, settings.budget_usd)
 
 
 def _told(held: dict[str, str]) -> str:

@@ -7,9 +7,11 @@ measures for itself. Its id here is made from the account and its own id, so tha
 import hashlib
 import json
 import tempfile
+import threading
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -21,7 +23,7 @@ from prowess.core.trajectory import Trajectory
 from prowess.guard.redact import redact_trajectory
 from prowess.guard.taint import owned_by
 from prowess.serve.hub.accounts import Clock, NotFound
-from prowess.serve.hub.database import Database, Row, Value
+from prowess.serve.hub.database import Database, Row, Value, checked
 from prowess.trajectories.atif import from_atif
 from prowess.trajectories.importers import FORMATS, import_path
 from prowess.trajectories.plain import Json
@@ -119,21 +121,46 @@ def _owned(trajectory: Trajectory, account: str) -> Trajectory:
     )
 
 
+@dataclass(slots=True)
+class _Batch:
+    """Rows of several threads that go to the disk together."""
+
+    rows: list[Sequence[Value]] = field(default_factory=list[Sequence[Value]])
+    done: bool = False
+    error: Exception | None = None
+
+
 class Sessions:
     """The sessions of all projects; every call names one."""
 
     def __init__(self, db: Database, clock: Clock = time.time) -> None:
         self._db, self._clock = db, clock
+        self._batch, self._joining, self._writing = _Batch(), threading.Lock(), threading.Lock()
 
     def put(self, given: Iterable[tuple[str, str, Trajectory]]) -> None:
         """Keeps sessions (project, account, trajectory); when this returns they survive kill -9.
 
-        One that is there already is replaced, if it is its account's own.
+        One that is there already is replaced, if it is its account's own. What threads give while one of them waits
+        for the disk goes there in one transaction.
         """
         now = self._clock()
-        rows_ = sorted((_row(project, account, now, t) for project, account, t in given), key=lambda row: row[:2])
-        with self._db.writing() as rows:  # in one order everywhere, so that two writers never wait for each other
-            rows.many(_INSERT, rows_)
+        made = [checked(_row(project, account, now, t)) for project, account, t in given]
+        with self._joining:
+            batch = self._batch
+            batch.rows += made
+        with self._writing:
+            if not batch.done:
+                with self._joining:
+                    self._batch = _Batch()
+                try:
+                    with self._db.writing() as rows:
+                        # In one order everywhere, so that two processes never wait for each other in a circle.
+                        rows.many(_INSERT, sorted(batch.rows, key=lambda row: (row[0], row[1])))
+                except Exception as error:
+                    batch.error = error
+                batch.done = True
+        if batch.error is not None:
+            raise batch.error
 
     def list(
         self,

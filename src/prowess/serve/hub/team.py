@@ -146,7 +146,7 @@ def _give_sessions(client: Client, out: Path) -> None:
 
 def _work(hub: Hub, open_model: Callable[[], Model]) -> None:
     """Works the queue empty; in a real hub its own processes do."""
-    worker = Evolver(hub, lambda name: open_model())
+    worker = Evolver(hub, open_model)
     while (job := worker.once()) is not None:
         done = hub.jobs.get(job.project, job.id)
         if done.state == "failed":

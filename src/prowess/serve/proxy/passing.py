@@ -5,7 +5,7 @@ Nothing is repeated here: clients know best when to, and a second call would cos
 
 import asyncio
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,6 +13,7 @@ from typing import Final
 
 import aiohttp
 import anyio
+from multidict import CIMultiDict
 from starlette.requests import Request
 from starlette.types import Receive, Send
 
@@ -63,14 +64,16 @@ async def passed(
     client: aiohttp.ClientSession,
     call: Call,
     url: str,
-    headers: Mapping[str, str],
+    headers: Sequence[tuple[str, str]],
     data: bytes | None,
     send: Send,
 ) -> None:
     """Sends the request on and the answer back, and notes in `call` what came of it."""
     method = "GET" if data is None else "POST"
     try:
-        async with client.request(method, url, headers=headers, data=data, allow_redirects=False) as response:
+        async with client.request(
+            method, url, headers=CIMultiDict(headers), data=data, allow_redirects=False
+        ) as response:
             if 300 <= response.status < 400:
                 raise Refusal(502, f"the upstream answered with a redirect ({response.status}), which is not followed")
             call.status, call.first = response.status, time.perf_counter() - call.started

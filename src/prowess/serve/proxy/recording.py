@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from pydantic import JsonValue
 
@@ -28,7 +28,6 @@ from prowess.trajectories.importers.claude_steps import Builder as ClaudeBuilder
 from prowess.trajectories.importers.claude_steps import cost_of
 from prowess.trajectories.importers.codex import Builder as CodexBuilder
 from prowess.trajectories.importers.records import (
-    Broken,
     Draft,
     Record,
     Report,
@@ -117,9 +116,10 @@ def record(path: Path, exchanges: Iterable[Exchange]) -> list[Recorded]:
 def _made(exchange: Exchange) -> tuple[Trajectory | None, str]:
     """The conversation of one exchange, without secrets; else why there is none."""
     report = Report(Path("proxy"), exchange.dialect)
-    request = clean_json(exchange.request, report, ())  # secrets are taken out of the whole, below
-    if isinstance(request, Broken) or not isinstance(request, dict):
+    found = clean_json(exchange.request, report, ())  # secrets are taken out of the whole, below
+    if not isinstance(found, dict):
         return None, "unreadable"
+    request = cast(Json, found)
     reply = reply_of(exchange.dialect, exchange.reply, exchange.streamed)
     if reply is None:
         return None, "partial"
@@ -178,8 +178,9 @@ def _responses(request: Json, reply: Json) -> tuple[list[Step], list[str]]:
     if instructions := as_text(request.get("instructions")):
         builder.drafts.append(Draft("system", instructions))
     given = request.get("input")
-    items = [{"type": "message", "role": "user", "content": given}] if isinstance(given, str) else as_list(given)
-    items = [*_past.get(as_text(request.get("previous_response_id")), []), *items, *as_list(reply.get("output"))]
+    one: Json = {"type": "message", "role": "user", "content": given}
+    new: list[JsonValue] = [one] if isinstance(given, str) else as_list(given)
+    items = [*_past.get(as_text(request.get("previous_response_id")), []), *new, *as_list(reply.get("output"))]
     if id := as_name(reply.get("id")):
         _past[id] = items
         if len(_past) > REMEMBERED:

@@ -118,7 +118,8 @@ def _messages(events: list[Json]) -> Json | None:
     for index, text in inputs.items():
         if text:
             blocks[index]["input"] = _json(text.encode("utf-8", "surrogatepass")) or {"input": text}
-    return {**reply, "content": [block for _, block in sorted(blocks.items())]}
+    content: list[JsonValue] = [blocks[index] for index in sorted(blocks)]
+    return {**reply, "content": content}
 
 
 def _responses(events: list[Json]) -> Json | None:
@@ -127,6 +128,6 @@ def _responses(events: list[Json]) -> Json | None:
         return None
     reply = as_dict(ended.get("response"))
     if not as_list(reply.get("output")):
-        done = [e["item"] for e in events if e.get("type") == "response.output_item.done" and "item" in e]
-        reply = {**reply, "output": list[JsonValue](done)}
+        done: list[JsonValue] = [e.get("item") for e in events if e.get("type") == "response.output_item.done"]
+        return {**reply, "output": done}
     return reply

@@ -29,6 +29,8 @@ from prowess.serve.web.site import Site
 from prowess.trajectories.runstore import RunStore
 
 COOKIE: Final = "prowess"
+"""On a hub; browsers do not tell ports apart, so the local pages have another one."""
+LOCAL_COOKIE: Final = "prowess-web"
 FORM: Final = 200_000
 """Bytes of a form."""
 Door = Callable[[Request], Awaitable[Site]]
@@ -195,7 +197,7 @@ def local(site_of: Callable[[str], Site], key: str, hosts: tuple[str, ...]) -> A
 
     async def door(request: Request) -> Site:
         _check_host(request, hosts)
-        if not hmac.compare_digest(request.cookies.get(COOKIE, "").encode("utf-8", "replace"), cookie.encode()):
+        if not hmac.compare_digest(request.cookies.get(LOCAL_COOKIE, "").encode("utf-8", "replace"), cookie.encode()):
             raise UserError("this address needs the key that `prowess web` printed", "open the whole address")
         return site_of(guard_of(cookie))
 
@@ -208,7 +210,7 @@ def local(site_of: Callable[[str], Site], key: str, hosts: tuple[str, ...]) -> A
         if not hmac.compare_digest(given.encode("utf-8", "replace"), key.encode()):
             return problem(UserError("this is not the key of these pages", "open the address that was printed"))
         answer = RedirectResponse("/", 303)
-        answer.set_cookie(COOKIE, cookie, httponly=True, samesite="strict")
+        answer.set_cookie(LOCAL_COOKIE, cookie, httponly=True, samesite="strict")
         return answer
 
     return Guarded(Starlette(routes=[*assets(), Route("/enter", enter), *routes("", door)]), max_body=FORM)

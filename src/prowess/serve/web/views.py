@@ -1,14 +1,17 @@
 """The pages: each a function from a site and what was asked to HTML. None changes anything."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from prowess import __version__
 from prowess.core.errors import UserError
 from prowess.core.evidence import Evidence
-from prowess.core.skill import Skill
+from prowess.core.skill import Skill, Snapshot
+from prowess.core.trust import Tier
 from prowess.guard.account import account
 from prowess.guard.tiers import Standing, standings
 from prowess.library import Change, Library
@@ -56,23 +59,48 @@ def rendered(template: str, site: Site | None, /, **values: Any) -> str:
     return _templates().get_template(template).render(site=site, version=__version__, **values)
 
 
+@dataclass(slots=True)
+class _Skills:
+    """The skills of a library as they were read, which takes seconds where there are thousands."""
+
+    state: object
+    snapshot: Snapshot
+    tiers: dict[str, Tier]
+    problems: dict[str, list[str]]
+    """Of folders that are no readable skills."""
+    index: SearchIndex | None = None
+
+
+_read: dict[Path, _Skills] = {}
+
+
+def _skills(site: Site) -> _Skills:
+    """Those of now: read again only when a folder, or the trust in one, has changed."""
+    lib = site.library
+    state = (lib.stamps(), lib.trust.number())
+    found = _read.get(lib.path)
+    if found is None or found.state != state:
+        trees, known = lib.trees(), standings(lib, site.keyring)
+        tiers = {name: known.get(tree_digest(tree), Standing()).tier for name, tree in trees.items()}
+        problems = {name: said for name, said in lib.problems().items() if name not in trees}
+        found = _read[lib.path] = _Skills(state, lib.snapshot(), tiers, problems)
+    return found
+
+
 def library(site: Site) -> str:
     """Every skill, with how far it is trusted, how often it was used, and what is known of its effect."""
-    lib = site.library
-    trees, known, uses = lib.trees(), standings(lib, site.keyring), lib.uses()
-    snapshot = lib.snapshot()
-    effects = _effects(lib)
+    lib, now = site.library, _skills(site)
+    snapshot, uses, effects = now.snapshot, lib.uses(), _effects(lib)
     rows = [
         {
-            "skill": skill, "tier": known.get(tree_digest(trees[skill.name]), Standing()).tier,
+            "skill": skill, "tier": now.tiers.get(skill.name, Tier.QUARANTINED),
             "use": uses.get(skill.name), "effect": effects.get(skill.name),
         }
         for skill in snapshot.skills[:LISTED]
     ]  # fmt: skip
     waiting = len(lib.proposals())
-    problems = {name: said for name, said in lib.problems().items() if name not in snapshot.names}
     more = len(snapshot.skills) - len(rows)
-    return rendered("library.html", site, here="library", rows=rows, more=more, waiting=waiting, problems=problems)
+    return rendered("library.html", site, here="library", rows=rows, more=more, waiting=waiting, problems=now.problems)
 
 
 def _effects(lib: Library) -> dict[str, Evidence]:
@@ -95,7 +123,7 @@ def _evidence(change: Change) -> list[tuple[str, Evidence]]:
 def skill(site: Site, name: str) -> str:
     """One skill: its text with the reason of each line, effect, use, trust and versions. Raises NotFound."""
     lib = site.library
-    found = lib.snapshot().get(name)
+    found = _skills(site).snapshot.get(name)
     if found is None:
         raise NotFound(f"there is no skill {name!r}")
     behind, trust = why(lib, name), account(lib, site.keyring, name)
@@ -173,9 +201,11 @@ def proposal(site: Site, id: str, problem: str = "", text: str | None = None) ->
 
 def search(site: Site, query: str) -> str:
     """The skills that fit a task."""
-    snapshot = site.library.snapshot()
-    hits = SearchIndex.of(snapshot).search(query, 20) if query.strip() else []
-    rows = [(hit, skill) for hit in hits if (skill := snapshot.get(hit.name)) is not None]
+    now = _skills(site)
+    if now.index is None:
+        now.index = SearchIndex.of(now.snapshot)
+    hits = now.index.search(query, 20) if query.strip() else []
+    rows = [(hit, skill) for hit in hits if (skill := now.snapshot.get(hit.name)) is not None]
     return rendered("search.html", site, here="search", query=query, rows=rows)
 
 

@@ -6,7 +6,7 @@ is static: one tensor for each layer, written in place, so that sampling many ro
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -33,31 +33,36 @@ class Shape:
     """Whether the output layer is the embedding."""
 
 
+class Merged(NamedTuple):
+    """One layer's weights as a decoding step uses them: what reads the same input lies in one matrix, and adapters are
+    added in. Made once for each batch of completions."""
+
+    before: Tensor
+    attend: Tensor
+    """Queries, keys and values."""
+    out: Tensor
+    after: Tensor
+    gate: Tensor
+    """Both halves of the feed-forward block that read its input."""
+    down: Tensor
+
+
 class Cache:
-    """Keys and values of a batch of sequences, and how far each has come."""
+    """Keys and values of a batch of sequences, one tensor for each layer, and how far each sequence has come."""
 
-    __slots__ = ("keys", "lengths", "values")
+    __slots__ = ("even", "kept", "lengths", "longest", "merged")
 
-    def __init__(self, keys: list[Tensor], values: list[Tensor], lengths: Tensor) -> None:
-        self.keys, self.values, self.lengths = keys, values, lengths
+    def __init__(self, kept: list[Tensor], lengths: Tensor, merged: list[Merged]) -> None:
+        self.kept, self.lengths, self.merged = kept, lengths, merged
+        """`kept` is of shape (2, rows, groups, room, depth): keys, then values."""
+        self.longest = int(lengths.max())
+        self.even = bool((lengths == self.longest).all())
+        """Whether all rows are equally long: then they write to one place, and nothing need be hidden."""
 
     def keep(self, rows: Tensor) -> None:
         """Drop all rows but these."""
-        self.keys = [k[rows] for k in self.keys]
-        self.values = [v[rows] for v in self.values]
+        self.kept = [k[:, rows] for k in self.kept]
         self.lengths = self.lengths[rows]
-
-
-class _Step(NamedTuple):
-    """What all layers share while one token is added to each row."""
-
-    rows: Tensor
-    at: Tensor
-    """Where each row writes, shape (rows,)."""
-    room: int
-    """Entries of the cache that any row has used, this step's included."""
-    seen: Tensor
-    """What each row may look at, shape (rows, 1, 1, room)."""
 
 
 class Norm(nn.Module):
@@ -80,24 +85,14 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(shape.width, self.groups * self.depth, bias=False)
         self.o_proj = nn.Linear(self.heads * self.depth, shape.width, bias=False)
 
-    def forward(
-        self, x: Tensor, angles: tuple[Tensor, Tensor], kept: tuple[Tensor, Tensor] | None, step: _Step | None
-    ) -> Tensor:
+    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], kept: Tensor | None = None) -> Tensor:
         b, t, _ = x.shape
         q = _turned(self.q_proj(x).view(b, t, self.heads, self.depth).transpose(1, 2), angles)
         k = _turned(self.k_proj(x).view(b, t, self.groups, self.depth).transpose(1, 2), angles)
         v = self.v_proj(x).view(b, t, self.groups, self.depth).transpose(1, 2)
-        if step is not None and kept is not None:
-            kept[0][step.rows, :, step.at], kept[1][step.rows, :, step.at] = k[:, :, 0], v[:, :, 0]
-            k, v = kept[0][:, :, : step.room], kept[1][:, :, : step.room]
-        elif kept is not None:
-            kept[0][:, :, :t], kept[1][:, :, :t] = k, v
-        y = functional.scaled_dot_product_attention(
-            q, k, v,
-            attn_mask=None if step is None else step.seen,
-            is_causal=step is None,
-            enable_gqa=self.groups != self.heads,
-        )  # fmt: skip
+        if kept is not None:
+            kept[0, :, :, :t], kept[1, :, :, :t] = k, v
+        y = functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=self.groups != self.heads)
         return self.o_proj(y.transpose(1, 2).reshape(b, t, -1))
 
 
@@ -127,15 +122,30 @@ class Layer(nn.Module):
         self.input_layernorm = Norm(shape.width, shape.epsilon)
         self.post_attention_layernorm = Norm(shape.width, shape.epsilon)
 
-    def forward(
-        self,
-        x: Tensor,
-        angles: tuple[Tensor, Tensor],
-        kept: tuple[Tensor, Tensor] | None = None,
-        step: _Step | None = None,
-    ) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), angles, kept, step)
+    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], kept: Tensor | None = None) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), angles, kept)
         return x + self.mlp(self.post_attention_layernorm(x))
+
+    def merged(self) -> Merged:
+        """The weights of a decoding step."""
+        a, m = self.self_attn, self.mlp
+        return Merged(
+            self.input_layernorm.weight,
+            torch.cat([_weight(a.q_proj), _weight(a.k_proj), _weight(a.v_proj)]),
+            _weight(a.o_proj),
+            self.post_attention_layernorm.weight,
+            torch.cat([_weight(m.gate_proj), _weight(m.up_proj)]),
+            _weight(m.down_proj),
+        )
+
+
+def _weight(linear: Any) -> Tensor:
+    """A linear layer's weight, with the adapter that is active in it."""
+    weight: Tensor = linear.weight
+    if hasattr(linear, "lora_A") and not linear.disable_adapters:
+        for name in linear.active_adapters:
+            weight = weight + linear.get_delta_weight(name)
+    return weight
 
 
 class Body(nn.Module):
@@ -199,29 +209,54 @@ class Decoder(nn.Module):
         """
         x = self.model.embed_tokens(ids)
         angles = self.cos[: ids.shape[1]].to(x.dtype), self.sin[: ids.shape[1]].to(x.dtype)
-        size = (len(ids), self.shape.groups or self.shape.heads, room, self.shape.width // self.shape.heads)
-        keys = [x.new_zeros(size) for _ in self.model.layers]
-        values = [x.new_zeros(size) for _ in self.model.layers]
-        for layer, k, v in zip(self.model.layers, keys, values, strict=True):
-            x = layer(x, angles, (k, v))
+        size = (2, len(ids), self.shape.groups or self.shape.heads, room, self.shape.width // self.shape.heads)
+        kept = [x.new_zeros(size) for _ in self.model.layers]
+        for layer, own in zip(self.model.layers, kept, strict=True):
+            x = layer(x, angles, own)
         last = self.model.norm(x[torch.arange(len(ids), device=ids.device), lengths - 1])
         if copies > 1:
-            keys, values = ([t.repeat_interleave(copies, 0) for t in tensors] for tensors in (keys, values))
-        cache = Cache(keys, values, lengths.repeat_interleave(copies))
-        return last.repeat_interleave(copies, 0), cache
+            kept = [k.repeat_interleave(copies, 1) for k in kept]
+        merged: list[Merged] = [cast("Layer", layer).merged() for layer in self.model.layers]
+        return last.repeat_interleave(copies, 0), Cache(kept, lengths.repeat_interleave(copies), merged)
 
     def step(self, ids: Tensor, cache: Cache) -> Tensor:
-        """Add one token to each row; returns the last layer there."""
-        at = cache.lengths
-        room = int(at.max()) + 1
-        seen = (torch.arange(room, device=ids.device) <= at[:, None])[:, None, None]
-        step = _Step(torch.arange(len(ids), device=ids.device), at, room, seen)
-        x = self.model.embed_tokens(ids)[:, None]
-        angles = self.cos[at][:, None, None].to(x.dtype), self.sin[at][:, None, None].to(x.dtype)
-        for layer, k, v in zip(self.model.layers, cache.keys, cache.values, strict=True):
-            x = layer(x, angles, (k, v), step)
-        cache.lengths = at + 1
-        return self.model.norm(x)[:, 0]
+        """Add one token to each row; returns the last layer there.
+
+        The same arithmetic as `Layer`, in as few calls as it takes: with small models the calls are what costs.
+        """
+        shape, at, n = self.shape, cache.longest, len(ids)
+        depth, groups = shape.width // shape.heads, shape.groups or shape.heads
+        where: Any = at if cache.even else cache.lengths
+        rows = torch.arange(n, device=ids.device)
+        seen = None
+        if not cache.even:
+            seen = (torch.arange(at + 1, device=ids.device) <= cache.lengths[:, None])[:, None, None]
+        x = self.model.embed_tokens(ids)
+        half = depth // 2
+        cos, sin = self.cos[where].to(x.dtype), self.sin[where].to(x.dtype)
+        sin = torch.cat((-sin[..., :half], sin[..., half:]), -1)
+        cos, sin = (cos, sin) if cache.even else (cos[:, None], sin[:, None])
+        for w, kept in zip(cache.merged, cache.kept, strict=True):
+            read = functional.linear(functional.rms_norm(x, w.before.shape, w.before, shape.epsilon), w.attend)
+            read = read.view(n, shape.heads + 2 * groups, depth)
+            turned = read[:, : shape.heads + groups]
+            turned = torch.addcmul(turned * cos, turned.roll(half, -1), sin)
+            new = torch.stack((turned[:, shape.heads :], read[:, shape.heads + groups :]))
+            if cache.even:
+                kept[:, :, :, at] = new
+            else:
+                kept[:, rows, :, where] = new.transpose(0, 1)
+            y = functional.scaled_dot_product_attention(
+                turned[:, : shape.heads, None], kept[0, :, :, : at + 1], kept[1, :, :, : at + 1],
+                attn_mask=seen, enable_gqa=groups != shape.heads,
+            )  # fmt: skip
+            x = torch.addmm(x, y.reshape(n, -1), w.out.t())
+            wide = functional.linear(functional.rms_norm(x, w.after.shape, w.after, shape.epsilon), w.gate)
+            left, right = wide.chunk(2, -1)
+            x = torch.addmm(x, functional.silu(left) * right, w.down.t())
+        cache.lengths = cache.lengths + 1
+        cache.longest = at + 1
+        return self.model.norm(x)
 
 
 def count(module: nn.Module) -> int:

@@ -5,7 +5,7 @@ Llama-shaped models run in our own decoder, whose sampler is quicker; all others
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +27,8 @@ def tiny(
 
 
 def pretrained(
-    source: str, name: str = "actor", *, device: str = "cpu", dtype: str = "float32", context: int = 2048
+    source: str, name: str = "actor", *, device: str = "cpu", dtype: str = "float32", context: int = 2048,
+    engine: Literal["own", "transformers"] = "own",
 ) -> ModelPolicy:  # fmt: skip
     """A real language model.
 
@@ -35,6 +36,7 @@ def pretrained(
         source: `smollm2-135m` for the model that `prowess model pull smollm2-135m` fetches; else the path of a GGUF
             file or of a folder, or a name on the model hub, as Transformers takes it.
         context: most tokens of one sequence; kept small because the cache is made for it.
+        engine: `transformers` leaves even a Llama-shaped model in its own code, for trainers that expect that.
 
     Raises:
         UserError: the model is not there, or cannot be read.
@@ -52,7 +54,8 @@ def pretrained(
             f"the model {source!r} could not be loaded: {str(error).splitlines()[0]}",
             f"give {SMOL}, the path of a GGUF file, the folder of a model, or its name on the hub",
         ) from error
-    network = decoder_of(model, context) or Foreign(model, context)
+    ours = decoder_of(model, context) if engine == "own" else None
+    network = ours or Foreign(model, context)
     return ModelPolicy(name, network.to(device), Chat(tokenizer), device=device)
 
 

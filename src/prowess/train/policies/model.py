@@ -87,9 +87,10 @@ class ModelPolicy:
             chances = torch.log_softmax(self.network.logits(hidden).float() / (temperature or 1.0), -1)
             if temperature == 0:
                 chosen = chances.argmax(-1)
-            else:  # the largest of chance / exponential noise is a draw from the chances, and quicker than multinomial
-                noise = torch.empty_like(chances).exponential_(generator=source)
-                chosen = (chances.exp() / noise).argmax(-1)
+            else:  # one random number a row, looked up among the summed chances: quicker than multinomial
+                summed = chances.exp().cumsum(-1)
+                drawn = torch.rand(len(summed), 1, generator=source, device=self.device) * summed[:, -1:]
+                chosen = torch.searchsorted(summed, drawn, right=True)[:, 0].clamp(max=summed.shape[1] - 1)
             said[rows, t] = chosen
             logp[rows, t] = chances.gather(1, chosen[:, None])[:, 0]
             ended = live & (chosen == self.tokens.end)
