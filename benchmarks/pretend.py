@@ -46,6 +46,8 @@ class PretendModel:
             text = f"```python\n{self._program(request)}```"
         elif '"operation"' in json.dumps(schema):
             text = self._curation(request)
+        elif '"required": ["code", "test"]' in json.dumps(schema):
+            text = self._tool(request)
         else:
             text = json.dumps(self._filled(schema, self._family(request)))
         prompt = sum(len(message.content) for message in request.messages) // 4
@@ -92,9 +94,18 @@ class PretendModel:
             texts = form["items"].get("type") == "string" and "pattern" not in form["items"]
             return rules[:wanted] + items[len(rules) :] if texts else items[:1]
         if form.get("type") == "string":
-            text = {"description": skill.description, "code": SUITE.program(first)}.get(key, " ".join(rules))
+            known = {"description": skill.description, "code": SUITE.program(first), "task": first.prompt}
+            text = known.get(key, " ".join(rules))
             return skill.name if "pattern" in form else text[: form.get("maxLength", len(text))]
-        return 0
+        return key == "good" if form.get("type") == "boolean" else 0
+
+    def _tool(self, request: Request) -> str:
+        """A function of the name that is wanted, with a test that it passes; whoever loads it is right all the same."""
+        name = request.messages[-1].content.partition("def ")[2].partition("(")[0]
+        code = f"def {name}(*values, **named):\n    return 'done'\n"
+        return json.dumps(
+            {"code": code, "test": f"from {name} import {name}\n\ndef test_it():\n    assert {name}() == 'done'\n"}
+        )
 
     def _curation(self, request: Request) -> str:
         """The curator's call: a skill for the task's family, once, with a program that is right for this task."""

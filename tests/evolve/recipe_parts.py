@@ -162,14 +162,19 @@ def learned(recipe: str, out: Path, model: Played, plan: Plan = SOME, **more: An
 
 
 def garbled(
-    recipe: str, out: Path, good: dict[str, Any], plan: Plan = FEW, start: dict[str, Any] | None = None
+    recipe: str,
+    out: Path,
+    good: dict[str, Any],
+    plan: Plan = FEW,
+    start: dict[str, Any] | None = None,
+    model: type[Played] = Played,
 ) -> None:
     """Every question answered with garbage in turn, and then all of them: the run ends, and learns nothing by it."""
     for number, question in enumerate((*good, None)):
         garbage = {q: GARBAGE[(number + i) % len(GARBAGE)] for i, q in enumerate(good)}
         says = garbage if question is None else good | {question: garbage[question]}
         library = seeded(out / str(number) / "library", start) if start else None
-        record = run(replace(plan, recipe=recipe), Played(recipe, says), out / str(number), library)
+        record = run(replace(plan, recipe=recipe), model(recipe, says), out / str(number), library)
         assert all(decision.verdicts for decision in record.decisions)
         if question is None:
             assert not [d for d in record.decisions if d.accepted and d.patch.author == recipe], record.decisions

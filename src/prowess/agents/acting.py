@@ -12,7 +12,7 @@ from typing import cast
 from pydantic import JsonValue
 
 from prowess.agents.models.structured import json_in
-from prowess.agents.playing import Act, run_episode, shown, told
+from prowess.agents.playing import Act, Player, run_episode, shown, told
 from prowess.agents.prompting import catalogue, preload, shown_at_once, skill_content, used_skills
 from prowess.core.base import digest
 from prowess.core.model import Message, Model, Request
@@ -76,11 +76,14 @@ class ActingAgent:
         )
 
     async def run(self, task: Task, view: View, seed: int) -> Trajectory:
-        player = _Minded(self, task, view, seed)
+        return await self.run_with(Minded(self, task, view, seed), task, view, seed)
+
+    async def run_with(self, player: Player, task: Task, view: View, seed: int) -> Trajectory:
+        """The task, played by `player` under the limits of this agent."""
         return await run_episode(self.name, self.model.name, self.suite, player, task, view, seed, self.steps)
 
 
-class _Minded:
+class Minded:
     """A player with a model."""
 
     def __init__(self, agent: ActingAgent, task: Task, view: View, seed: int) -> None:
@@ -104,6 +107,11 @@ class _Minded:
     @property
     def used(self) -> tuple[str, ...]:
         return used_skills(tuple(s for s in self._view.skills if s.name in self._loaded), "\n".join(self._said))
+
+    def instead(self, action: str) -> None:
+        """Another action was taken than the one that was chosen last; it is told from now on."""
+        self._turns[-1] = (self._turns[-1][0], action)
+        self._lately[-1] = (self._lately[-1][0], action)
 
     async def act(self, scene: Scene, episode: Episode) -> Act | None:
         if self._repeats(scene) >= 2 * _REPEATS:

@@ -34,6 +34,11 @@ def run(
         int | None,
         typer.Option("--tasks", "-n", metavar="N", min=1, help="Tasks of each family to learn from.", show_default="8"),
     ] = None,
+    documents: Annotated[
+        Path | None,
+        typer.Option("--documents", metavar="FOLDER", show_default=False,
+                     help="Texts or a repository, for methods that mine them."),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="FOLDER", help="Where the run and its page go.",
@@ -71,6 +76,7 @@ def run(
                 families=tuple(family or ()),
                 evidence=tasks,
                 gates=settings.gates,
+                documents=documents,
                 out=folder,
                 library=chosen_library(library),
                 model=model or settings.model,

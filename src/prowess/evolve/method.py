@@ -9,7 +9,7 @@ from typing import Literal
 
 from prowess.agents.sandbox import Sandbox
 from prowess.core.skill import Skill
-from prowess.core.task import Split, Task
+from prowess.core.task import File, Split, Task
 from prowess.evolve.protocols import Recipe
 from prowess.measure.gates import FormatGate, Gate, LintGate, Provider, ScanGate, TrialsGate
 from prowess.measure.permission import PermissionGate
@@ -45,6 +45,8 @@ class Setup:
     """Programs that a search may sample per task."""
     seed: int = 0
     """Chooses the tasks, too: another seed draws others, so that runs of several seeds are independent."""
+    documents: tuple[File, ...] = ()
+    """Manuals and sources that a method may mine; where there are none, what the suite's people wrote down."""
 
     def tasks(self, family: str, split: Split, n: int, variant: str | None = None) -> tuple[Task, ...]:
         return self.suite.tasks(family, split, n, variant or self.variant, start=self.seed * n)

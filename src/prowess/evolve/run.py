@@ -6,7 +6,7 @@ trials, searches and model answers are found there, and accepted patches are app
 
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -21,9 +21,10 @@ from prowess.core.cost import total
 from prowess.core.evidence import Noise
 from prowess.core.model import Model
 from prowess.core.skill import Snapshot
-from prowess.core.task import Split, Task
+from prowess.core.task import File, Split, Task
 from prowess.core.upkeep import Audit, KeptTask
 from prowess.evolve.cascade import with_gates
+from prowess.evolve.documents import read_documents
 from prowess.evolve.loop import Evolved, evolve
 from prowess.evolve.method import Setup
 from prowess.evolve.placing import AgentSettings, OpenModel, Place, place_on
@@ -73,6 +74,8 @@ class Plan:
     """Most tokens that learning may cost, trials of the gates included; then what was learned so far is measured."""
     gates: tuple[str, ...] = ()
     """Names of gates in place of the recipe's own (`prowess.core.gates`); the library may ask for more."""
+    documents: tuple[File, ...] = field(default=(), repr=False)
+    """What methods that mine documents read; questions about other ones are other questions, so the run stays one."""
 
 
 class _Start(Frozen):
@@ -130,7 +133,8 @@ async def run_plan(
     cached = Cached(model, out / "answers.db", as_paid=True)
     suite = open_suite(plan.suite)
     families = plan.families or suite.families
-    setup = Setup(suite, sandbox, families, plan.variant, plan.evidence, plan.gate, plan.samples, plan.seed)
+    setup = Setup(suite, sandbox, families, plan.variant, plan.evidence, plan.gate, plan.samples, plan.seed,
+                  plan.documents)  # fmt: skip
     run_id = digest([repr(plan), model.name])[:12]
     begun = _start(store, run_id, library, start)
     recipe = with_gates(build(plan.recipe, setup), setup, cached, plan.gates, begun.gates)
@@ -332,16 +336,19 @@ async def run_recipe(
     report: Report,
     evidence: int | None = None,
     gates: tuple[str, ...] = (),
+    documents: Path | None = None,
     executor: str = "local",
 ) -> RunRecord:
     """`prowess run`: a recipe on a suite into a library; raises as `run_plan` does, before a model is opened.
 
     Args:
         evidence: Tasks of each family to learn from, in place of the usual number.
+        documents: A folder that methods which mine documents read.
         executor: Where agent and model run, as `open_executor` has it.
     """
     check(recipe, open_suite(suite), families)
-    plan = Plan(recipe, suite, families, seed=seed, gates=gates)
+    read = read_documents(documents) if documents is not None else ()
+    plan = Plan(recipe, suite, families, seed=seed, gates=gates, documents=read)
     if evidence is not None:
         plan = replace(plan, evidence=evidence)
     at = open_executor(executor, concurrency, lambda text: report(Event("executor", text, {})))

@@ -18,7 +18,7 @@ from prowess.core.errors import SandboxError
 from prowess.core.skill import Snapshot
 from prowess.core.task import Check, File, Score, Task
 from prowess.core.text import last_lines
-from prowess.evolve.asking import answer
+from prowess.evolve.asking import answer, fields, text, texts
 from prowess.evolve.prompts import Prompt
 from prowess.evolve.protocols import Context, Episode
 from prowess.measure.judge import Judge
@@ -45,14 +45,9 @@ class Made(Frozen):
 
 def made_schema(checker: bool = False) -> dict[str, JsonValue]:
     """What a model may answer when it is asked for a task: with a rubric, or with a `checker`."""
-    statement: JsonValue = {"type": "string", "minLength": 8, "maxLength": 160}
-    judged_by: dict[str, JsonValue] = (
-        {"checker": {"type": "string", "minLength": 20, "maxLength": 1500}}
-        if checker
-        else {"rubric": {"type": "array", "items": statement, "minItems": 1, "maxItems": CRITERIA}}
-    )
-    properties: dict[str, JsonValue] = {"task": {"type": "string", "minLength": 20, "maxLength": 600}, **judged_by}
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+    if checker:
+        return fields(task=text(20, 600), checker=text(20, 1_500))
+    return fields(task=text(20, 600), rubric=texts(1, CRITERIA, text(8, 160)))
 
 
 async def make(
@@ -101,10 +96,10 @@ class SelfMade:
     """Family and text."""
     per_round: int = 5
     advise: Callable[[Context], Awaitable[str]] | None = None
-    """What the maker has learned from how its tasks went; nothing when None."""
+    """What the maker has learned from how its tasks went."""
 
     async def tasks(self, round_: int, library: Snapshot, context: Context) -> tuple[Task, ...]:
-        advice = await self.advise(context) if self.advise is not None else ""
+        advice = await self.advise(context) if self.advise is not None else "none"
         before = [task for task, _ in context.past.episodes]
         found: list[Task] = []
         for family, document in self.documents:

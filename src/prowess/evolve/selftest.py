@@ -50,22 +50,26 @@ class SelfTestGate:
                 return Verdict(gate=self.name, status="fail", note=f"{skill.name} has scripts and no tests")
             if not tests:
                 continue
-            problem = await self._problem(skill, tests)
+            problem = await failing(skill, tests, self.sandbox, self.limits)
             if problem is not None:
                 return Verdict(gate=self.name, status="fail", note=f"{skill.name}: {problem}")
             ran += len(tests)
         return Verdict(gate=self.name, status="pass", note=f"{ran} files of tests passed" if ran else "no tests")
 
-    async def _problem(self, skill: Skill, tests: dict[str, File]) -> str | None:
-        """What is wrong when `tests` run on the files of `skill`; the tests of the version before come first."""
-        files = {file.path: file for file in skill.files} | tests
-        argv = ["python", "-B", "-s", "-c", _DRIVER, json.dumps(sorted(tests))]
-        try:
-            result = await self.sandbox.run(argv, tuple(files[path] for path in sorted(files)), self.limits)
-        except SandboxError as error:
-            return f"the sandbox failed: {error}"
-        if result.timed_out:
-            return f"its tests were stopped after {result.seconds:.0f} seconds"
-        if not result.ok:
-            return last_lines(result.stderr or result.stdout or f"exit code {result.exit_code}", 300)
-        return None if "ok " in result.stdout else "its tests test nothing"
+
+async def failing(skill: Skill, tests: dict[str, File], sandbox: Sandbox, limits: Limits | None = None) -> str | None:
+    """What is wrong when `tests`, by path, run in a fresh folder that holds nothing but the files of `skill`.
+
+    A test of the skill's own gives way to the one of its path in `tests`.
+    """
+    files = {file.path: file for file in skill.files} | tests
+    argv = ["python", "-B", "-s", "-c", _DRIVER, json.dumps(sorted(tests))]
+    try:
+        result = await sandbox.run(argv, tuple(files[path] for path in sorted(files)), limits)
+    except SandboxError as error:
+        return f"the sandbox failed: {error}"
+    if result.timed_out:
+        return f"its tests were stopped after {result.seconds:.0f} seconds"
+    if not result.ok:
+        return last_lines(result.stderr or result.stdout or f"exit code {result.exit_code}", 300)
+    return None if "ok " in result.stdout else "its tests test nothing"
