@@ -151,9 +151,9 @@ DRAFTED: dict[str, Any] = {
 """A skill that helps, as a model would draft it."""
 USELESS = DRAFTED | {"steps": ["Do it well, with care."]}
 LEARNED = {"cause": "it went by other rules", "blame": "skill", "lesson": RULE}
-SOME = Plan("none", families=("ledger-totals",), evidence=4, gate=3, test=1, samples=3, human=False, calibrate=False)
+SOME = Plan("none", families=("ledger-totals",), evidence=4, gate=6, test=1, samples=3, human=False, calibrate=False)
 """A plan for most recipes."""
-FEW = replace(SOME, evidence=2, gate=2, test=1)
+FEW = replace(SOME, evidence=2, gate=6, test=1)
 
 
 def learned(recipe: str, out: Path, model: Played, plan: Plan = SOME, **more: Any) -> RunRecord:

@@ -14,7 +14,7 @@ from prowess.evolve.protocols import Recipe
 from prowess.measure.gates import FormatGate, Gate, LintGate, Provider, ScanGate, TrialsGate
 from prowess.measure.permission import PermissionGate
 from prowess.measure.regression import RegressionGate
-from prowess.measure.stats.design import Design, fewest_pairs
+from prowess.measure.stats.design import Design
 from prowess.suites.base import Suite
 
 REGRESSION = 4
@@ -67,8 +67,7 @@ class Setup:
 
     def trials(self, provider: Provider) -> TrialsGate:
         """The proof: pairs on gate tasks of the families that a patch is meant for."""
-        design = Design(max_pairs=max(self.gate, fewest_pairs(0.05)), batch=3)
-        return TrialsGate(self.all_tasks("gate", self.gate), provider, design=design)
+        return TrialsGate(self.all_tasks("gate", self.gate), provider, design=Design(max_pairs=self.gate, batch=3))
 
     def regression(self, provider: Provider) -> RegressionGate:
         """Gate tasks of every family, a few of each, so that what is learned for one does not harm another."""

@@ -82,6 +82,10 @@ class _Sampling:
         return self.minded.system
 
     @property
+    def loaded(self) -> tuple[str, ...]:
+        return self.minded.loaded
+
+    @property
     def used(self) -> tuple[str, ...]:
         return self.minded.used
 

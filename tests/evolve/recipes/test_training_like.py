@@ -27,7 +27,7 @@ def test_skillopt_takes_strict_steps_and_remembers_what_was_refused(tmp_path: Pa
         library = seeded(tmp_path / spec / "library", USELESS)
         records[spec] = run(replace(SOME, recipe=spec), Played("skillopt", says), tmp_path / spec, library)
     assert [d.accepted for d in records["skillopt"].decisions] == [False, True]
-    assert records["skillopt"].decisions[0].verdicts[-1].note == "0 of 3 tasks pass, 0 before"
+    assert records["skillopt"].decisions[0].verdicts[-1].note == "0 of 6 tasks pass, 0 before"
     assert (success(records["skillopt"]), success(records["skillopt.forgetful"])) == (1.0, 0.0)
 
 
