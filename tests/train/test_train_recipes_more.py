@@ -1,5 +1,6 @@
 """Recipes of curators, extractors, teachers and explorers: formulas, schedules, and what their rollouts leave."""
 
+import itertools
 import random
 from collections import Counter
 from dataclasses import replace
@@ -246,7 +247,8 @@ def test_soar_promotes_after_progress_and_only_then(monkeypatch: pytest.MonkeyPa
     base = actor(context=96)
     policies = {"actor": base, "student": base.clone("student", trainable=True)}
     room, before = soar.Classroom(soar.world_of(0)), policies["student"].snapshot()
-    monkeypatch.setattr(soar, "labelled", lambda task, answer: len(answer) % 5)
+    right = itertools.cycle((0.0, 1.0))  # answers that are all worth the same would teach nothing
+    monkeypatch.setattr(soar, "labelled", lambda task, answer: next(right))
     monkeypatch.setattr(soar.Classroom, "_answered", lambda self, texts, teacher, ctx: [soar.asking("A:abc", 0)])
     measured = iter([0.0, 0.1, 0.0, 0.0, 0.0] * 2 + [0.0] * 5 + [0.0, 0.0, 0.5, 0.0, 0.0])
     monkeypatch.setattr(soar.Classroom, "_hard", lambda self, student: next(measured))

@@ -89,7 +89,7 @@ def _undo_one(data: dict[str, Any], old: dict[str, Any], edit: Edit) -> bool:
         items = cast(list[Any], found) if isinstance(found, list) else []
         if edit.value not in items:
             return False  # somebody has taken it away, which is what we are about to do
-        items.remove(edit.value)
+        del items[len(items) - 1 - items[::-1].index(edit.value)]  # ours is the last: it was put at the end
         if items or was is not None:
             return True
     elif found == was:

@@ -121,10 +121,16 @@ class Laboratory:
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self._env.close()
+        self._let_go()
 
     def kill(self) -> None:
         """End the Java machine at once."""
         self._env._gateway.java_process.kill()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Else what is left of Java's objects asks for the dead machine whenever garbage is collected."""
+        self._env._gateway._gateway_client.is_connected = False
 
     def _load(self, start: Start, *, gold: bool) -> None:
         self._env.load(start["task"], start["variation"], start["simplified"], generateGoldPath=gold)

@@ -137,10 +137,16 @@ class Game:
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self._env.close()
+        self._let_go()
 
     def kill(self) -> None:
         """End the Java machine at once."""
         self._env._gateway.java_process.kill()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Else what is left of Java's objects asks for the dead machine whenever garbage is collected."""
+        self._env._gateway._gateway_client.is_connected = False
 
     def _reset(self, start: Start, *, gold: bool) -> Scene:
         wanted = (start["game"], start["parameters"])
