@@ -5,13 +5,13 @@ variations fall into the package's own splits (train, dev, test); the variant `e
 and containers stand open, and one may teleport. The simulator runs on Java.
 """
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, Final
 
 from prowess.core.task import Split, Task
 from prowess.suites.worlds.engine import Outcome, Scene, Start
+from prowess.suites.worlds.java import OnJava
 from prowess.suites.worlds.needs import Needs
 from prowess.suites.worlds.suite import SPLITS, WorldSuite
 
@@ -93,7 +93,7 @@ class ScienceWorld(WorldSuite):
         )  # fmt: skip
 
 
-class Laboratory:
+class Laboratory(OnJava):
     """One experiment at a time, on a Java machine of its own."""
 
     def __init__(self) -> None:
@@ -117,20 +117,6 @@ class Laboratory:
     def gold(self, start: Start) -> Sequence[str]:
         self._load(start, gold=True)
         return [str(action) for action in self._env.get_gold_action_sequence()]
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError):
-            self._env.close()
-        self._let_go()
-
-    def kill(self) -> None:
-        """End the Java machine at once."""
-        self._env._gateway.java_process.kill()
-        self._let_go()
-
-    def _let_go(self) -> None:
-        """Else what is left of Java's objects asks for the dead machine whenever garbage is collected."""
-        self._env._gateway._gateway_client.is_connected = False
 
     def _load(self, start: Start, *, gold: bool) -> None:
         self._env.load(start["task"], start["variation"], start["simplified"], generateGoldPath=gold)

@@ -5,7 +5,6 @@ games of following orders. A family is a game, the variant `small` a house of fe
 folds (train, dev, test), each of 1,000 seeds. The engine runs on Java.
 """
 
-import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
@@ -13,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from prowess.core.task import Split, Task
 from prowess.suites.worlds.engine import Outcome, Scene, Start
+from prowess.suites.worlds.java import OnJava
 from prowess.suites.worlds.needs import Needs
 from prowess.suites.worlds.suite import WorldSuite
 
@@ -89,7 +89,7 @@ class TextWorldExpress(WorldSuite):
         )  # fmt: skip
 
 
-class Game:
+class Game(OnJava):
     """One game at a time, on a Java machine of its own."""
 
     def __init__(self) -> None:
@@ -133,20 +133,6 @@ class Game:
         for name, thing in (*tree["inventory"].items(), *tree["locations"].items()):
             facts |= set(_facts(name, thing))
         return sorted(facts)
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError):
-            self._env.close()
-        self._let_go()
-
-    def kill(self) -> None:
-        """End the Java machine at once."""
-        self._env._gateway.java_process.kill()
-        self._let_go()
-
-    def _let_go(self) -> None:
-        """Else what is left of Java's objects asks for the dead machine whenever garbage is collected."""
-        self._env._gateway._gateway_client.is_connected = False
 
     def _reset(self, start: Start, *, gold: bool) -> Scene:
         wanted = (start["game"], start["parameters"])
