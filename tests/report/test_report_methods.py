@@ -22,5 +22,5 @@ def test_a_figure_stands_with_its_interval_its_pairs_and_its_command(monkeypatch
     monkeypatch.setattr(recipes, "measured", lambda: {"skillos": found})
     section = methods.page().partition("## skillos")[2].partition("\n## ")[0]
     assert "50 % of held-out tasks, +25 points [+5, +45] against no skills, 24 pairs, 3 seeds, 12,345 tokens" in section
-    assert "prowess bench recipes --suites workbench --recipes skillos,skillos.insert-only" in section
+    assert "prowess bench recipes --suite workbench:ledger-totals --recipe skillos --model embedded" in section
     assert "Not measured yet" not in section and "Not measured yet" in methods.page()

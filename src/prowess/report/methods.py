@@ -13,7 +13,7 @@ ablation leaves out, and what was measured, with the command that measures it. T
 
 All recipes ask for the same steps in the same words, so that a difference between two of them comes from their ideas.
 What a recipe needs a stronger model for is proven with models that are played: in its tests by a script, and with
-`python benchmarks/recipes.py --model pretend --recipes NAME` by one that has the suite's own solutions. Such runs prove
+`python benchmarks/recipes.py --model pretend -r NAME` by one that has the suite's own solutions. Such runs prove
 that a path works; they are no measurement.
 """
 
@@ -42,10 +42,8 @@ def _section(name: str) -> str:
 def _measured(name: str, suite: str) -> list[str]:
     result = recipes.measured().get(name)
     families = ",".join(result.families) if result else ""
-    spec = ",".join((name, *(f"{name}.{ablation.name}" for ablation in recipes.method(name).ablations)))
-    command = (
-        f"prowess bench recipes --suites {suite} --recipes {spec} --model {result.model if result else 'embedded'}"
-    )
+    where = f"{suite}:{families}" if families else suite
+    command = f"prowess bench recipes --suite {where} --recipe {name} --model {result.model if result else 'embedded'}"
     if result is None:
         return ["Not measured yet. To measure it:\n", f"```sh\n{command}\n```"]
     said = (
