@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from prowess.core.errors import Refused, UserError
@@ -237,6 +237,7 @@ documents = st.dictionaries(st.sampled_from("abcd") | st.text(max_size=3), json_
 
 @settings(max_examples=200, deadline=None)
 @given(documents, documents, st.lists(st.sampled_from("abcd"), min_size=1, max_size=3), json_values, st.booleans())
+@example({"a": [None, []]}, {}, ["a"], None, True)  # the item was there before, too
 def test_undoing_gives_back_what_was_there_beside_any_edit_elsewhere(
     before: Any, other: Any, path: list[str], value: Any, item: bool
 ) -> None:

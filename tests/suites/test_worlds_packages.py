@@ -1,5 +1,6 @@
 """The worlds themselves, where their packages are: right actions win, doing nothing does not, nonsense is played."""
 
+import gc
 import json
 from pathlib import Path
 
@@ -116,7 +117,9 @@ def test_states_are_restored(world: WorldSuite) -> None:
 
 
 @pytest.mark.parametrize("name", ["textworld-express", "scienceworld"])
-def test_a_java_machine_that_dies_makes_the_run_missing(name: str, tmp_path: Path) -> None:
+def test_a_java_machine_that_dies_makes_the_run_missing(
+    name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     suite = opened(name)
     tasks = [*some(suite)[:1], *suite.tasks(PLAYED[name][0], "gate", 1)]
     killed: list[bool] = []
@@ -133,6 +136,9 @@ def test_a_java_machine_that_dies_makes_the_run_missing(name: str, tmp_path: Pat
     trials = anyio.run(run_trials, tasks, (Arm.without(),), (0,), bench)
     suite.close()
     assert sorted(str(t.passed) for t in trials) == ["False", "None"]
+    caplog.clear()
+    gc.collect()
+    assert not caplog.records, "what is left of the dead machine's objects asks for it no more"
 
 
 def test_splits_never_share_an_episode(world: WorldSuite) -> None:
