@@ -20,7 +20,7 @@ from prowess.search import index as index_module
 from prowess.search import scoring, segments, vectors
 from prowess.search.filters import Filter
 from prowess.search.index import EVERYTHING, SearchIndex
-from prowess.search.scoring import Postings, best
+from prowess.search.scoring import Postings, Spread, best
 
 SHELF = Snapshot.of(
     [
@@ -117,10 +117,10 @@ def test_the_pruned_ranking_is_that_of_adding_everything_up() -> None:
         weight = float(-np.log(share) + 0.1)
         lists.append((weight, Postings(ids, chance.integers(1, 256, len(ids)).astype(np.uint8))))
     whole = np.zeros(size)
-    lists = [(weight, found.spread() if number % 2 else found) for number, (weight, found) in enumerate(lists)]
-    assert any(found.dense is not None for _, found in lists)
-    for weight, (ids, impacts, _) in lists:
+    for weight, (ids, impacts) in lists:
         whole[ids] += weight * scoring.SCALE * impacts
+    lists = [(weight, found.laid_out()) for weight, found in lists]
+    assert {type(found) for _, found in lists} == {Postings, Spread}
     expected = np.lexsort((np.arange(size), -whole))[:20]
     for cap in (10**9, 200):
         with pytest.MonkeyPatch.context() as patch:

@@ -44,10 +44,8 @@ BODY_CAP: Final = 200_000
 """Characters of a skill's texts that are indexed."""
 ADD_CAP: Final = 100_000
 """Entries of posting lists that one query adds up before it turns to its best candidates."""
-_SPARSE: Final = 16
-"""Skills for each one that holds a term, beyond which its list is not spread out."""
-_DENSE: Final = 4
-"""Skills for each one that holds a term, up to which its impacts are added up without looking for their places."""
+_COMMON: Final = 8
+"""Skills for each one that holds a term, up to which its list is spread out."""
 POOL: Final = 500
 """Candidates for which the commonest terms are looked up."""
 
@@ -57,24 +55,56 @@ class Postings(NamedTuple):
 
     ids: Ids
     impacts: Impacts
-    dense: Impacts | None = None
-    """Of a common term the impacts by id, 0 for skills without it and at the end: quicker to look up."""
+
+    @property
+    def size(self) -> int:
+        """How many skills these are."""
+        return len(self.ids)
+
+    @property
+    def nbytes(self) -> int:
+        return self.ids.nbytes + self.impacts.nbytes
+
+    def add(self, scores: NDArray[np.float32], weight: np.float32) -> None:
+        """Adds `weight` times the impacts to the scores of all skills."""
+        scores[self.ids] += self.impacts * weight
 
     def at(self, ids: Ids) -> Impacts:
         """The impacts in these skills, 0 where the term is not."""
-        if self.dense is not None:
-            return self.dense.take(ids, mode="clip")
         places = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
         return np.where(self.ids[places] == ids, self.impacts[places], np.uint8(0))
 
-    def spread(self) -> "Postings":
-        """The same, laid out for looking up if the term is common enough for that to cost little memory."""
+    def laid_out(self) -> "Postings | Spread":
+        """The same, spread out if the term is common."""
         end = int(self.ids[-1]) + 2
-        if len(self.ids) * _SPARSE < end:
+        if len(self.ids) * _COMMON < end:
             return self
         dense = np.zeros(end, np.uint8)
         dense[self.ids] = self.impacts
-        return self._replace(dense=dense)
+        return Spread(dense, len(self.ids))
+
+
+class Spread(NamedTuple):
+    """The same of a common term, by id: less memory, and quicker to look up and to add."""
+
+    dense: Impacts
+    """0 for skills without the term, and at the end."""
+    size: int
+
+    @property
+    def ids(self) -> Ids:
+        return np.flatnonzero(self.dense).astype(np.uint32)
+
+    @property
+    def nbytes(self) -> int:
+        return self.dense.nbytes
+
+    def add(self, scores: NDArray[np.float32], weight: np.float32) -> None:
+        end = min(len(scores), len(self.dense))
+        scores[:end] += self.dense[:end] * weight
+
+    def at(self, ids: Ids) -> Impacts:
+        return self.dense.take(ids, mode="clip")
 
 
 def texts(skill: Skill) -> dict[str, str]:
@@ -121,7 +151,7 @@ def _lists(names: list[str], terms: Any, owners: Any, weights: Any) -> dict[str,
 
 
 def best(
-    lists: Sequence[tuple[float, Postings]], size: int, limit: int, allowed: NDArray[np.bool_] | None = None
+    lists: Sequence[tuple[float, Postings | Spread]], size: int, limit: int, allowed: NDArray[np.bool_] | None = None
 ) -> tuple[Ids, NDArray[np.float32]]:
     """The `limit` ids below `size` with the highest sums of weight times impact, best first; equal ones by id.
 
@@ -133,20 +163,17 @@ def best(
         lists: For each term what it tells, and its posting list.
         allowed: Ids that may be answered; None for all.
     """
-    ordered = sorted(lists, key=lambda pair: len(pair[1].ids))
+    ordered = sorted(lists, key=lambda pair: pair[1].size)
     scores = np.zeros(size, np.float32)
     spent, at = 0, 0
-    while at < len(ordered) and (spent == 0 or spent + len(ordered[at][1].ids) <= ADD_CAP):
-        weight, (ids, packed, dense) = ordered[at]
-        if dense is not None and _DENSE * len(ids) > size:  # running over all skills beats jumping to these
-            scores[: len(dense)] += dense[:size] * np.float32(weight * SCALE)
-        else:
-            scores[ids] += packed * np.float32(weight * SCALE)
-        spent += len(ids)
+    while at < len(ordered) and (spent == 0 or spent + ordered[at][1].size <= ADD_CAP):
+        weight, postings = ordered[at]
+        postings.add(scores, np.float32(weight * SCALE))
+        spent += postings.size
         at += 1
     if allowed is not None:
         scores[~allowed] = 0
-    pool = _top(scores, max(limit, POOL) if at < len(ordered) else limit, [p.ids for _, p in ordered[:at]])
+    pool = _top(scores, max(limit, POOL) if at < len(ordered) else limit, [p for _, p in ordered[:at]])
     found = scores[pool]
     for weight, postings in ordered[at:]:
         found += postings.at(pool) * np.float32(weight * SCALE)
@@ -154,15 +181,15 @@ def best(
     return pool[order], found[order]
 
 
-def _top(scores: NDArray[np.float32], limit: int, seen: Sequence[Ids]) -> Ids:
+def _top(scores: NDArray[np.float32], limit: int, seen: Sequence[Postings | Spread]) -> Ids:
     """At least the `limit` highest positive scores (all that tie with the last included), in no order.
 
     A bound comes from the skills of the rarest terms, so that the whole array is compared once and never sorted.
     """
     bound = np.float32(0)
     sample: list[Ids] = []
-    for ids in seen:
-        sample.append(ids)
+    for postings in seen:
+        sample.append(postings.ids)
         if sum(map(len, sample)) >= 4 * limit:
             together = np.sort(np.concatenate(sample))  # `np.unique` takes several times as long
             some = scores[together[np.flatnonzero(np.r_[True, together[1:] != together[:-1]])]]

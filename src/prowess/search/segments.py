@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from prowess.search.scoring import Ids, Postings
+from prowess.search.scoring import Ids, Postings, Spread
 
 TABLES: Final = """
 CREATE TABLE fresh (id INTEGER PRIMARY KEY, terms TEXT NOT NULL);
@@ -27,9 +27,8 @@ FRESH: Final = 64
 """Skills that may lie outside of segments."""
 FAN: Final = 8
 """Segments of one size that are merged into one."""
-_CACHE: Final = 256 << 20
+_CACHE: Final = 512 << 20
 """Bytes of posting lists kept in memory."""
-_ROWS: Final = 4096
 
 
 class Segments:
@@ -37,7 +36,8 @@ class Segments:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-        self._lists: dict[str, Postings | None] = {}
+        self._lists: dict[str, Postings | Spread | None] = {}
+        """Those asked for last are at the end."""
         self._bytes = 0
         self.fresh: dict[int, dict[str, int]] = {}
         """Impact of each term, by skill."""
@@ -51,25 +51,24 @@ class Segments:
         self.fresh = {id: json.loads(terms) for id, terms in self._db.execute("SELECT id, terms FROM fresh")}
         self._held = Counter(term for terms in self.fresh.values() for term in terms)
 
-    def __getitem__(self, term: str) -> Postings | None:
+    def __getitem__(self, term: str) -> Postings | Spread | None:
         """The skills in segments that hold `term`, the removed ones included; None for none."""
-        if term not in self._lists:
-            rows = self._db.execute("SELECT ids, impacts FROM postings WHERE term = ? ORDER BY segment", (term,))
-            found = _joined(rows.fetchall())
-            if self._bytes > _CACHE:
-                self._forget()
-            if found is not None:
-                found = found.spread()
-                self._bytes += found.ids.nbytes + found.impacts.nbytes
-                self._bytes += 0 if found.dense is None else found.dense.nbytes
-            self._lists[term] = found
-            self._bytes += 100
-        return self._lists[term]
+        if term in self._lists:
+            found = self._lists[term] = self._lists.pop(term)
+            return found
+        rows = self._db.execute("SELECT ids, impacts FROM postings WHERE term = ? ORDER BY segment", (term,))
+        joined = _joined(rows.fetchall())
+        found = None if joined is None else joined.laid_out()
+        self._lists[term] = found
+        self._bytes += _memory(found)
+        while self._bytes > _CACHE and len(self._lists) > 1:
+            self._bytes -= _memory(self._lists.pop(next(iter(self._lists))))
+        return found
 
     def count(self, term: str) -> int:
         """How many skills hold `term`, removed ones in segments included."""
         found = self[term]
-        return self._held[term] + (0 if found is None else len(found.ids))
+        return self._held[term] + (0 if found is None else found.size)
 
     def add(self, lists: Mapping[str, Postings], first: int, count: int, dead: Ids) -> None:
         """Takes in the posting lists of `count` skills that are numbered from `first`, above all that are there.
@@ -83,7 +82,7 @@ class Segments:
             self._insert(first, count, ((t, p.ids + np.uint32(first), p.impacts) for t, p in lists.items()))
         else:
             new: dict[int, dict[str, int]] = {first + i: {} for i in range(count)}
-            for term, (ids, impacts, _) in lists.items():
+            for term, (ids, impacts) in lists.items():
                 for id, impact in zip(ids.tolist(), impacts.tolist(), strict=True):
                     new[first + id][term] = impact
             self._db.executemany("INSERT INTO fresh VALUES (?, ?)", [(i, json.dumps(t)) for i, t in new.items()])
@@ -148,6 +147,10 @@ class Segments:
         self._lists, self._bytes = {}, 0
 
 
+def _memory(found: Postings | Spread | None) -> int:
+    return 100 + (0 if found is None else found.nbytes)
+
+
 def _level(size: int) -> int:
     """Rank of a segment's size, in powers of `FAN`."""
     return (size - 1).bit_length() // (FAN.bit_length() - 1)
@@ -166,7 +169,7 @@ def _joined_rows(rows: sqlite3.Cursor, dead: Ids) -> Iterator[tuple[str, bytes, 
         found = _joined([(ids, impacts) for _, ids, impacts in group])
         if found is None:
             continue
-        ids, impacts, _ = found
+        ids, impacts = found
         if len(dead):
             alive = ~np.isin(ids, dead)
             ids, impacts = ids[alive], impacts[alive]
