@@ -186,7 +186,7 @@ def test_a_program_that_learned_its_task_by_heart_is_not_kept(tmp_path: Path) ->
     record = run(SMALL, WeakModel(explored=by_heart), tmp_path, library)
     (decision,) = record.decisions
     assert not decision.accepted and decision.change is None and library.log() == []
-    assert decision.verdicts[-1].gate == "unseen" and "0 unseen tasks passed" in decision.verdicts[-1].note
+    assert decision.verdicts[-1].gate == "unseen" and "0 of 4 unseen tasks passed" in decision.verdicts[-1].note
     assert [c.evidence.treatment for c in record.comparisons] == ["human"]
 
 

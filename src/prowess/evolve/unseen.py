@@ -15,24 +15,24 @@ from prowess.measure.trials import run_trial
 
 @dataclass(frozen=True, slots=True)
 class UnseenGate:
-    """The agent, shown the candidate, passes `need` evidence tasks that the patch was not made from.
+    """The agent, shown the candidate, passes at least half of the evidence tasks that the patch was not made from.
 
-    A program that passed one task may merely have memorised it. Tasks are run one after the other until `need` have
+    A program that passed one task may merely have memorised it. Tasks are run one after the other until enough have
     passed or no longer can.
     """
 
     tasks: tuple[Task, ...]
-    need: int = 3
     provider: Provider = field(default_factory=BestMatches)
     name: str = "unseen"
     seed: int = 0
 
     async def check(self, candidate: Snapshot, base: Snapshot, patch: Patch, context: GateContext) -> Verdict:
         tasks = self._concerned(candidate, base, context.families)
+        need = max(1, -(-len(tasks) // 2))
         passed = 0
         costs: list[Cost] = []
         for done, task in enumerate(tasks):
-            if passed >= self.need or passed + len(tasks) - done < self.need:
+            if passed >= need or passed + len(tasks) - done < need:
                 break
             view = self.provider.view(task, candidate)
             bench = context.bench
@@ -41,8 +41,8 @@ class UnseenGate:
             passed += bool(run.passed)
         return Verdict(
             gate=self.name,
-            status="pass" if passed >= self.need else "fail",
-            note=f"{passed} unseen tasks passed, {self.need} needed",
+            status="pass" if passed >= need else "fail",
+            note=f"{passed} of {len(tasks)} unseen tasks passed, {need} needed",
             cost=total(costs),
         )
 

@@ -50,7 +50,7 @@ def recipe(setup: Setup, per_round: int | None = None, gated: bool = True, deepe
     )
     proof = (
         CachedOutputsGate(provider, setup.sandbox),
-        UnseenGate(unseen, provider=provider, seed=setup.seed),
+        UnseenGate(unseen, provider, seed=setup.seed),
         setup.regression(provider),
         setup.trials(provider),
     )

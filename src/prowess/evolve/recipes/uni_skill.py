@@ -39,8 +39,6 @@ from prowess.evolve.unseen import UnseenGate
 SHOWN = 3
 """Demonstrations that a new skill is made from."""
 TRIES = 2
-UNSEEN = 2
-"""Unseen tasks that the agent must pass with a new skill."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +94,7 @@ def recipe(setup: Setup, requests: bool = True, hierarchy: bool = True) -> Recip
         analyst=Requests(ask["request"]) if requests else Given(()),
         proposer=FromDemonstrations(ask["make"], demonstrations(setup), taxonomy, "uni_skill"),
         consolidator=Unmerged(),
-        gates=(*FREE_GATES, UnseenGate(unseen, UNSEEN, provider, seed=setup.seed)),
+        gates=(*FREE_GATES, UnseenGate(unseen, provider, seed=setup.seed)),
         selector=Last(),
         rounds=TRIES * -(-len(stream) // len(setup.families)),
         checks=unseen,
