@@ -14,6 +14,7 @@ import argparse
 import json
 import platform
 import random
+import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -67,6 +68,7 @@ def measure(entries: Sequence[Entry], kind: str, options: argparse.Namespace, mo
         lambda: probe(
             cases(entries, kind, options.data), skills, chosen, sizes=options.sizes, libraries=options.libraries,
             queries=options.requests, seed=options.seed, concurrency=options.concurrency,
+            on_done=None if model is None else told,
         )
     )  # fmt: skip
     lines = [line(choices, way.name, options.seed) for way in chosen]
@@ -86,6 +88,10 @@ def measure(entries: Sequence[Entry], kind: str, options: argparse.Namespace, mo
             for found in [compare_ways(choices, chosen[0].name, w.name)]
         ],
     }  # fmt: skip
+
+
+def told(done: int, of: int) -> None:
+    print(f"\r{done} of {of} choices", end="" if done < of else "\n", file=sys.stderr, flush=True)
 
 
 def show(result: dict[str, Any]) -> None:
