@@ -37,12 +37,17 @@ def recipes(
         screen.data(found)
         return
     rows = [
-        (r["name"], r["engine"], r["paper"], r["cost"], " ".join(r["ablations"]), r["latest"] or "not measured")
+        (r["name"], r["engine"], _number(r["paper"]), r["cost"], " ".join(r["ablations"]), r["latest"] or "–")
         for r in found
         if r["name"] not in BASELINES
     ]
-    screen.table(("recipe", "engine", "paper", "cost", "ablations", "latest gain"), rows)
+    screen.table(("recipe", "engine", "arXiv", "cost", "ablations", "measured gain"), rows)
     screen.note(f"to compare with: {', '.join(BASELINES)}; `prowess recipes RECIPE` tells more of one")
+
+
+def _number(paper: str) -> str:
+    """Of a paper, without its title: the table has to fit."""
+    return paper.rpartition("(")[2].rstrip(")")
 
 
 def _show(screen: "Screen", name: str) -> None:
