@@ -17,6 +17,7 @@ from prowess.agents.prompting import (
 )
 from prowess.agents.record import trajectory_of
 from prowess.agents.sandbox import Limits, Result, Sandbox
+from prowess.agents.sandbox.rooms import at
 from prowess.core.base import digest
 from prowess.core.errors import BoundaryError
 from prowess.core.model import Message, Model, Request, Response
@@ -84,7 +85,7 @@ async def run_program(
     handed = {file.path: (skill, file) for skill in skills for file in skill_files(skill, runtime)}
     given = (File(path=PROGRAM, data=program.encode("utf-8", "replace")), *(file for _, file in handed.values()))
     ours = {file.path for file in given}
-    result = await sandbox.run(["python", "-B", "-P", "-s", PROGRAM], (*task.files, *given), limits)
+    result = await at(sandbox, task).run(["python", "-B", "-P", "-s", PROGRAM], (*task.files, *given), limits)
     for path in (*(f.path for f in result.files), *result.removed):
         if path in handed:
             runtime.violated(handed[path][0], f"a run changed its file {path}")

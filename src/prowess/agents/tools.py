@@ -19,6 +19,7 @@ from prowess.agents.prompting import (
 from prowess.agents.record import trajectory_of
 from prowess.agents.sandbox import Limits, Sandbox
 from prowess.agents.sandbox.files import check_path
+from prowess.agents.sandbox.rooms import at
 from prowess.core.base import digest
 from prowess.core.cost import Cost
 from prowess.core.errors import BoundaryError, SandboxError
@@ -124,7 +125,7 @@ class _Desk:
         allowed = {f.path for skill in skills for f in skill_files(skill, self.runtime)}
         for path in ours.keys() - allowed:  # what was handed out before a skill was lowered
             self.files.pop(path, None)
-        result = await self.sandbox.run(["sh", "-c", command], tuple(self.files.values()), self.limits)
+        result = await at(self.sandbox, self.task).run(["sh", "-c", command], tuple(self.files.values()), self.limits)
         self.files |= {file.path: file for file in result.files}
         for path in result.removed:
             self.files.pop(path, None)

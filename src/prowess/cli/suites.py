@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="List, check, install and play suites.", rich_markup_mode=None)
 
+_HELP = "Suites of `prowess suites list`, or folders:PATH for task folders."
 Name = Annotated[str, typer.Argument(metavar="SUITE", help="A suite of `prowess suites list`.")]
 
 
@@ -33,9 +34,7 @@ def list_(json: Json = False) -> None:
 
 @app.command()
 def check(
-    suite: Annotated[
-        list[str] | None, typer.Argument(metavar="SUITE", help="Suites of `prowess suites list`.", show_default=False)
-    ] = None,
+    suite: Annotated[list[str] | None, typer.Argument(metavar="SUITE", help=_HELP, show_default=False)] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every world.", show_default=False)] = False,
     family: Families = None,
     tasks: Annotated[int, typer.Option("--tasks", "-n", metavar="N", min=1, help="Tasks of each family.")] = 1,
@@ -44,7 +43,8 @@ def check(
     """Play the tasks with the oracle, by chance and not at all.
 
     A world is in order when the oracle passes them all, and doing nothing is worth no more than a tenth. Worlds that
-    are not installed are named, with the command that brings them; exit code 1 when one that is there is not in order.
+    are not installed are named, with the command that brings them, and so are task folders that cannot run here. Exit
+    code 1 when one that is there is not in order.
     """
     import anyio
 
@@ -58,6 +58,7 @@ def check(
     if not names:
         raise UserError("no suite is named", "name suites, or give --all")
     found: list[tuple[str, Standing | UserError]] = []
+    refused: dict[str, str] = {}
     with Waiting() as waiting:
 
         def told(done: int, total: int, what: str) -> None:
@@ -73,9 +74,13 @@ def check(
                 continue
             try:
                 found.append((name, anyio.run(stand, opened, tuple(family or ()), tasks, "test", told)))
+                refused |= getattr(opened, "refused", {})
             finally:
                 getattr(opened, "close", lambda: None)()
-    _show(Screen(json), found)
+    screen = Screen(json)
+    _show(screen, found)
+    for task, why in refused.items():
+        screen.note(f"{task} cannot run here: {why}")
     if not all(isinstance(f, UserError) or f.in_order for _, f in found):
         raise typer.Exit(1)
 

@@ -10,12 +10,14 @@ from prowess.agents.oracle import Oracle
 from prowess.agents.players import Gold, Idle, RandomPlayer
 from prowess.agents.record import final_message
 from prowess.core.base import Frozen
+from prowess.core.errors import AgentError
 from prowess.core.task import Split, Task
 from prowess.core.trajectory import Trajectory
 from prowess.measure.trials import WITHOUT
 from prowess.suites.base import Suite
 from prowess.suites.worlds.suite import WorldSuite
 
+SPLITS: tuple[Split, ...] = ("evidence", "gate", "test")
 FREE = 0.1
 """The most that doing nothing may score, on average."""
 
@@ -63,16 +65,18 @@ async def stand(
 ) -> Standing:
     """Play `n` tasks of each family (all by default) with the oracle, by chance, and not at all.
 
+    Where a small family has fewer in `split`, others of its tasks are taken. What the oracle cannot do does not count.
+
     Raises:
         UserError: no such family.
     """
     chosen = tuple(families) or suite.families
-    tasks = [task for family in chosen for task in suite.tasks(family, split, n)]
+    tasks = [task for family in chosen for task in _drawn(suite, family, split, n)]
     played = isinstance(suite, WorldSuite)
     agents: dict[str, Agent] = {"idle": Idle(suite) if played else _Nothing()}
     if played:
         agents["random"] = RandomPlayer(suite)
-    if suite.oracle(tasks[0]) is not None:
+    if any(suite.oracle(task) is not None for task in tasks):
         agents["oracle"] = Gold(suite) if played else Oracle(suite)
     found: dict[str, Level] = {}
     steps, seconds, orders = 0, 0.0, 0
@@ -81,7 +85,10 @@ async def stand(
         for i, task in enumerate(tasks):
             report(nth * len(tasks) + i, len(agents) * len(tasks), f"{suite.name}: {name}")
             began = time.perf_counter()
-            run = await agent.run(task, WITHOUT, 0)
+            try:
+                run = await agent.run(task, WITHOUT, 0)
+            except AgentError:
+                continue
             if name == "random":
                 seconds += time.perf_counter() - began
                 steps += sum(bool(step.tool_calls) for step in run.steps)
@@ -92,6 +99,14 @@ async def stand(
         suite=suite.name, families=len(chosen), tasks=len(tasks), oracle=found.get("oracle"),
         random=found.get("random"), idle=found["idle"], steps=steps, seconds=seconds, orders=orders,
     )  # fmt: skip
+
+
+def _drawn(suite: Suite, family: str, split: Split, n: int) -> list[Task]:
+    found = [*suite.tasks(family, split, n)]
+    for other in SPLITS:
+        if len(found) < n and other != split:
+            found += suite.tasks(family, other, n - len(found))
+    return found
 
 
 class _Nothing:

@@ -21,7 +21,7 @@ SUITES = ("workbench", "spreadsheetbench", "sra", *WORLDS)
 
 
 def open_suite(name: str, *, root: Path | None = None) -> Suite:
-    """The suite called `name`.
+    """The suite called `name`, or the task folders below PATH as `folders:PATH`.
 
     Args:
         root: folder of downloaded data (`../shared/data` by default); only suites that need data look at it.
@@ -43,7 +43,13 @@ def open_suite(name: str, *, root: Path | None = None) -> Suite:
         return sra.SraBench(root or sra.DATA)
     if name in WORLDS:
         return world_class(name)()
-    raise UserError(f"there is no suite {name!r}", f"choose one of {', '.join(SUITES)}")
+    if name.startswith("folders:"):
+        from prowess.suites.folders import PREFIX, TaskFolders
+
+        # Sandboxes are a layer up, so what runs the folders' scripts is looked up by name and handed in.
+        rooms = import_module("prowess.agents.sandbox.rooms").LocalRooms()
+        return TaskFolders(Path(name.removeprefix(PREFIX)), rooms)
+    raise UserError(f"there is no suite {name!r}", f"choose one of {', '.join(SUITES)}, or folders:PATH")
 
 
 def world_class(name: str) -> Any:

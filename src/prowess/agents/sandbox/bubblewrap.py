@@ -18,20 +18,22 @@ from prowess.agents.sandbox.confined import (
 )
 from prowess.agents.sandbox.seccomp import seccomp_filter
 from prowess.core.errors import SandboxError
+from prowess.core.room import Room
 
 WORK = "/sandbox"
 _LAUNCHER = "/run/launcher"
 
 
 class BubblewrapSandbox(Confined):
-    """Runs commands under `bwrap`.
+    """Runs commands under `bwrap`, in `room` or in a folder of no meaning.
 
     Raises:
         SandboxError: bubblewrap is not installed.
     """
 
-    def __init__(self, *, as_root: bool | None = None) -> None:
+    def __init__(self, *, as_root: bool | None = None, room: Room | None = None) -> None:
         super().__init__()
+        self.room = room or Room(work=WORK)
         found = shutil.which("bwrap")
         if found is None:
             raise SandboxError("bubblewrap is not installed")
@@ -58,16 +60,17 @@ class BubblewrapSandbox(Confined):
         return self.as_root
 
     def folders(self, base: Path) -> tuple[str, str]:
-        return WORK, "/tmp"
+        return self.room.work, "/tmp"
 
     def command(self, base: Path, orders: dict[str, Any], limits: Limits) -> tuple[list[str], tuple[int, ...]]:
         orders["count_user"] = self.shared_count
-        orders["env"] = environment(*self.folders(base))
+        orders["env"] = environment(*self.folders(base)) | dict(self.room.env)
         size = str(4 * limits.file_bytes)
         line = [self.program, *self.fixed]
         for folder in ("/tmp", "/dev/shm"):
             line += ["--perms", "1777", "--size", size, "--tmpfs", folder]
-        line += self.interpreter
+        line += self._room(base / "work", orders["user"])
+        line += self.interpreter  # later, since it may lie below a folder of the room
         line += ["--ro-bind", str(HERE), _LAUNCHER]
         descriptors: tuple[int, ...] = ()
         if orders["watch"] is not None:
@@ -79,8 +82,21 @@ class BubblewrapSandbox(Confined):
             os.lseek(descriptor, 0, os.SEEK_SET)
             descriptors = (descriptor,)
             line += ["--seccomp", str(descriptor)]
-        line += ["--bind", str(base / "work"), WORK, "--chdir", WORK, "--remount-ro", "/"]
+        line += ["--chdir", self.room.work, "--remount-ro", "/"]
         return [*line, "--", *launcher_command(_LAUNCHER, orders)], descriptors
+
+    def _room(self, files: Path, user: int | None) -> list[str]:
+        """The folders of the room, made where nothing was given for them."""
+        if not self.room.folders:
+            return [*_above(self.room.work), "--bind", str(files), self.room.work]
+        line: list[str] = []
+        for folder in self.room.folders:
+            here = files / folder.lstrip("/")
+            here.mkdir(parents=True, exist_ok=True)
+            if user is not None:
+                os.chown(here, user, user)
+            line += [*_above(folder), "--bind", str(here), folder]
+        return line
 
     def _fixed(self) -> list[str]:
         """The part of the command line that is the same for every run."""
@@ -105,15 +121,13 @@ class BubblewrapSandbox(Confined):
 
 
 def _interpreter() -> list[str]:
-    line: list[str] = []
-    made: set[Path] = set()
-    for folder in interpreter_folders():
-        for parent in reversed(Path(folder).parents[:-1]):
-            if parent not in made:
-                made.add(parent)
-                line += ["--perms", "0755", "--dir", str(parent)]
-        line += ["--ro-bind", folder, folder]
-    return line
+    return [part for folder in interpreter_folders() for part in (*_above(folder), "--ro-bind", folder, folder)]
+
+
+def _above(folder: str) -> list[str]:
+    """The folders above `folder`, open to the borrowed user; bubblewrap takes those that are there as they are."""
+    parents = reversed(Path(folder).parents[:-1])
+    return [part for parent in parents for part in ("--perms", "0755", "--dir", str(parent))]
 
 
 def _kernel() -> tuple[int, int]:

@@ -72,7 +72,7 @@ def read_files(
         try:
             for name in sorted(os.listdir(descriptor)):
                 path = prefix + name
-                if not _sound(path) or depth >= MAX_DEPTH or len(present) + len(skipped) >= MAX_FILES:
+                if not is_sound(path) or depth >= MAX_DEPTH or len(present) + len(skipped) >= MAX_FILES:
                     if len(skipped) < MAX_FILES:
                         skipped.append(path.encode("utf-8", "replace").decode("utf-8", "replace"))
                     continue
@@ -137,7 +137,8 @@ def remove_folder(folder: Path) -> None:
                 subprocess.run([*command, "--", str(folder)], check=False, capture_output=True, timeout=30)
 
 
-def _sound(path: str) -> bool:
+def is_sound(path: str) -> bool:
+    """Whether `check_path` lets it pass."""
     try:
         check_path(path)
     except SandboxError:

@@ -1,0 +1,92 @@
+"""Rooms for tasks that name folders by absolute path: a container, or bubblewrap with this system's programs."""
+
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+
+from prowess.agents.sandbox.base import Limits, Result, Sandbox
+from prowess.agents.sandbox.bubblewrap import BubblewrapSandbox
+from prowess.agents.sandbox.container import ContainerSandbox, built, contents, find_engine
+from prowess.agents.sandbox.finding import find_sandbox
+from prowess.core.errors import SandboxError
+from prowess.core.room import Room, room_of
+from prowess.core.task import File, Task
+from prowess.library.disk import stamp_folder
+from prowess.suites.folders.rooms import Image, Kind
+
+R = TypeVar("R")
+FILE_BYTES = 1 << 26
+"""Of one file that a task's own script writes."""
+PROCESSES = 512
+
+
+def at(sandbox: Sandbox, task: Task) -> Sandbox:
+    """`sandbox`, moved into the room of `task` where it asks for one and the sandbox can give it.
+
+    Landlock and Seatbelt cannot: there a task's files are found by relative names only.
+
+    Raises:
+        SandboxError: the room is a container, and there is no engine now.
+    """
+    room = room_of(task)
+    if room is None:
+        return sandbox
+    if room.image:
+        return _container(room)
+    return _moved(sandbox.as_root, room) if isinstance(sandbox, BubblewrapSandbox) else sandbox
+
+
+class LocalRooms:
+    """Rooms of this machine."""
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        found: list[Kind] = ["container"] if find_engine() else []
+        try:
+            return (*found, "bubblewrap") if isinstance(find_sandbox(), BubblewrapSandbox) else tuple(found)
+        except SandboxError:
+            return tuple(found)
+
+    def build(self, context: Path, image: str | None, seconds: float) -> Image:
+        engine = find_engine()
+        if engine is None:
+            raise SandboxError("there is no container engine")
+        tag = image or f"prowess-folders:{stamp_folder(context)}"
+        if image is None:
+            _wait(built, engine, context, tag, seconds)
+        work, files = _wait(contents, engine, tag, FILE_BYTES)
+        return Image(tag, work, files)
+
+    def run(self, room: Room, argv: list[str], files: tuple[File, ...], seconds: float, memory_mb: int) -> Result:
+        limits = Limits(seconds=seconds, memory_mb=memory_mb, file_bytes=FILE_BYTES, processes=PROCESSES)
+        sandbox = _container(room) if room.image else _here(room)
+        return _wait(sandbox.run, argv, files, limits)
+
+
+def _container(room: Room) -> ContainerSandbox:
+    engine = find_engine()
+    if engine is None:
+        raise SandboxError("this task runs in a container, and neither docker nor podman answers")
+    return ContainerSandbox(engine, room)
+
+
+def _here(room: Room) -> BubblewrapSandbox:
+    found = find_sandbox()
+    if not isinstance(found, BubblewrapSandbox):
+        raise SandboxError(f"{found.name} cannot give a room; only bubblewrap can")
+    return _moved(found.as_root, room)
+
+
+@cache
+def _moved(as_root: bool, room: Room) -> BubblewrapSandbox:
+    return BubblewrapSandbox(as_root=as_root, room=room)
+
+
+def _wait(function: Callable[..., Awaitable[R]], *arguments: object) -> R:
+    """The result of an asynchronous function; in a thread of its own, so that it works in a running loop too."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(anyio.run, function, *arguments).result()
