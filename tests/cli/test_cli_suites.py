@@ -1,10 +1,18 @@
 """`prowess suites`: list, check, play and install."""
 
 import builtins
+import shutil
+import sys
+from pathlib import Path
 
 import pytest
 from conftest import Prowess
 
+sys.path.append(str(Path(__file__).parents[1] / "suites"))
+
+from task_folders import write_task
+
+from prowess.agents.sandbox import rooms
 from prowess.cli.screen import Screen
 from prowess.core.errors import UserError
 from prowess.suites import WORLDS, open_suite
@@ -35,6 +43,18 @@ def test_check(prowess: Prowess) -> None:
     assert found["steps"] > 0 and found["orders"] == 0
     text = prowess("suites", "check", "babyai", "-f", "GoToObj")
     assert text.code == 0 and "1.00 (1/1)" in text.out
+
+
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
+def test_check_of_task_folders(prowess: Prowess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rooms.LocalRooms, "kinds", ("bubblewrap",))
+    write_task(tmp_path / "tasks" / "sums" / "sum-1")
+    write_task(tmp_path / "tasks" / "sums" / "sum-2", dockerfile="FROM scratch")
+    done = prowess("suites", "check", f"folders:{tmp_path / 'tasks'}", "--json")
+    assert done.code == 0 and "sums/sum-2 cannot run here" in done.err
+    (found,) = done.data
+    assert found["in_order"] and found["oracle"]["passed"] == found["tasks"] == 1
+    assert prowess("suites", "check", f"folders:{tmp_path / 'none'}").code == 2
 
 
 def test_check_of_what_is_not_there(prowess: Prowess, monkeypatch: pytest.MonkeyPatch) -> None:

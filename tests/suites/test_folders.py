@@ -245,7 +245,7 @@ LINES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(st.lists(LINES | st.text(max_size=20), max_size=12))
 def test_any_dockerfile_is_followed_or_refused(lines: list[str]) -> None:
     try:

@@ -22,6 +22,7 @@ from prowess.cli import (
     demo,
     diff,
     doctor,
+    evals,
     export,
     fsck,
     funnel,
@@ -138,6 +139,7 @@ app.add_typer(suites.app, name="suites")
 app.add_typer(hub.app, name="hub")
 app.add_typer(router.app, name="router")
 app.add_typer(bench.app, name="bench")
+app.add_typer(evals.app, name="evals")
 
 
 def run() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from prowess.core.errors import UserError
 from prowess.core.task import File, Split, Task
@@ -21,6 +21,8 @@ SUITE: Final = "evals"
 ASSERTIONS: Final = "assertions"
 EXPECTED: Final = "expected_output"
 """Keys of `Task.meta` for what the file says of an answer."""
+SHOWN: Final = 2_000
+"""Characters of a right file that are written down."""
 MOST: Final = 4 * 2**20
 """Bytes of such a file."""
 
@@ -83,6 +85,15 @@ def dump(skill: str, given: Iterable[Task]) -> tuple[File, ...]:
         )
     text = json.dumps({"skill_name": skill, "evals": rows}, indent=2, ensure_ascii=False) + "\n"
     return (File(path=PLACE, data=text.encode()), *(files[path] for path in sorted(files)))
+
+
+def expecting(task: Task, right: Iterable[File] | None) -> Task:
+    """A task of another suite with what this file can say of its answer: the right files, as text, where known."""
+    files = [f"{file.path}:\n{file.text[:SHOWN]}" for file in right or () if b"\0" not in file.data]
+    assertions: list[JsonValue] = [f"The file {path} was written." for path in task.outputs]
+    if files:
+        assertions.append("What was written says the same as what was expected.")
+    return task.model_copy(update={"meta": {ASSERTIONS: assertions, EXPECTED: "\n\n".join(files)}})
 
 
 def rubric(task: Task) -> tuple[str, ...]:

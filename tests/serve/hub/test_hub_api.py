@@ -1,5 +1,6 @@
 """The hub's API by its typed client: who may do what, the way of a skill, and what stays apart."""
 
+import hashlib
 import json
 import sys
 from collections.abc import Callable
@@ -226,11 +227,39 @@ def test_old_sessions_are_tidied_away(as_: As, hub: Hub) -> None:
     assert as_("alice").sessions("red") == [] and len(as_("carol").sessions("blue")) == 1
 
 
+def test_published_skills_are_found_where_agents_look(as_: As, http: TestClient, hub: Hub) -> None:
+    """By a token that reads one project; one that reads several, or none of it, learns nothing of it."""
+    publish(as_)
+    alone = {"SKILL.md": tree("late-fees")["SKILL.md"]}
+    as_("alice").use("red", as_("bob").propose("red", "late-fees", alone, "x").id)
+    bob = as_("bob", project="red")
+    index = json.loads(bob.published())
+    assert {entry["name"]: entry["type"] for entry in index["skills"]} == {
+        "late-fees": "skill-md",
+        "vat-rates": "archive",
+    }
+    for entry in index["skills"]:
+        secret = hub.accounts.issue("bob", project="red")[1]
+        answer = http.get(entry["url"], headers={"authorization": f"Bearer {secret}"})
+        assert f"sha256:{hashlib.sha256(answer.content).hexdigest()}" == entry["digest"]
+    assert bob.published_text("late-fees") == alone["SKILL.md"]
+    assert json.loads(as_("carol").published())["skills"] == []
+    for ask in (lambda: bob.published("none.zip"), lambda: as_("carol").published_text("late-fees")):
+        with pytest.raises(NotFound):
+            ask()
+    hub.accounts.join("blue", "bob", "reader")
+    with pytest.raises(UserError, match="reads 2 projects"):
+        as_("bob").published()
+    with pytest.raises(UserError, match="reads 0 projects"):
+        as_("bob", project="red", rights=("contribute",)).published()
+    as_("bob", project="red").published()
+
+
 # Who may do what: every route, as everybody
 
 PLACES = {
     "project": "red", "account": "bob", "skill": "vat-rates", "change": "c", "proposal": "p", "session": "s",
-    "job": "j", "token": "t",
+    "job": "j", "token": "t", "file": "index.json",
 }  # fmt: skip
 ROLE_RIGHTS = {"reader": 1, "member": 2, "reviewer": 3, "manager": 4}
 NEEDED = {"read": 1, "contribute": 2, "review": 3, "manage": 4}

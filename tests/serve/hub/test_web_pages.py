@@ -1,5 +1,6 @@
 """The pages, on one's own machine and on a hub: what they show, what forms do, and who is let in."""
 
+import hashlib
 import re
 from collections.abc import Callable
 from functools import partial
@@ -132,6 +133,24 @@ def test_a_person_decides(inside: TestClient, library: Library, act: str) -> Non
     assert {"use": "Sort by name." in body, "tweak": "Tweaked." in body, "skip": "Sort" not in body}[act]
     assert library.proposals() == []
     assert inside.get(f"/review/{id}").status_code == 404
+
+
+def test_agents_find_what_somebody_has_vouched_for(inside: TestClient, library: Library) -> None:
+    """By the key that was printed, where a host's skills are looked for; each with the digest of what is served."""
+    id = fill(library)
+    place = "/.well-known/agent-skills/index.json"
+    assert inside.get(place).json()["skills"] == []
+    inside.post(f"/review/{id}", data={"guard": guard(inside.get(f"/review/{id}").text), "act": "use"})
+    inside.cookies.clear()
+    told = {"authorization": "Bearer the-key"}
+    (entry,) = inside.get(place, headers=told).json()["skills"]
+    assert entry["name"] == "ledger-totals" and entry["type"] == "skill-md"
+    found = inside.get(entry["url"], headers=told)
+    assert entry["digest"] == f"sha256:{hashlib.sha256(found.content).hexdigest()}" and "Sort by name." in found.text
+    assert inside.get("/.well-known/agent-skills/none.zip", headers=told).status_code == 404
+    for wrong in ({}, {"authorization": "Bearer other"}, {**told, "host": "elsewhere.example"}):
+        answer = inside.get(place, headers=wrong)
+        assert answer.status_code == 422 and "ledger-totals" not in answer.text
 
 
 def test_a_tweak_that_does_not_work_is_given_back(inside: TestClient, library: Library) -> None:

@@ -8,10 +8,11 @@ from prowess import __version__
 from prowess.core.errors import Refused, UserError
 from prowess.core.trust import Revocation
 from prowess.guard.promotion import revoke
-from prowess.library import Change, Proposal
+from prowess.library import Change, Proposal, well_known
 from prowess.library.patching import diff, touched
 from prowess.library.trees import tree_digest
 from prowess.serve import review
+from prowess.serve.access import mime_type
 from prowess.serve.hub import models as m
 from prowess.serve.hub.accounts import Event, NotFound, Settings, Token
 from prowess.serve.hub.evolver import vouched
@@ -168,6 +169,27 @@ def skill(call: Call) -> m.WholeSkill:
     tree = now.trees[name]
     files = tuple(m.SkillFile(path=path, data=tree[path]) for path in sorted(tree))
     return m.WholeSkill(name=name, digest=now.digests[name], files=files)
+
+
+def published(call: Call) -> Response:
+    """The index of the skills for discovery (`index.json`), or an archive that it names, of the token's one project."""
+    return _published(call, call.path["file"])
+
+
+def published_text(call: Call) -> Response:
+    """A skill of one file, as that index names it."""
+    return _published(call, f"{call.path['skill']}/SKILL.md")
+
+
+def _published(call: Call, path: str) -> Response:
+    """Discovery knows one place for a whole host, so which project is meant can only be said by the token."""
+    mine = [name for name in sorted(call.who.roles) if call.who.may("read", name)]
+    if len(mine) != 1:
+        raise UserError(f"this token reads {len(mine)} projects", "ask for one that is bound to one project")
+    files = call.hub.project(mine[0]).published()
+    if path not in files:
+        raise NotFound(f"nothing is published as {path!r}")
+    return Response(files[path], media_type=mime_type(path), headers={"cache-control": "private, no-cache"})
 
 
 def search(call: Call) -> list[m.Found]:
@@ -394,6 +416,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("audit", "GET", f"{P}/audit", "manage", audit, list[Event], query=m.AuditQuery),
     Route("skills", "GET", f"{P}/skills", "read", skills, m.SkillList),
     Route("skill", "GET", f"{P}/skills/{{skill}}", "read", skill, m.WholeSkill),
+    Route("published", "GET", f"/{well_known.PREFIX}/{{file}}", "account", published, bytes),
+    Route("published_text", "GET", f"/{well_known.PREFIX}/{{skill}}/SKILL.md", "account", published_text, bytes),
     Route("search", "GET", f"{P}/search", "read", search, list[m.Found], query=m.SearchQuery),
     Route("changes", "GET", f"{P}/changes", "read", changes, list[m.ChangeView]),
     Route("undo", "POST", f"{P}/changes/{{change}}/undo", "review", undo, m.ChangeView),

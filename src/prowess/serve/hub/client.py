@@ -124,6 +124,13 @@ class Client:
     def skill(self, project: str, name: str) -> m.WholeSkill:
         return self._ask("GET", _in(project, "skills", name), m.WholeSkill)
 
+    def published(self, file: str = "index.json") -> bytes:
+        return self._send("GET", f"/.well-known/agent-skills/{quote(file, safe='')}", None, None).content
+
+    def published_text(self, name: str) -> bytes:
+        path = f"/.well-known/agent-skills/{quote(name, safe='')}/SKILL.md"
+        return self._send("GET", path, None, None).content
+
     def search(self, project: str, query: str, limit: int = 5) -> list[m.Found]:
         return self._ask("GET", _in(project, "search"), list[m.Found], query={"q": query, "limit": limit})
 

@@ -14,7 +14,7 @@ from prowess.core.patch import CreateSkill, DeleteSkill, Operation, Patch
 from prowess.guard.keys import Keyring
 from prowess.guard.redact import redact, redact_patch
 from prowess.guard.scan import scan_change
-from prowess.library import Library, Proposal
+from prowess.library import Library, Proposal, well_known
 from prowess.library.skillmd import validate
 from prowess.library.trees import Tree, is_component, skill_of
 from prowess.serve.access import Served
@@ -41,6 +41,7 @@ class Project:
     """The list of its skills as it goes out, with what tells it from others."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _served: Served | None = None
+    _published: tuple[Served, dict[str, bytes]] | None = None
 
     def served(self) -> Served:
         """What members' agents may have of it now. Made anew when its ledger has grown, by whatever process."""
@@ -55,6 +56,13 @@ class Project:
                         state = self._state()
                     found = self._served = Served.of(self.library, self.keyring, state)
         return found
+
+    def published(self) -> dict[str, bytes]:
+        """The same as files for `/.well-known/agent-skills/`."""
+        now, found = self.served(), self._published
+        if found is None or found[0] is not now:
+            found = self._published = (now, well_known.published(now.trees))
+        return found[1]
 
     def is_current(self) -> bool:
         """Whether `served` answers from memory."""

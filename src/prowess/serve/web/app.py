@@ -21,7 +21,9 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from prowess.core.errors import ProwessError, UserError
+from prowess.library import well_known
 from prowess.report import render
+from prowess.serve.access import Served, mime_type
 from prowess.serve.guarded import Guarded
 from prowess.serve.hub.accounts import NotFound
 from prowess.serve.web import views
@@ -197,7 +199,10 @@ def local(site_of: Callable[[str], Site], key: str, hosts: tuple[str, ...]) -> A
 
     async def door(request: Request) -> Site:
         _check_host(request, hosts)
-        if not hmac.compare_digest(request.cookies.get(LOCAL_COOKIE, "").encode("utf-8", "replace"), cookie.encode()):
+        # A program has the key itself instead, which no other site can make a browser send.
+        told = request.headers.get("authorization", "").removeprefix("Bearer ")
+        given = request.cookies.get(LOCAL_COOKIE, "")
+        if not (_same(given, cookie) or _same(told, key)):
             raise UserError("this address needs the key that `prowess web` printed", "open the whole address")
         return site_of(guard_of(cookie))
 
@@ -207,13 +212,27 @@ def local(site_of: Callable[[str], Site], key: str, hosts: tuple[str, ...]) -> A
         except UserError as error:
             return problem(error)
         given = request.query_params.get("key", "")
-        if not hmac.compare_digest(given.encode("utf-8", "replace"), key.encode()):
+        if not _same(given, key):
             return problem(UserError("this is not the key of these pages", "open the address that was printed"))
         answer = RedirectResponse("/", 303)
         answer.set_cookie(LOCAL_COOKIE, cookie, httponly=True, samesite="strict")
         return answer
 
-    return Guarded(Starlette(routes=[*assets(), Route("/enter", enter), *routes("", door)]), max_body=FORM)
+    published = Route(f"/{well_known.PREFIX}/{{path:path}}", endpoint(door, _published), methods=["GET"])
+    return Guarded(Starlette(routes=[*assets(), Route("/enter", enter), published, *routes("", door)]), max_body=FORM)
+
+
+def _published(site: Site, request: Request, form: Mapping[str, str]) -> Response:
+    """The skills that somebody has vouched for, where agents look for those of a host."""
+    files = well_known.published(Served.of(site.library, site.keyring).trees)
+    path = request.path_params["path"]
+    if path not in files:
+        raise NotFound("no skill is published there")
+    return Response(files[path], media_type=mime_type(path), headers={"cache-control": "private, no-cache"})
+
+
+def _same(given: str, wanted: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "replace"), wanted.encode())
 
 
 def _check_host(request: Request, hosts: tuple[str, ...]) -> None:
