@@ -30,7 +30,11 @@ def test_a_hub_and_its_people(prowess: Prowess, home: Path, tmp_path: Path) -> N
     assert prowess("hub", "member", "red", "bob", "--role", "king", *data).code == 2
     assert prowess("hub", "member", "red", "bob", "--role", "none", *data, "--json").data == {"alice": "manager"}
     assert prowess("hub", "member", "red", "alice", "--role", "none", *data).code == 2, "nobody would run it"
+    assert prowess("hub", "token", "bob", "--project", "none", *data).code == 2
+    bound = prowess("hub", "token", "bob", "--project", "red", *data, "--json").data["token"]
     hub = Hub.open(tmp_path / "hub")
+    principal = hub.accounts.principal(bound)
+    assert principal is not None and principal.bound == "red"
     assert {p.account for s in (secret, bob) if (p := hub.accounts.principal(s))} == {"alice", "bob"}
     hub.close()
 

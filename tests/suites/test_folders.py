@@ -24,23 +24,25 @@ from prowess.suites import open_suite
 from prowess.suites.folders import TaskFolders, rewards
 from prowess.suites.folders.dockerfile import Unfit, installs, replay
 from prowess.suites.folders.harbor import natural
+from prowess.suites.folders.rooms import Kind
 
 pytestmark = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
 RIGHT = (File(path="sum.txt", data=b"42\n"),)
 
 
-class Here(LocalRooms):
-    """This machine without its container engine."""
+class Rooms(LocalRooms):
+    """This machine as if it had what is named."""
 
-    kinds = ("bubblewrap",)
+    def __init__(self, *kinds: Kind) -> None:
+        self.there = kinds
 
-
-class Nowhere(LocalRooms):
-    kinds = ()
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        return self.there
 
 
 def suite_of(root: Path) -> TaskFolders:
-    return TaskFolders(root, Here())
+    return TaskFolders(root, Rooms("bubblewrap"))
 
 
 def one(root: Path) -> tuple[TaskFolders, Any]:
@@ -148,7 +150,7 @@ def test_refused_beside_others(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="make"):
         suite.tasks("bad", "evidence", 1)
     with pytest.raises(UserError, match="neither"):
-        TaskFolders(tmp_path, Nowhere())
+        TaskFolders(tmp_path, Rooms())
 
 
 @pytest.mark.parametrize(

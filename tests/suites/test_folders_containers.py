@@ -50,7 +50,7 @@ def test_a_task_in_its_image(tmp_path: Path, engine: Path) -> None:
     assert [file.path for file in task.files] == ["numbers.txt"]
     assert suite.check(task, ()).value == 0
     right = suite.oracle(task)
-    assert right == (File(path="sum.txt", data=b"42\n"),) and suite.check(task, right).passed
+    assert right is not None and right == (File(path="sum.txt", data=b"42\n"),) and suite.check(task, right).passed
     # An agent's programs run in the image too, whatever sandbox it has, and without its network.
     inside = at(find_sandbox(), task)
     assert isinstance(inside, ContainerSandbox) and not inside.room.network

@@ -56,6 +56,9 @@ def token(
     *,
     account: Annotated[str, typer.Argument(metavar="ACCOUNT")],
     label: Annotated[str, typer.Option("--label", metavar="TEXT", help="What it is for.")] = "",
+    project: Annotated[
+        str | None, typer.Option("--project", metavar="PROJECT", help="Only for this project.", show_default=False)
+    ] = None,
     data: Data = None,
     database: Url = "",
     json: Json = False,
@@ -64,9 +67,11 @@ def token(
     from prowess.cli.screen import Screen
 
     screen, opened = Screen(json), open_hub(data, database)
+    if project is not None:
+        opened.project(project)  # so that a misspelled one is noticed
     if account not in opened.accounts.names():
         opened.accounts.add(account)
-    _issued(screen, opened, account, label, json)
+    _issued(screen, opened, account, label, json, project)
 
 
 @app.command()
@@ -102,11 +107,11 @@ def member(
     screen.table(("account", "role"), list(members.items()))
 
 
-def _issued(screen: "object", opened: "Hub", account: str, label: str, json: bool) -> None:
+def _issued(screen: "object", opened: "Hub", account: str, label: str, json: bool, project: str | None = None) -> None:
     from prowess.cli.screen import Screen
 
     assert isinstance(screen, Screen)
-    made, secret = opened.accounts.issue(account, label)
+    made, secret = opened.accounts.issue(account, label, project=project)
     opened.accounts.note("the machine", "token issued", f"{account} {made.id}")
     if json:
         screen.data({"account": account, "token": secret})

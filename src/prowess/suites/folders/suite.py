@@ -188,7 +188,7 @@ class TaskFolders:
         given["logs/verifier/.keep"] = given["logs/agent/.keep"] = b""
         settings = dict(prepared.room.env) | env
         if not prepared.room.image:
-            given[f"{what}/{STAND_INS}"] = package_files(__package__).joinpath("stand_ins.sh").read_bytes()
+            given[f"{what}/{STAND_INS}"] = package_files("prowess.suites.folders").joinpath("stand_ins.sh").read_bytes()
             # Sourced by scripts after uv is installed; an answer must not bring one of its own. Nor packages.
             given[f"{work}/.local/bin/env"] = b""
             settings |= {"BASH_ENV": f"/{what}/{STAND_INS}", "PYTHONNOUSERSITE": "1"}
