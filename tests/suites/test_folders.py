@@ -163,7 +163,13 @@ def test_refused_beside_others(tmp_path: Path) -> None:
         {"logs/verifier/reward.txt": "1"},
         {"../logs/verifier/reward.txt": "1"},
         {"/logs/verifier/reward.txt": "1"},
+        {".local": "1"},
+        {".config/uv/uv.toml": "1"},
         {"numbers.txt/x": "1"},
+        {"a": "1", "a/b": "1"},
+        {"x" * 300: "1"},
+        {"/".join("x" * 20): "1"},
+        {"\ud800": "1"},
         {"a\0b": "1"},
     ],
 )

@@ -10,7 +10,7 @@ import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from task_folders import write_task
+from task_folders import TOML, write_task
 
 from prowess.agents.sandbox import Limits, container, find_sandbox, rooms
 from prowess.agents.sandbox.container import ContainerSandbox, packed, unpack
@@ -65,6 +65,17 @@ def test_an_image_that_cannot_be_built(tmp_path: Path, engine: Path) -> None:
     suite = TaskFolders(tmp_path / "tasks", LocalRooms())
     with pytest.raises(UserError, match="unknown instruction RUN"):
         suite.tasks("tasks", "evidence", 1)
+
+
+def test_an_image_that_works_in_the_root(tmp_path: Path, engine: Path) -> None:
+    write_task(tmp_path / "tasks" / "sum", dockerfile=DOCKERFILE.replace("WORKDIR /app\n", ""), test=TEST)
+    suite = TaskFolders(tmp_path / "tasks", LocalRooms())
+    with pytest.raises(UserError, match="working folder is '/'"):
+        suite.tasks("tasks", "evidence", 1)
+    toml = TOML + "[environment]\nworkdir = '/app'\n"
+    write_task(tmp_path / "tasks" / "sum", dockerfile=DOCKERFILE.replace("WORKDIR /app\n", ""), test=TEST, toml=toml)
+    (task,) = TaskFolders(tmp_path / "tasks", LocalRooms()).tasks("tasks", "evidence", 1)
+    assert [file.path for file in task.files] == ["numbers.txt"]
 
 
 def test_without_an_image_where_bubblewrap_will_do(tmp_path: Path, engine: Path) -> None:

@@ -83,13 +83,15 @@ async def built(engine: str, context: Path, tag: str, seconds: float) -> None:
         await call(engine, ["build", "--quiet", "--tag", tag, str(context)], seconds=seconds)
 
 
-async def contents(engine: str, image: str, file_bytes: int) -> tuple[str, tuple[File, ...]]:
-    """The working folder of an image, and what lies in it."""
+async def contents(engine: str, image: str, work: str | None, file_bytes: int) -> tuple[str, tuple[File, ...]]:
+    """The working folder of an image, unless it is named, and what lies in it; nothing, where it is the root."""
     container = (await call(engine, ["create", image, "true"], seconds=CALL_SECONDS * 10)).stdout.strip()
     try:
-        told = await call(engine, ["inspect", "--format", "{{.Config.WorkingDir}}", container])
-        work = told.stdout.strip() or "/"
-        files, _ = await anyio.to_thread.run_sync(fetch, engine, container, work, file_bytes)
+        if work is None:
+            told = await call(engine, ["inspect", "--format", "{{.Config.WorkingDir}}", container])
+            work = told.stdout.strip()
+        asked = bool(work.strip("/"))
+        files = (await anyio.to_thread.run_sync(fetch, engine, container, work, file_bytes))[0] if asked else {}
     finally:
         with anyio.CancelScope(shield=True):
             await call(engine, ["rm", "-f", "-v", container], check=False)

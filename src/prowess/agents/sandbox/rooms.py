@@ -51,15 +51,14 @@ class LocalRooms:
         except SandboxError:
             return tuple(found)
 
-    def build(self, context: Path, image: str | None, seconds: float) -> Image:
+    def build(self, context: Path, image: str | None, work: str | None, seconds: float) -> Image:
         engine = find_engine()
         if engine is None:
             raise SandboxError("there is no container engine")
         tag = image or f"prowess-folders:{stamp_folder(context)}"
         if image is None:
             _wait(built, engine, context, tag, seconds)
-        work, files = _wait(contents, engine, tag, FILE_BYTES)
-        return Image(tag, work, files)
+        return Image(tag, *_wait(contents, engine, tag, work, FILE_BYTES))
 
     def run(self, room: Room, argv: list[str], files: tuple[File, ...], seconds: float, memory_mb: int) -> Result:
         limits = Limits(seconds=seconds, memory_mb=memory_mb, file_bytes=FILE_BYTES, processes=PROCESSES)

@@ -42,8 +42,8 @@ class Rooms(Protocol):
         """What this machine has, the best first."""
         ...
 
-    def build(self, context: Path, image: str | None, seconds: float) -> Image:
-        """Build the Dockerfile in `context`, or take the ready `image`.
+    def build(self, context: Path, image: str | None, work: str | None, seconds: float) -> Image:
+        """Build the Dockerfile in `context`, or take the ready `image`; its working folder is `work` or what it says.
 
         Raises:
             BoundaryError: it could not be built in `seconds`; the text says why.

@@ -5,43 +5,35 @@ answer over it, in a room of its own: what an agent did to its system elsewhere 
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Final
 
 from prowess.core.errors import BoundaryError, UserError
-from prowess.core.room import KEY, Room
+from prowess.core.room import KEY
 from prowess.core.skill import Skill
 from prowess.core.task import Check, File, Score, Split, Task
 from prowess.library.disk import read_folder
 from prowess.library.trees import is_component, skill_of
-from prowess.suites.folders import harbor, rewards, software
-from prowess.suites.folders.dockerfile import SKILLS, Unfit, installs, replay
-from prowess.suites.folders.harbor import TaskFolder
-from prowess.suites.folders.rooms import Kind, Ran, Rooms
+from prowess.suites.folders import harbor, rewards
+from prowess.suites.folders.dockerfile import SKILLS, Unfit
+from prowess.suites.folders.preparing import Prepared, with_image, without_image
+from prowess.suites.folders.rooms import Ran, Rooms
 
 PREFIX: Final = "folders:"
 SPLITS: Final[tuple[Split, ...]] = ("evidence", "gate", "test")
 TESTS: Final = "tests"
 SOLUTION: Final = "solution"
 STAND_INS: Final = ".stand-ins.sh"
-RESERVED: Final = re.compile(r"usr|bin|sbin|lib|lib32|lib64|etc|proc|dev|sys|run|nix|tmp|tests|solution|logs|")
-"""Folders of the root that are the system's, or the format's own."""
+DEEPEST: Final = 12
+"""Folders below the working folder."""
+HOME: Final = re.compile(r"\.(?:local|config|cache|bashrc|bash_profile|profile|curlrc|wgetrc|netrc|pip|ssh)")
+"""Where the working folder is also the home folder, these are settings of the verifier's own tools, and no answer."""
 HUMAN: Final = "skills/human_authored"
 """Where SkillLearnBench keeps the skills that people wrote, by family."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A task with all that its scripts need."""
-
-    folder: TaskFolder
-    room: Room
-    """Without the folders of its scripts: as an agent has it."""
-    files: tuple[File, ...]
-    """Of the working folder."""
 
 
 class TaskFolders:
@@ -81,7 +73,10 @@ class TaskFolders:
         self.members: dict[str, list[Path]] = {}
         for folder in found:
             try:
-                self._first_kind(folder)
+                # Images are built only when a task is drawn.
+                task = harbor.read(folder)
+                if "container" not in self.kinds:
+                    without_image(task)
             except Unfit as why:
                 self.refused[self._id(folder)] = str(why)
             else:
@@ -118,9 +113,10 @@ class TaskFolders:
 
     def check(self, task: Task, outputs: tuple[File, ...], answer: str = "") -> Score:
         """The reward that the task's own verifier gives; `answer` is not looked at."""
-        prepared = self.prepared(self._folder(task))
-        given = {file.path: file for file in (*prepared.files, *outputs)}
-        if bad := [file.path for file in outputs if not _fits(file.path, given)]:
+        prepared = self._ready(self._folder(task))
+        answers = [file for file in outputs if not HOME.fullmatch(file.path.split("/")[0])]
+        given = {file.path: file for file in (*prepared.files, *answers)}
+        if bad := [path for path in given if not _fits(path, given)]:
             checks = (Check(name="files", passed=False, message=f"{bad[0][:200]!r} cannot lie in the working folder"),)
             return Score(value=0.0, passed=False, checks=checks, verifier="suite:folders", trusted=True)
         config = prepared.folder.config
@@ -133,22 +129,19 @@ class TaskFolders:
 
     def human_skill(self, family: str) -> Skill | None:
         """The one skill that came with the family; None where there is none, or several."""
-        places = [
-            self.root / HUMAN / family,
-            self.root.parent / HUMAN / family,
-            self.root.parent.parent / HUMAN / family,
-        ]
+        places = [above / HUMAN / family for above in (self.root, *self.root.parents)[:3]]
         places += [folder / "environment" / SKILLS for folder in self.members.get(family, [])[:1]]
         for place in places:
-            found = [inside for inside in sorted(place.iterdir()) if inside.is_dir()] if place.is_dir() else []
+            straight = place.is_dir() and place.resolve() == place
+            found = [inside for inside in sorted(place.iterdir()) if inside.is_dir()] if straight else []
             if len(found) == 1 and not found[0].is_symlink():
                 return skill_of(found[0].name, read_folder(found[0]).files).skill
         return None
 
     def _task(self, folder: Path, family: str, split: Split) -> Task:
         try:
-            prepared = self.prepared(folder)
-        except (Unfit, BoundaryError) as why:
+            prepared = self._ready(folder)
+        except BoundaryError as why:
             raise UserError(f"{self._id(folder)} cannot run here: {why}", "mend it, or choose other families") from why
         work, paths = prepared.room.work, [file.path for file in prepared.files]
         text = prepared.folder.instruction.strip()
@@ -165,7 +158,7 @@ class TaskFolders:
         )
 
     def _solved(self, folder: Path) -> tuple[File, ...] | None:
-        prepared = self.prepared(folder)
+        prepared = self._ready(folder)
         if harbor.SOLVE not in prepared.folder.solution:
             return None
         config = prepared.folder.config
@@ -177,7 +170,7 @@ class TaskFolders:
             if file.path.startswith(prefix)
         )
 
-    def _run(self, prepared: _Prepared, files: tuple[File, ...], what: str, seconds: float, env: dict[str, str]) -> Ran:
+    def _run(self, prepared: Prepared, files: tuple[File, ...], what: str, seconds: float, env: dict[str, str]) -> Ran:
         """Run the task's own script for `what` over `files` of the working folder."""
         own, script = (
             (prepared.folder.tests, harbor.TEST) if what == TESTS else (prepared.folder.solution, harbor.SOLVE)
@@ -189,7 +182,7 @@ class TaskFolders:
         settings = dict(prepared.room.env) | env
         if not prepared.room.image:
             given[f"{what}/{STAND_INS}"] = package_files("prowess.suites.folders").joinpath("stand_ins.sh").read_bytes()
-            # Sourced by scripts after uv is installed; an answer must not bring one of its own. Nor packages.
+            # Scripts source this after they have installed uv.
             given[f"{work}/.local/bin/env"] = b""
             settings |= {"BASH_ENV": f"/{what}/{STAND_INS}", "PYTHONNOUSERSITE": "1"}
         room = prepared.room.model_copy(
@@ -203,70 +196,29 @@ class TaskFolders:
         memory = min(prepared.folder.config.environment.memory_mb, harbor.MOST_MEMORY_MB)
         return self.rooms.run(room, ["bash", f"/{what}/{script}"], all_, min(seconds, harbor.MOST_SECONDS), memory)
 
-    def _first_kind(self, folder: Path) -> Kind:
-        """Which room the task would get.
-
-        Raises:
-            Unfit: none.
-        """
-        task = harbor.read(folder)
-        if "container" in self.kinds:
-            return "container"
-        self._replayed(task)
-        return "bubblewrap"
-
-    def _prepared(self, folder: Path) -> _Prepared:
-        task = harbor.read(folder)
-        config = task.config.environment
-        if "container" in self.kinds:
-            try:
-                image = self.rooms.build(folder / "environment", config.docker_image, config.build_timeout_sec)
-            except BoundaryError:
-                if "bubblewrap" not in self.kinds:
-                    raise
-                try:
-                    return self._replayed(task)
-                except Unfit:
-                    pass
-                raise
-            room = Room(work=config.workdir or image.work, image=image.name, env=tuple(config.env.items()))
-            return _Prepared(task, room, image.files)
-        return self._replayed(task)
-
-    def _replayed(self, task: TaskFolder) -> _Prepared:
-        """The task with this system's software.
-
-        Raises:
-            Unfit: that is not enough.
-        """
-        config = task.config.environment
-        if config.docker_image:
-            raise Unfit(f"it is made for the image {config.docker_image!r}, which needs Docker or Podman")
-        text = task.environment.get("Dockerfile")
-        if text is None:
-            raise Unfit("it has no environment/Dockerfile")
+    def _ready(self, folder: Path) -> Prepared:
         try:
-            found = replay(text.decode("utf-8", "replace"), task.environment)
-            brought = [
-                installs(script.decode("utf-8", "replace"))
-                for script in (task.tests[harbor.TEST], task.solution.get(harbor.SOLVE, b""))
-            ]
+            return self.prepared(folder)
         except Unfit as why:
-            raise Unfit(f"{why}, which needs Docker or Podman") from None
-        work = config.workdir or found.work
-        if not work.startswith("/") or RESERVED.fullmatch(work.split("/")[1]) or not _fits(work[1:], {}):
-            raise Unfit(f"its working folder is {work or '/'!r}, which needs Docker or Podman")
-        outside = [path for path in found.files if not path.startswith(f"{work}/")]
-        if outside:
-            raise Unfit(f"it puts {outside[0]} outside of its working folder {work}, which needs Docker or Podman")
-        packages = [*found.packages, *(name for names, _ in brought for name in names)]
-        requirements = [*found.requirements, *(name for _, names in brought for name in names)]
-        if absent := software.lacking(packages, requirements):
-            what, how = zip(*absent, strict=True)
-            raise Unfit(f"it needs {' and '.join(what)}, which `{' && '.join(how)}` brings")
-        env = {key: value for key, value in (found.env | config.env).items() if key not in ("PATH", "HOME")}
-        files = tuple(File(path=path[len(work) + 1 :], data=data) for path, data in sorted(found.files.items()))
-        return _Prepared(task, Room(work=work, env=tuple(env.items())), files)
+            raise UserError(f"{self._id(folder)} cannot run here: {why}", "mend it, or choose other families") from why
+
+    def _prepared(self, folder: Path) -> Prepared:
+        """The task in its image, else, where that cannot be built, with this system's software.
+
+        Raises:
+            Unfit: it cannot run here.
+            BoundaryError: only an image would do, and it could not be built.
+        """
+        task = harbor.read(folder)
+        if "container" not in self.kinds:
+            return without_image(task)
+        try:
+            return with_image(task, self.rooms)
+        except (BoundaryError, Unfit):
+            if "bubblewrap" in self.kinds:
+                with suppress(Unfit):
+                    return without_image(task)
+            raise
 
     def _id(self, folder: Path) -> str:
         return folder.relative_to(self.root).as_posix() if folder != self.root else folder.name
@@ -283,8 +235,10 @@ class TaskFolders:
         return found[0]
 
 
-def _fits(path: str, given: "dict[str, File]") -> bool:
+def _fits(path: str, given: Mapping[str, object]) -> bool:
     """Whether a file can be called so, beside the others."""
     parts = path.split("/")
     above = ("/".join(parts[:i]) for i in range(1, len(parts)))
-    return all(is_component(part) for part in parts) and not any(folder in given for folder in above)
+    sound = all(is_component(part) and len(part.encode("utf-8", "replace")) < 256 for part in parts)
+    written = path == path.encode("utf-8", "replace").decode()  # a lone surrogate cannot be
+    return sound and written and len(parts) <= DEEPEST and not any(folder in given for folder in above)
