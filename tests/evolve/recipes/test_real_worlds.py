@@ -19,7 +19,7 @@ from prowess.evolve.loop import Evolved, evolve
 from prowess.evolve.method import Setup
 from prowess.evolve.prompts import prompts
 from prowess.evolve.protocols import Context, Event
-from prowess.evolve.recipes import build
+from prowess.evolve.recipes import build, sdg
 from prowess.suites import open_suite
 from prowess.suites.worlds.suite import WorldSuite
 from prowess.trajectories.runstore import RunStore
@@ -90,26 +90,48 @@ def _things(told: str) -> list[str]:
     return list(dict.fromkeys(thing.strip() for thing in found))
 
 
-def learned(suite: WorldSuite, recipe: str, family: str, out: Path) -> tuple[Evolved, list[Event]]:
+def learned(suite: Any, recipe: str, family: str, out: Path, evidence: int = 3) -> tuple[Evolved, list[Event]]:
     events: list[Event] = []
-    setup = Setup(suite, find_sandbox(), (family,), evidence=3, gate=2)
+    setup = Setup(suite, find_sandbox(), (family,), evidence=evidence, gate=2)
     model = Player(recipe)
     agent = ActingAgent(model, suite, steps=3)
     context = Context(suite, agent, model, RunStore(out / "run.db"), report=events.append)
     return anyio.run(evolve, build(recipe, setup), Snapshot(), context), events
 
 
-def test_sdg_learns_in_a_game_what_holds_on_other_seeds(games: WorldSuite, tmp_path: Path) -> None:
-    found, events = learned(games, "sdg", "mapreader", tmp_path)
+def test_sdg_learns_in_a_game_what_holds_on_other_seeds(
+    games: WorldSuite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sdg, "BUDGET", 12)
+    found, events = learned(games, "sdg", "arithmetic", tmp_path)
     assert any("fly home: not reached" in event.message for event in events)
     assert [skill.name for skill in found.snapshot.skills] == ["do-carry-the-a"]
     assert "1. take A" in found.snapshot.skills[0].body
 
 
 def test_lma3_masters_goals_of_its_own_in_a_game(games: WorldSuite, tmp_path: Path) -> None:
-    found, events = learned(games, "lma3", "mapreader", tmp_path)
+    found, events = learned(games, "lma3", "arithmetic", tmp_path, 1)
     assert {"do-take-the-a"} <= set(found.snapshot.names) and not any("fly" in name for name in found.snapshot.names)
     assert any(event.message.startswith("a goal of its own") for event in events)
+
+
+def test_every_game_with_places_tells_its_facts(games: Any) -> None:
+    async def facts(family: str) -> tuple[set[str], set[str]]:
+        """At the start, and after the first thing was taken."""
+        async with games.episode(games.tasks(family, "evidence", 1)[0]) as playing:
+            scene = await playing.reset()
+            before = set(await playing.facts.predicates())
+            takes = [action for action in scene.actions if action.startswith("take ")]
+            if takes:
+                await playing.step(takes[0])
+            return before, set(await playing.facts.predicates())
+
+    for family in games.families:
+        before, after = anyio.run(facts, family)
+        assert family == "simonsays" or any(fact.startswith("at(agent,") for fact in before), family
+        assert not any("inventory" in fact for fact in before | after)
+        if family in ("arithmetic", "sorting", "peckingorder"):
+            assert any(fact.startswith("carrying(") for fact in after - before), family
 
 
 def test_sdg_keeps_nothing_that_only_one_room_confirms(rooms: WorldSuite, tmp_path: Path) -> None:

@@ -140,13 +140,15 @@ def test_agents_find_what_somebody_has_vouched_for(inside: TestClient, library: 
     id = fill(library)
     place = "/.well-known/agent-skills/index.json"
     assert inside.get(place).json()["skills"] == []
-    inside.post(f"/review/{id}", data={"guard": guard(inside.get(f"/review/{id}").text), "act": "use"})
+    text = "---\nname: ledger-totals\ndescription: Sums. Use for totals.\n---\n\n# Totals\n\n## Rules\n\n- Meant.\n"
+    form = {"guard": guard(inside.get(f"/review/{id}").text), "act": "tweak", "text": text}
+    assert inside.post(f"/review/{id}", data=form).status_code == 303
     inside.cookies.clear()
     told = {"authorization": "Bearer the-key"}
     (entry,) = inside.get(place, headers=told).json()["skills"]
     assert entry["name"] == "ledger-totals" and entry["type"] == "skill-md"
     found = inside.get(entry["url"], headers=told)
-    assert entry["digest"] == f"sha256:{hashlib.sha256(found.content).hexdigest()}" and "Sort by name." in found.text
+    assert entry["digest"] == f"sha256:{hashlib.sha256(found.content).hexdigest()}" and found.text == text
     assert inside.get("/.well-known/agent-skills/none.zip", headers=told).status_code == 404
     for wrong in ({}, {"authorization": "Bearer other"}, {**told, "host": "elsewhere.example"}):
         answer = inside.get(place, headers=wrong)

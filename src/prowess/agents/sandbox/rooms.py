@@ -37,7 +37,7 @@ def at(sandbox: Sandbox, task: Task) -> Sandbox:
         return sandbox
     if room.image:
         return _container(room)
-    return _moved(sandbox.as_root, room) if isinstance(sandbox, BubblewrapSandbox) else sandbox
+    return _moved(sandbox.as_root, room.model_dump_json()) if isinstance(sandbox, BubblewrapSandbox) else sandbox
 
 
 class LocalRooms:
@@ -77,12 +77,12 @@ def _here(room: Room) -> BubblewrapSandbox:
     found = find_sandbox()
     if not isinstance(found, BubblewrapSandbox):
         raise SandboxError(f"{found.name} cannot give a room; only bubblewrap can")
-    return _moved(found.as_root, room)
+    return _moved(found.as_root, room.model_dump_json())
 
 
 @cache
-def _moved(as_root: bool, room: Room) -> BubblewrapSandbox:
-    return BubblewrapSandbox(as_root=as_root, room=room)
+def _moved(as_root: bool, room: str) -> BubblewrapSandbox:
+    return BubblewrapSandbox(as_root=as_root, room=Room.model_validate_json(room))
 
 
 def _wait(function: Callable[..., Awaitable[R]], *arguments: object) -> R:

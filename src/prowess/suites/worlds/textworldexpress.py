@@ -6,6 +6,7 @@ folds (train, dev, test), each of 1,000 seeds. The engine runs on Java.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Final, NamedTuple
@@ -54,6 +55,8 @@ GAMES: Final[dict[str, dict[str, _Shape]]] = {
     "simonsays": {"base": _Shape("", 15)},
     "peckingorder": {"base": _Shape("", 30)},
 }
+_PLACE: Final = re.compile(r"^You are in (?:an? |the )?([\w' -]+?)\.", re.MULTILINE)
+_CARRIED: Final = re.compile(r"^ +(?!Your inventory)(?:an? |some |the )?([\w' -]+?)(?:,.*|\.)?$", re.MULTILINE)
 _STATES: Final = ("Open", "Cut", "Chopped", "Sliced", "Diced", "Fried", "Roasted", "Grilled", "Eaten")
 
 PROMPT: Final = "You play a text game. Actions are short commands, such as `open fridge` or `move north`."
@@ -128,6 +131,8 @@ class Game(OnJava):
 
     def predicates(self) -> Sequence[str]:
         tree = self._env.getObjectTree()
+        if not tree:
+            return sorted(_told(self._info))
         facts = {f"at(agent,{tree['player_location']})"} if tree["player_location"] else set[str]()
         facts |= {f"carrying({name})" for name in tree["inventory"]}
         for name, thing in (*tree["inventory"].items(), *tree["locations"].items()):
@@ -154,6 +159,14 @@ def _text(info: Mapping[str, Any]) -> str:
     said = str(info["observation"]).strip()
     more = (str(info[name]).strip() for name in ("look", "inventory"))
     return "\n\n".join([said, *(text for text in more if text and text != said)])
+
+
+def _told(info: Mapping[str, Any]) -> Iterator[str]:
+    """Where the player is and what is carried, read from the text: only the cooking game tells of its objects."""
+    if place := _PLACE.search(str(info["look"])):
+        yield f"at(agent,{place[1]})"
+    for thing in _CARRIED.findall(str(info["inventory"])):
+        yield f"carrying({thing})"
 
 
 def _facts(name: str, thing: Mapping[str, Any]) -> Iterator[str]:
