@@ -26,7 +26,8 @@ def build(tag: str, context: Path) -> None:
         elif word == "COPY":
             source, target = rest.split()
             (image / "root" / target[1:]).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(context / source, image / "root" / target[1:])
+            copy = shutil.copytree if (context / source).is_dir() else shutil.copy
+            copy(context / source, image / "root" / target[1:])
         elif word != "FROM":
             raise SystemExit(f"unknown instruction {word}")
     (image / "root" / work[1:]).mkdir(parents=True, exist_ok=True)

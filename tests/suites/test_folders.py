@@ -17,6 +17,7 @@ from prowess.agents.sandbox.landlock import LandlockSandbox
 from prowess.agents.sandbox.rooms import LocalRooms, at
 from prowess.agents.tools import ToolsAgent
 from prowess.core.errors import UserError
+from prowess.core.room import room_of
 from prowess.core.task import File
 from prowess.measure.trials import WITHOUT
 from prowess.measure.worlds import stand
@@ -101,6 +102,8 @@ def test_an_agent_finds_the_folder_where_the_task_says(tmp_path: Path) -> None:
     agent = ToolsAgent(model, BubblewrapSandbox(), native_tools=False)
     run = anyio.run(agent.run, task, WITHOUT, 0)
     assert run.outputs == RIGHT and suite.check(task, run.outputs).passed
+    for broken in ({"work": "app"}, {"work": "/app", "folders": ["/../../etc"]}, {"work": "/a//b"}, "x", None):
+        assert room_of(task.model_copy(update={"meta": {"room": broken}})) is None
     other = LandlockSandbox.__new__(LandlockSandbox)
     assert at(other, task) is other
     assert at(find_sandbox(), task.model_copy(update={"meta": {"room": "broken"}})) is find_sandbox()
@@ -273,15 +276,19 @@ def test_a_dockerfile_followed() -> None:
     WORKDIR deeper
     COPY --chown=1:1 a b /data/deeper/
     COPY d ./in
+    COPY . all
+    COPY skills /root/.claude/skills
     COPY ["a", "renamed"]
     RUN --mount=type=cache,target=/x true || :
     """
     with pytest.raises(Unfit, match="mount"):
         replay(text, {"a": b"1", "b": b"2", "d/e/f": b"3"})
-    found = replay(text.replace("--mount=type=cache,target=/x ", ""), {"a": b"1", "b": b"2", "d/e/f": b"3"})
+    context = {"a": b"1", "b": b"2", "d/e/f": b"3", "skills/s/SKILL.md": b"4"}
+    found = replay(text.replace("--mount=type=cache,target=/x ", ""), context)
     assert found.work == "/data/deeper" and found.env == {"HOME_OF": "/data", "KEY": "a b"}
     assert found.files == {
         "/data/deeper/a": b"1", "/data/deeper/b": b"2", "/data/deeper/in/e/f": b"3", "/data/deeper/renamed": b"1",
+        "/data/deeper/all/a": b"1", "/data/deeper/all/b": b"2", "/data/deeper/all/d/e/f": b"3",
     }  # fmt: skip
     brought = installs(
         "apt-get install -y jq=1.7 curl\npython3 -m pip install 'a[b]>=1' > /dev/null\nuvx --with c==2 d"

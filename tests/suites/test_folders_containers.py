@@ -44,8 +44,11 @@ def left_over(engine: Path) -> list[str]:
 
 
 def test_a_task_in_its_image(tmp_path: Path, engine: Path) -> None:
-    write_task(tmp_path / "tasks" / "sum", dockerfile=DOCKERFILE, test=TEST)
+    hint = {"environment/skills/adding/SKILL.md": "---\nname: adding\ndescription: Adds.\n---\nAdd."}
+    dockerfile = DOCKERFILE + "COPY skills /app/.claude/skills\n"
+    write_task(tmp_path / "tasks" / "sum", dockerfile=dockerfile, test=TEST, files=hint)
     suite = TaskFolders(tmp_path / "tasks", LocalRooms())
+    assert suite.human_skill("tasks") is not None
     (task,) = suite.tasks("tasks", "evidence", 1)
     assert [file.path for file in task.files] == ["numbers.txt"]
     assert suite.check(task, ()).value == 0

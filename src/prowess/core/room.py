@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue, ValidationError, field_validator
 
 from prowess.core.base import Frozen
 from prowess.core.task import Task
@@ -25,6 +25,17 @@ class Room(Frozen):
     """Whether there is a network: only in containers, and only for a task's own scripts that bring their software."""
     image: str = ""
     """The container image that has the task's software; empty for this system's own programs."""
+
+    @field_validator("work", "folders")
+    @classmethod
+    def _straight(cls, given: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        """Paths come with tasks, and become folders of this machine."""
+        for path in (given,) if isinstance(given, str) else given:
+            if path[:1] != "/" or not all(
+                part.isprintable() and part not in ("", ".", "..") for part in path[1:].split("/")
+            ):
+                raise ValueError(f"{path!r} is no absolute path without turns")
+        return given
 
     def path(self, file: str) -> str:
         """Where programs find a file that is called `file` outside."""

@@ -85,7 +85,7 @@ async def built(engine: str, context: Path, tag: str, seconds: float) -> None:
 
 async def contents(engine: str, image: str, work: str | None, file_bytes: int) -> tuple[str, tuple[File, ...]]:
     """The working folder of an image, unless it is named, and what lies in it; nothing, where it is the root."""
-    container = (await call(engine, ["create", image, "true"], seconds=CALL_SECONDS * 10)).stdout.strip()
+    container = (await call(engine, ["create", "--", image, "true"], seconds=CALL_SECONDS * 10)).stdout.strip()
     try:
         if work is None:
             told = await call(engine, ["inspect", "--format", "{{.Config.WorkingDir}}", container])

@@ -1,9 +1,11 @@
 """Rooms for tasks that name folders by absolute path: a container, or bubblewrap with this system's programs."""
 
+import shutil
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import anyio
@@ -57,7 +59,14 @@ class LocalRooms:
             raise SandboxError("there is no container engine")
         tag = image or f"prowess-folders:{stamp_folder(context)}"
         if image is None:
-            _wait(built, engine, context, tag, seconds)
+            with TemporaryDirectory(prefix="prowess-") as folder:
+                # The skills that come with a task are for `human_skill`; its Dockerfile finds the folder, and nothing.
+                place = Path(folder, "environment")
+                shutil.copytree(
+                    context, place, symlinks=True, ignore=lambda at, _: ["skills"] if at == str(context) else []
+                )
+                (place / "skills").mkdir()
+                _wait(built, engine, place, tag, seconds)
         return Image(tag, *_wait(contents, engine, tag, work, FILE_BYTES))
 
     def run(self, room: Room, argv: list[str], files: tuple[File, ...], seconds: float, memory_mb: int) -> Result:

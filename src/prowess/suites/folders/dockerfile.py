@@ -26,8 +26,6 @@ _INSTALLERS = re.compile(
 )
 """Packages that only bring others, that a person works with, or that prowess's own Python stands for."""
 _TIDYING = re.compile(r"^(?:rm -rf? /var/(?:lib/apt|cache)\S*|true|:)$")
-
-
 _ELSEWHERE = ("-r", "--requirement", "-e", "--editable", "-c", "--constraint")
 """Options of pip that name files."""
 
@@ -178,7 +176,8 @@ def _copy(found: Replay, words: list[str], context: Mapping[str, bytes]) -> None
         if inside.split("/")[0] == SKILLS:
             continue
         onto = _absolute(target, found.work)
-        below = {path: data for path, data in context.items() if not inside or path.startswith(f"{inside}/")}
+        below = {path: data for path, data in context.items() if path.startswith(f"{inside}/" if inside else "")}
+        below = {path: data for path, data in below.items() if path.split("/")[0] != SKILLS}
         if inside in context:
             name = inside.rpartition("/")[2]
             is_folder = target.endswith("/") or target in (".", "..") or len(sources) > 1 or onto == found.work

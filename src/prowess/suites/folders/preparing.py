@@ -74,6 +74,7 @@ def without_image(task: TaskFolder) -> Prepared:
 
 def _working(folder: str) -> str:
     """`folder` where it can be the working folder of a task: one that holds the task's files and nothing else's."""
+    folder = folder.rstrip("/")
     first, *deeper = folder[1:].split("/")
     if folder[:1] != "/" or RESERVED.fullmatch(first) or not all(is_component(part) for part in (first, *deeper)):
         raise Unfit(f"its working folder is {folder or '/'!r}")
