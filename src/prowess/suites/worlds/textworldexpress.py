@@ -56,7 +56,7 @@ GAMES: Final[dict[str, dict[str, _Shape]]] = {
     "peckingorder": {"base": _Shape("", 30)},
 }
 _PLACE: Final = re.compile(r"^You are in (?:an? |the )?([\w' -]+?)\.", re.MULTILINE)
-_CARRIED: Final = re.compile(r"^ +(?!Your inventory)(?:an? |some |the )?([\w' -]+?)(?:,.*|\.)?$", re.MULTILINE)
+_CARRIED: Final = re.compile(r"^ +(?! |Your inventory)(?:an? |some |the )?([\w' -]+?)(?:,.*|\.)?$", re.MULTILINE)
 _STATES: Final = ("Open", "Cut", "Chopped", "Sliced", "Diced", "Fried", "Roasted", "Grilled", "Eaten")
 
 PROMPT: Final = "You play a text game. Actions are short commands, such as `open fridge` or `move north`."
