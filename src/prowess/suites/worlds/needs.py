@@ -40,8 +40,12 @@ class Needs:
     def source(self) -> str:
         """The package that is used and its version, as `minigrid 3.1.0`: what `Task.source` says of its tasks."""
         name = self.package or self.module
-        folders = None if find_spec(self.module) else [str(p) for p in self.environment.glob("lib/python*/site-packages")]
-        found = metadata.distributions(name=name) if folders is None else metadata.distributions(name=name, path=folders)
+        folders = (
+            None if find_spec(self.module) else [str(p) for p in self.environment.glob("lib/python*/site-packages")]
+        )
+        found = (
+            metadata.distributions(name=name) if folders is None else metadata.distributions(name=name, path=folders)
+        )
         return next((f"{d.metadata['Name']} {d.version}" for d in found), "")
 
     def lacking(self) -> UserError | None:
