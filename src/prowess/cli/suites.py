@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from prowess.measure.worlds import Level, Standing
     from prowess.suites.base import Suite
 
-_SHOWN = 8_000
-"""Characters of a task's files that a person is shown."""
+_SHOWN = 20_000
+"""Characters of one file of a task that a person is shown."""
 
 app = typer.Typer(no_args_is_help=True, help="List, check, install and play suites.", rich_markup_mode=None)
 
@@ -160,14 +160,13 @@ async def _play(screen: "Screen", suite: Any, task: "Task") -> None:
 
 
 def _answer(screen: "Screen", suite: "Suite", task: "Task") -> None:
-    from prowess.agents.preview import preview
     from prowess.core.errors import UserError
 
     if task.outputs:
         raise UserError(f"tasks of {suite.name} are done with files", "play a world, or a suite of questions")
     screen.line(task.prompt)
-    if task.files:
-        screen.line(f"\n{preview(task.files, _SHOWN)}")
+    for file in task.files:
+        screen.line(f"\n{file.path}\n{file.text[:_SHOWN]}")
     score = suite.check(task, (), screen.ask(">", exact=True))
     screen.line(f"{'passed' if score.passed else 'not passed'}, {score.value:.2f}")
 

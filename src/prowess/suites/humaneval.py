@@ -18,9 +18,8 @@ from types import CodeType
 from typing import Any, ClassVar, Final, NamedTuple
 
 import anyio
-from pydantic import BaseModel
-
 from prowess.agents.sandbox import Limits, Result, Sandbox, find_sandbox
+from prowess.core.base import Frozen
 from prowess.core.task import File, Split, Task
 from prowess.suites.questions import Question, Questions
 from prowess.suites.worlds.needs import Needs
@@ -47,7 +46,7 @@ open({_RESULTS!r}, "w", encoding="utf-8").write("\\n".join(ascii(r) for r in res
 """
 
 
-class Problem(BaseModel):
+class Problem(Frozen):
     """One function, as the package has it."""
 
     task_id: str
@@ -152,16 +151,11 @@ class HumanEval(Questions):
         return read(result, len(calls))
 
 
+@lru_cache(maxsize=256)
 def calls_of(problem: Problem) -> tuple[tuple[Any, ...], ...]:
     """The arguments that the test calls its candidate with, when every answer is right."""
-    return _calls(problem.model_dump_json())
-
-
-@lru_cache(maxsize=256)
-def _calls(problem: str) -> tuple[tuple[Any, ...], ...]:
-    asked = Problem.model_validate_json(problem)
-    space = _space(asked)
-    right: Callable[..., Any] = space[asked.entry_point]
+    space = _space(problem)
+    right: Callable[..., Any] = space[problem.entry_point]
     calls: list[tuple[Any, ...]] = []
 
     def candidate(*arguments: Any) -> Any:
@@ -222,7 +216,7 @@ def read(result: Result, n: int) -> tuple[Returned, ...] | str:
         said = result.stderr.strip().splitlines() or ["it ended early"]
         return f"{SOLUTION} cannot be run: {said[-1][:200]}"
     lines = file.data[:_MOST].decode("utf-8", "replace").splitlines()
-    return tuple(map(_returned, lines)) if len(lines) == n else "the calls returned too much"
+    return tuple(map(_returned, lines)) if len(lines) == n else "what the calls returned is too long"
 
 
 def _returned(line: str) -> Returned:

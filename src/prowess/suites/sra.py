@@ -124,10 +124,11 @@ class SraBench(Downloaded):
         """All skills that any question needs, and with the corpus all others; stand-ins where a text is missing."""
         texts = _corpus(self.folder)
         evidence: dict[str, list[Record]] = {}
-        for record in self._records.values():
+        for question in self.by_id.values():
+            record = self._records[question.id]
             for id in record.skill_annotations:
                 evidence.setdefault(id, [])
-                if self.by_id[record.instance_id].split == "evidence":
+                if question.split == "evidence":
                     evidence[id].append(record)
         made = [_stand_in(id, questions) for id, questions in evidence.items() if id not in texts]
         return Snapshot.of([*(_skill(text) for text in texts.values()), *made])
