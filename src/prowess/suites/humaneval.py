@@ -18,6 +18,7 @@ from types import CodeType
 from typing import Any, ClassVar, Final, NamedTuple
 
 import anyio
+
 from prowess.agents.sandbox import Limits, Result, Sandbox, find_sandbox
 from prowess.core.base import Frozen
 from prowess.core.task import File, Split, Task
