@@ -20,6 +20,7 @@ from prowess.core.task import File, Task
 from prowess.core.view import View
 from prowess.measure.trials import WITHOUT, Arm, Bench, run_trials
 from prowess.suites.worlds.host import Seat
+from prowess.suites.worlds.needs import Needs
 from prowess.suites.worlds.suite import ACTIONS, Episode, WorldSuite, handed_in
 from prowess.trajectories.runstore import RunStore
 
@@ -282,11 +283,44 @@ def test_an_engine_that_was_given_up_while_it_was_made_is_ended() -> None:
 
 
 def test_a_missing_package_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    from prowess.suites.worlds.needs import Needs
-
     class Absent(LampSuite):
         needs = Needs(module="no_such_package_at_all", extra="absent")
 
     with pytest.raises(UserError) as error:
         Absent()
     assert "pip install 'prowess[absent]'" in str(error.value)
+
+
+class TestVersions:
+    """A world's package is part of a task: trials of another version are others."""
+
+    def test_another_version_makes_another_task(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from importlib.metadata import Distribution
+
+        def drawn(version: str) -> Task:
+            class Versioned(LampSuite):
+                needs = Needs(module="json", extra="lamps", package="pydantic")
+
+            monkeypatch.setattr(Distribution, "version", property(lambda self: version))
+            return Versioned().tasks("row", "test", 1)[0]
+
+        old, new = drawn("1.0"), drawn("2.0")
+        assert old.source == "pydantic 1.0" and old.digest == drawn("1.0").digest != new.digest
+
+    def test_tasks_without_a_package_are_kept_under_what_they_were(self) -> None:
+        task = Task(
+            id="a/base/0", suite="s", family="a", split="test", seed=0, prompt="p", outputs=("o",),
+            files=(File(path="f", data=b"x"),),
+        )  # fmt: skip
+        assert task.digest == "b30a7db0c2bd4c0fc01d333f10f75c85195fb6e8bc2a19004d50b8f96c683f41"
+        assert task.model_copy(update={"source": "json 1"}).digest != task.digest
+
+    def test_the_version_in_a_worlds_own_environment_is_found(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setenv("PROWESS_CACHE", str(tmp_path))
+        needs = Needs(module="no_such_world", extra="far", apart=("no-such-world",))
+        folder = needs.environment / "lib" / "python3.11" / "site-packages" / "no_such_world-3.1.dist-info"
+        folder.mkdir(parents=True)
+        (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: no-such-world\nVersion: 3.1\n")
+        assert needs.source == "no-such-world 3.1"

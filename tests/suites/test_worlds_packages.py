@@ -155,7 +155,7 @@ def test_splits_never_share_an_episode(world: WorldSuite) -> None:
 def test_worlds_say_what_they_are() -> None:
     for name in WORLDS:
         kind = world_class(name)
-        assert kind.name == name and kind.about and kind.licence and kind.needs.extra
+        assert kind.name == name and kind.about and kind.licence and kind.needs
 
 
 def test_written_skills_are_valid() -> None:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from prowess.measure.worlds import Level, Standing
     from prowess.suites.base import Suite
 
+_SHOWN = 20_000
+"""Characters of one file of a task that a person is shown."""
+
 app = typer.Typer(no_args_is_help=True, help="List, check, install and play suites.", rich_markup_mode=None)
 
 _HELP = "Suites of `prowess suites list`, or folders:PATH for task folders."
@@ -167,27 +170,21 @@ def _answer(screen: "Screen", suite: "Suite", task: "Task") -> None:
     if task.outputs:
         raise UserError(f"tasks of {suite.name} are done with files", "play a world, or a suite of questions")
     screen.line(task.prompt)
+    for file in task.files:
+        screen.line(f"\n{file.path}\n{file.text[:_SHOWN]}")
     score = suite.check(task, (), screen.ask(">", exact=True))
     screen.line(f"{'passed' if score.passed else 'not passed'}, {score.value:.2f}")
 
 
 def _row(name: str) -> dict[str, Any]:
-    from prowess.core.errors import UserError
-    from prowess.suites import WORLDS, open_suite, world_class
+    from prowess.suites import WORLDS, world_class
 
-    if name in WORLDS:
-        world = world_class(name)
-        lacking = world.needs.lacking()
-        about, licence = world.about, world.licence
-    else:
-        about, licence = "", ""
-        try:
-            open_suite(name)
-            lacking = None
-        except UserError as error:
-            lacking = error
+    if name not in WORLDS:
+        return {"suite": name, "about": "office tasks with house rules", "licence": "", "here": True, "hint": ""}
+    world = world_class(name)
+    lacking = world.needs.lacking()
     hint = "" if lacking is None else lacking.hint
-    return {"suite": name, "about": about, "licence": licence, "here": lacking is None, "hint": hint}
+    return {"suite": name, "about": world.about, "licence": world.licence, "here": lacking is None, "hint": hint}
 
 
 def _show(screen: "Screen", found: "list[tuple[str, Any]]") -> None:

@@ -43,11 +43,15 @@ class Task(Frozen):
     files: tuple[File, ...] = ()
     outputs: tuple[str, ...] = ()
     """Paths that the answer must write; empty when the answer is the final message."""
+    source: str = ""
+    """The package that the task is played or judged with, and its version; empty where none is."""
     meta: dict[str, JsonValue] = {}
 
     @property
     def digest(self) -> str:
-        return digest([self.suite, self.id, self.prompt, [(f.path, f.sha256) for f in self.files], self.outputs])
+        """What trials are kept under: another version of the package is another task."""
+        said = [self.suite, self.id, self.prompt, [(f.path, f.sha256) for f in self.files], self.outputs]
+        return digest([*said, self.source] if self.source else said)
 
 
 class Check(Frozen):

@@ -6,25 +6,35 @@ from typing import Any
 
 from prowess.core.errors import UserError
 from prowess.suites.base import Suite
+from prowess.suites.data import DataSet
 
 __all__ = ["SUITES", "WORLDS", "Suite", "open_suite", "world_class"]
 
 WORLDS = {
+    "spreadsheetbench": "prowess.suites.spreadsheetbench:SpreadsheetBench",
+    "sra": "prowess.suites.sra:SraBench",
     "babyai": "prowess.suites.worlds.babyai:BabyAI",
+    "gsm8k": "prowess.suites.gsm8k:Gsm8k",
+    "human-eval": "prowess.suites.humaneval:HumanEval",
+    "logicbench": "prowess.suites.sra:LogicBench",
+    "medcalcbench": "prowess.suites.sra:MedCalcBench",
     "reasoning-gym": "prowess.suites.worlds.reasoninggym:ReasoningGym",
     "scienceworld": "prowess.suites.worlds.scienceworld:ScienceWorld",
     "textworld": "prowess.suites.worlds.textworld:TextWorld",
     "textworld-express": "prowess.suites.worlds.textworldexpress:TextWorldExpress",
+    "theoremqa": "prowess.suites.sra:TheoremQA",
+    "wikitablequestions": "prowess.suites.wikitables:WikiTableQuestions",
 }
-"""Suites whose tasks are played, and the classes that make them; `docs/worlds.md` has a section for each."""
-SUITES = ("workbench", "spreadsheetbench", "sra", *WORLDS)
+"""Suites that others made, and the classes that open them; `docs/worlds.md` has a section for each."""
+SUITES = ("workbench", *WORLDS)
 
 
 def open_suite(name: str, *, root: Path | None = None) -> Suite:
     """The suite called `name`, or the task folders below PATH as `folders:PATH`.
 
     Args:
-        root: folder of downloaded data (`../shared/data` by default); only suites that need data look at it.
+        root: Folder of downloaded data; by default that of the settings, else `../shared/data`. Only suites that need
+            data look at it.
 
     Raises:
         UserError: no such suite, or its data or its package are not there.
@@ -33,16 +43,9 @@ def open_suite(name: str, *, root: Path | None = None) -> Suite:
         from prowess.suites.workbench import Workbench
 
         return Workbench()
-    if name == "spreadsheetbench":
-        from prowess.suites.spreadsheetbench import DATA, SpreadsheetBench
-
-        return SpreadsheetBench(root or DATA)
-    if name == "sra":
-        from prowess.suites import sra
-
-        return sra.SraBench(root or sra.DATA)
     if name in WORLDS:
-        return world_class(name)()
+        world = world_class(name)
+        return world(root) if isinstance(world.needs, DataSet) else world()
     if name.startswith("folders:"):
         from prowess.suites.folders import PREFIX, TaskFolders
 

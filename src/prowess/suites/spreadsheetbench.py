@@ -22,10 +22,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from prowess.core.errors import UserError
 from prowess.core.skill import Skill
 from prowess.core.task import Check, File, Score, Split, Task
+from prowess.suites.data import DataSet, broken
 from prowess.suites.safety import Unreadable, check_zip
-
-DATA = Path("../shared/data")
-"""Where data lie by default, relative to the working folder."""
 
 FAMILIES = {"cell-level": "Cell-Level Manipulation", "sheet-level": "Sheet-Level Manipulation"}
 SPLITS: tuple[Split, ...] = ("evidence", "gate", "test")
@@ -184,16 +182,25 @@ class Entry:
 
 
 class SpreadsheetBench:
-    """The data set under `<root>/spreadsheetbench`. Families follow the type of instruction, splits a hash of the id.
+    """The data set. Families follow the type of instruction, splits a hash of the id.
 
     Raises:
         UserError: the data are not there or are not what they should be.
     """
 
     name = "spreadsheetbench"
+    about = "questions from spreadsheet forums, with workbooks"
+    licence = "CC BY-SA 4.0"
+    needs = DataSet(
+        name="SpreadsheetBench-Verified",
+        folder="spreadsheetbench",
+        origin="https://github.com/Qwen-Applications/Trace2Skill",
+        marker="dataset.json",
+        within=("", "data/spreadsheetbench_verified"),
+    )
 
-    def __init__(self, root: Path = DATA) -> None:
-        self.folder = root / "spreadsheetbench"
+    def __init__(self, root: Path | None = None) -> None:
+        self.folder = self.needs.find(root)
         self._entries = _entries(self.folder)
 
     @property
@@ -347,13 +354,8 @@ def _entries(folder: Path) -> dict[str, Entry]:
     path = folder / "dataset.json"
     try:
         records = TypeAdapter(list[Record]).validate_python(json.loads(path.read_bytes()))
-    except OSError:
-        raise UserError(
-            f"SpreadsheetBench-Verified is not at {folder}",
-            "download it and give the folder that holds `spreadsheetbench/` as root",
-        ) from None
-    except (ValueError, ValidationError) as error:
-        raise UserError(f"{path} is not the data set: {error}", "fetch the data set again") from None
+    except (OSError, ValueError, ValidationError) as error:
+        raise broken(path, error) from None
     families = {kind: family for family, kind in FAMILIES.items()}
     out: dict[str, Entry] = {}
     for index, record in enumerate(records):

@@ -7,35 +7,39 @@ describes it. A stand-in tests retrieval and the harness; it is no substitute fo
 """
 
 import json
-import math
 import re
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
+from datetime import date, datetime
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from prowess.core.errors import UserError
 from prowess.core.skill import Skill, Snapshot
-from prowess.core.task import Check, File, Score, Split, Task
+from prowess.core.task import File, Split
+from prowess.suites.answers import FORM, items, number, numbers, said
+from prowess.suites.data import DataSet, broken
+from prowess.suites.questions import Downloaded, Question
 
-DATA = Path("../shared/data")
 DATASETS: Final = ("champ", "logicbench", "medcalcbench", "theoremqa", "toolqa")
 SPLITS: tuple[Split, ...] = ("evidence", "gate", "test")
 STAND_IN = "stand-in"
 _EXAMPLES = 4
 _QUESTION = 1_200
 _FORMS: Final = {
-    "champ": "End with a line ANSWER: and the answer.",
-    "logicbench": "End with a line ANSWER: and yes, no, or the choice, such as choice_2.",
-    "medcalcbench": "End with a line ANSWER: and the number or date alone.",
-    "theoremqa": "End with a line ANSWER: and the number, list, True, False or option alone.",
-    "toolqa": "End with a line ANSWER: and the answer alone.",
+    "champ": "the answer.",
+    "logicbench": "yes, no, or the choice, such as choice_2.",
+    "medcalcbench": "the number or date alone.",
+    "theoremqa": "the number, list, True, False or option alone.",
+    "toolqa": "the answer alone.",
 }
-_ANSWER = re.compile(r"ANSWER[\s:*`]{0,6}(.+)", re.IGNORECASE)
-_NUMBER = re.compile(r"-?\d[\d,]*\.?\d*(?:[eE][+-]?\d+)?|-?\.\d+")
+_CHOICE: Final = re.compile(r"\W*(?:(?:choice|option)?[_ ]?([1-5])\b|(yes|true|no|false)\b(?!\s*\w))")
+_OPTION: Final = re.compile(r"\(([a-f])\)|^\W*(?:option\W*)?([a-f])(?=[).:]|\W*$)")
 _TOLERANCE = 0.04
 """Of floats in TheoremQA, relative."""
 
@@ -50,12 +54,13 @@ class Record(BaseModel):
     eval_data: dict[str, Any]
 
     @property
-    def split(self) -> Split:
-        return SPLITS[int(sha256(self.instance_id.encode()).hexdigest()[:8], 16) % 3]
-
-    @property
     def answer(self) -> str:
         return str(self.eval_data.get("answer", "")).strip()
+
+    @property
+    def scenario(self) -> str:
+        """What the question is about: all but its last paragraph, where it has several."""
+        return self.question.rpartition("\n\n")[0] or self.question
 
 
 class _Text(BaseModel):
@@ -67,85 +72,121 @@ class _Text(BaseModel):
     content: str = ""
 
 
-class SraBench:
-    """The data sets under `<root>/sra`. A family is a skill; the name of a data set stands for all of its families.
+class SraBench(Downloaded):
+    """All five data sets. A family is a skill; the name of a data set stands for all of its families.
 
-    Raises:
-        UserError: the data are not there or are not what they should be.
+    Splits follow a hash of each question, so that they do not know of skills: what is found, loaded and used is counted
+    over a data set. To learn skills, take one of the three suites below.
     """
 
     name = "sra"
+    about = "questions of five data sets, with the skills that each needs"
+    licence = "MIT; MedCalcBench CC BY-SA 4.0"
+    needs = DataSet(
+        name="SRA-Bench",
+        folder="sra",
+        origin="https://github.com/oneal2000/SR-Agents",
+        marker="theoremqa.json",
+        within=("", "data/bench/instances"),
+    )
+    datasets: ClassVar[tuple[str, ...]] = DATASETS
 
-    def __init__(self, root: Path = DATA) -> None:
-        self._folder = root / "sra"
-        self._records = {r.instance_id: r for r in _records(self._folder)}
+    def __init__(self, root: Path | None = None) -> None:
+        super().__init__(root)
+        self._records = {r.instance_id: r for name in self.datasets for r in _records(self.folder / f"{name}.json")}
 
-    @property
-    def families(self) -> tuple[str, ...]:
-        return tuple(sorted({r.skill_annotations[0] for r in self._records.values()}))
+    def questions(self) -> tuple[Question, ...]:
+        splits = self.splits(tuple(self._records.values()))
+        return tuple(_question(self._records[id], split) for id, split in splits.items())
 
-    def variants(self, family: str) -> tuple[str, ...]:
-        return ("base",)
+    def splits(self, records: tuple[Record, ...]) -> dict[str, Split]:
+        """Which questions are used, and for what."""
+        return {r.instance_id: SPLITS[_drawn(r.instance_id) % 3] for r in records}
 
-    def tasks(self, family: str, split: Split, n: int, variant: str = "base", start: int = 0) -> tuple[Task, ...]:
-        """Questions number `start` to `start + n - 1` of a skill or a data set, fewer where there are no more.
+    def wrong(self, question: Question, outputs: tuple[File, ...], answer: str) -> str:
+        return "" if is_right(self._records[question.id], said(answer)) else "the answer is not right"
 
-        Raises:
-            UserError: no such family or variant.
-        """
-        if variant != "base" or not (family in DATASETS or family in self.families):
-            raise UserError(
-                f"sra has no {family!r} of variant {variant!r}", f"choose a skill's id or one of {', '.join(DATASETS)}"
-            )
-        mine = [r for r in self._records.values() if r.split == split and family in (r.dataset, r.skill_annotations[0])]
-        return tuple(self._task(r) for r in mine[start : start + n])
+    def covers(self, family: str) -> bool:
+        return family in self.datasets or family in self.families
 
-    def check(self, task: Task, outputs: tuple[File, ...], answer: str = "") -> Score:
-        """Compare the last `ANSWER:` line, or the last line, with the answer; files are not looked at."""
-        record = self._records.get(task.id.rpartition("/")[2])
-        if record is None:
-            raise UserError(f"sra has no task {task.id!r}", "use the data that the task came from")
-        right = is_right(record, said(answer))
-        message = "" if right else "the answer is not right"
-        return Score(
-            value=float(right),
-            passed=right,
-            checks=(Check(name="answer", passed=right, message=message),),
-            verifier=f"suite:{self.name}",
-            trusted=True,
-        )
+    def belongs(self, question: Question, family: str) -> bool:
+        return family in (question.family, question.meta["dataset"])
 
-    def oracle(self, task: Task) -> tuple[File, ...] | None:
-        return None
+    def choice(self) -> str:
+        return f"choose a skill's id or one of {', '.join(self.datasets)}"
 
     def human_skill(self, family: str) -> Skill | None:
         """The benchmark's own skill, where its corpus is there."""
-        skill = self.library().get(named(family))
-        return None if skill is None or STAND_IN in skill.metadata.values() else skill
+        text = _corpus(self.folder).get(family)
+        return None if text is None else _skill(text)
 
     def library(self) -> Snapshot:
         """All skills that any question needs, and with the corpus all others; stand-ins where a text is missing."""
-        texts = _corpus(self._folder)
+        texts = _corpus(self.folder)
         evidence: dict[str, list[Record]] = {}
-        for record in self._records.values():
+        for question in self.by_id.values():
+            record = self._records[question.id]
             for id in record.skill_annotations:
                 evidence.setdefault(id, [])
-                if record.split == "evidence":
+                if question.split == "evidence":
                     evidence[id].append(record)
         made = [_stand_in(id, questions) for id, questions in evidence.items() if id not in texts]
         return Snapshot.of([*(_skill(text) for text in texts.values()), *made])
 
-    def _task(self, record: Record) -> Task:
-        gold = [named(id) for id in record.skill_annotations]
-        return Task(
-            id=f"{record.skill_annotations[0]}/base/{record.instance_id}",
-            suite=self.name,
-            family=record.skill_annotations[0],
-            split=record.split,
-            seed=0,
-            prompt=f"{record.question.strip()}\n\n{_FORMS[record.dataset]}",
-            meta={"dataset": record.dataset, "gold": list(gold), "question": record.question},
-        )
+
+class _Learnable(SraBench):
+    """One data set, to learn on some questions of a skill and be tested on others: each split has its share of each.
+
+    Questions about the same scenario stay together, for they give each other away; skills with few questions are left
+    out.
+    """
+
+    fewest: ClassVar[int] = 6
+    """Questions of a skill."""
+
+    def splits(self, records: tuple[Record, ...]) -> dict[str, Split]:
+        scenarios: dict[tuple[str, str], list[str]] = {}
+        for r in records:
+            scenarios.setdefault((r.skill_annotations[0], r.scenario), []).append(r.instance_id)
+        counts: dict[str, Counter[Split]] = {}
+        found: dict[str, Split] = {}
+        for (skill, _), ids in sorted(scenarios.items(), key=lambda s: (-len(s[1]), _drawn(s[0][1]))):
+            count = counts.setdefault(skill, Counter())
+            split = min(SPLITS, key=lambda s: count[s])
+            count[split] += len(ids)
+            found |= dict.fromkeys(ids, split)
+        return {
+            r.instance_id: found[r.instance_id]
+            for r in records
+            if counts[r.skill_annotations[0]].total() >= self.fewest
+        }
+
+
+class LogicBench(_Learnable):
+    """Nineteen rules of inference, forty questions each (arXiv 2404.15522)."""
+
+    name = "logicbench"
+    about = "questions of logic, by rule of inference"
+    licence = "MIT"
+    datasets = ("logicbench",)
+
+
+class MedCalcBench(_Learnable):
+    """Fifty-five medical calculators, twenty patients each (arXiv 2406.12036)."""
+
+    name = "medcalcbench"
+    about = "medical calculators on patients' notes"
+    licence = "CC BY-SA 4.0"
+    datasets = ("medcalcbench",)
+
+
+class TheoremQA(_Learnable):
+    """Theorems of mathematics, physics, finance and informatics (arXiv 2305.12524)."""
+
+    name = "theoremqa"
+    about = "questions of science, by theorem"
+    licence = "MIT"
+    datasets = ("theoremqa",)
 
 
 def named(id: str) -> str:
@@ -153,59 +194,78 @@ def named(id: str) -> str:
     return f"skill-{sha256(id.encode()).hexdigest()[:8]}"
 
 
-def said(text: str) -> str:
-    """The answer in a message: after the last `ANSWER:`, else its last line."""
-    found = _ANSWER.findall(text)
-    lines = found or [line for line in text.splitlines() if line.strip()]
-    return lines[-1].strip("*`. \t") if lines else ""
-
-
 def is_right(record: Record, answer: str) -> bool:
     """Whether `answer` is the one of the data set, by that set's own kind of comparison."""
     gold, data = record.answer, record.eval_data
-    if record.dataset == "medcalcbench":
-        low, high = _number(data.get("lower_limit")), _number(data.get("upper_limit"))
-        if data.get("output_type") == "date" or low is None or high is None:
-            return _numbers(answer) == _numbers(gold)
-        given = _number(answer)
-        return given is not None and min(low, high) <= given <= max(low, high)
-    if record.dataset == "theoremqa":
-        return _theorem(answer, gold, str(data.get("answer_type", "")))
-    if record.dataset == "champ" and _numbers(gold):
-        return _numbers(answer) == _numbers(gold)
-    one, two = _plain(answer), _plain(gold)
-    return one == two or (
-        _number(answer) is not None and _number(answer) == _number(gold) and not re.search("[a-z]", two)
-    )
+    if not answer:
+        return False  # one question has no right answer
+    match record.dataset:
+        case "logicbench":
+            return _choice(answer) == _choice(gold)
+        case "medcalcbench":
+            return _calculated(answer, gold, str(data.get("output_type", "")), data)
+        case "theoremqa":
+            return _theorem(answer, gold, str(data.get("answer_type", "")))
+        case "champ" if numbers(gold):
+            return numbers(answer) == numbers(gold)
+        case _:
+            one, two = _plain(answer), _plain(gold)
+            return one == two or (
+                not re.search("[a-z]", two) and number(answer) is not None and number(answer) == number(gold)
+            )
+
+
+def _choice(text: str) -> str:
+    """`choice_2`, `yes` or `no`, as it begins an answer; else what was said."""
+    found = _CHOICE.match(text.casefold())
+    if found is None:
+        return _plain(text)
+    return f"choice_{found[1]}" if found[1] else "yes" if found[2] in ("yes", "true") else "no"
+
+
+def _calculated(answer: str, gold: str, kind: str, data: dict[str, Any]) -> bool:
+    if kind == "date":
+        day = _day(gold)
+        return _day(answer) == day if day else numbers(answer) == numbers(gold)
+    given, wanted = number(answer), number(gold)
+    if given is None or wanted is None:
+        return False
+    if kind == "integer":
+        return round(given) == round(wanted)
+    low, high = number(str(data.get("lower_limit"))), number(str(data.get("upper_limit")))
+    return low is not None and high is not None and min(low, high) <= given <= max(low, high)
+
+
+def _day(text: str) -> date | None:
+    for form in ("%m/%d/%Y", "%Y-%m-%d", "%B %d, %Y"):
+        with suppress(ValueError):
+            return datetime.strptime(text.strip(" ."), form).date()
+    return None
 
 
 def _theorem(answer: str, gold: str, kind: str) -> bool:
     if kind == "bool":
-        return _plain(answer) in ({"true", "yes", "1"} if _plain(gold) == "true" else {"false", "no", "0"})
+        return _choice(answer) == _choice(gold)
     if kind == "option":
-        return re.sub(r"\W", "", answer.casefold()) == re.sub(r"\W", "", gold.casefold())
-    given, wanted = _numbers(answer), _numbers(gold)
-    if kind == "float":
-        return bool(given) and bool(wanted) and abs(given[-1] - wanted[-1]) <= _TOLERANCE * abs(wanted[-1])
-    if kind == "integer":
-        return bool(given) and bool(wanted) and given[-1] == wanted[-1]
-    return len(given) == len(wanted) > 0 and all(
-        abs(a - b) <= _TOLERANCE * abs(b) for a, b in zip(given, wanted, strict=True)
-    )
+        return _option(answer) == _option(gold)
+    if kind.startswith("list"):
+        given, wanted = sorted(items(answer)), sorted(items(gold))
+        return len(given) == len(wanted) > 0 and all(map(_close, given, wanted))
+    one, two = number(answer), number(gold)
+    return one is not None and two is not None and _close(one / 100 if "%" in answer else one, two)
 
 
-def _numbers(text: str) -> list[float]:
-    found = [_number(part) for part in _NUMBER.findall(text.replace("−", "-"))]
-    return [value for value in found if value is not None]
+def _close(given: float, wanted: float) -> bool:
+    """Whole numbers by rounding, others within four per cent."""
+    if wanted.is_integer():
+        return round(given) == wanted
+    return abs(given - wanted) <= _TOLERANCE * abs(wanted)
 
 
-def _number(value: object) -> float | None:
-    """The number that a text is, with signs of money, percent and thousands; None when it is none."""
-    try:
-        number = float(str(value).strip().strip("$%€ ").replace(",", ""))
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
+def _option(text: str) -> str:
+    """The letter of an option: in brackets, or alone."""
+    found = _OPTION.search(text.casefold())
+    return (found[1] or found[2]) if found else ""
 
 
 def _plain(text: str) -> str:
@@ -233,22 +293,34 @@ def _skill(text: _Text) -> Skill:
     )
 
 
-@lru_cache(maxsize=4)
-def _records(folder: Path) -> tuple[Record, ...]:
-    found: list[Record] = []
-    for name in DATASETS:
-        path = folder / f"{name}.json"
-        try:
-            found += TypeAdapter(list[Record]).validate_python(json.loads(path.read_bytes()))
-        except OSError:
-            raise UserError(
-                f"SRA-Bench is not at {folder}", "download it and give the folder that holds `sra/` as root"
-            ) from None
-        except (ValueError, ValidationError) as error:
-            raise UserError(f"{path} is not the data set: {error}", "fetch the data set again") from None
-    odd = [r.instance_id for r in found if not r.skill_annotations or r.dataset not in DATASETS or "/" in r.instance_id]
+def _question(record: Record, split: Split) -> Question:
+    return Question(
+        id=record.instance_id,
+        family=record.skill_annotations[0],
+        split=split,
+        prompt=f"{record.question.strip()}\n\n{FORM} {_FORMS[record.dataset]}",
+        gold=f"ANSWER: {' '.join(record.answer.split())}",
+        meta={
+            "dataset": record.dataset,
+            "gold": [named(id) for id in record.skill_annotations],
+            "question": record.question,
+        },
+    )
+
+
+def _drawn(id: str) -> int:
+    return int(sha256(id.encode()).hexdigest()[:8], 16)
+
+
+@lru_cache(maxsize=8)
+def _records(path: Path) -> tuple[Record, ...]:
+    try:
+        found = TypeAdapter(list[Record]).validate_python(json.loads(path.read_bytes()))
+    except (OSError, ValueError, ValidationError) as error:
+        raise broken(path, error) from None
+    odd = [r.instance_id for r in found if not r.skill_annotations or r.dataset != path.stem or "/" in r.instance_id]
     if odd:
-        raise UserError(f"{folder} has an entry {odd[0]!r} that cannot be used", "fetch the data set again")
+        raise broken(path, f"the entry {odd[0]!r} cannot be used")
     return tuple(found)
 
 

@@ -4,6 +4,8 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,7 +15,7 @@ JAVA = "install a Java runtime, version 8 or later, such as Debian's default-jre
 INSTALL_SECONDS = 3_600.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Needs:
     """The package of a world, and where it is looked for."""
 
@@ -24,6 +26,8 @@ class Needs:
     java: bool = False
     apart: tuple[str, ...] = ()
     """Requirements of an environment of its own, for packages that are big or do not go with others."""
+    package: str = ""
+    """How the package is called where it is published, if not like its module."""
 
     @property
     def environment(self) -> Path:
@@ -31,6 +35,18 @@ class Needs:
         from prowess.settings import load
 
         return load().settings.cache / "worlds" / self.extra
+
+    @cached_property
+    def source(self) -> str:
+        """The package that is used and its version, as `minigrid 3.1.0`: what `Task.source` says of its tasks."""
+        name = self.package or self.module
+        folders = (
+            None if find_spec(self.module) else [str(p) for p in self.environment.glob("lib/python*/site-packages")]
+        )
+        found = (
+            metadata.distributions(name=name) if folders is None else metadata.distributions(name=name, path=folders)
+        )
+        return next((f"{d.metadata['Name']} {d.version}" for d in found), "")
 
     def lacking(self) -> UserError | None:
         """What is not there, and what to do about it; None where all is there."""

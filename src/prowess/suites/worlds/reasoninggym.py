@@ -150,6 +150,7 @@ class ReasoningGym:
             split=split,
             seed=seed,
             prompt=f"{question}\n\n{FORM}",
+            source=self.needs.source,
         )
 
 

@@ -241,6 +241,7 @@ class WorldSuite(ABC):
             seed=seed if isinstance(seed, int) else 0,
             prompt=prompt,
             outputs=(ACTIONS,),
+            source=self.needs.source,
             meta={"start": start, "steps": steps},
         )
 
