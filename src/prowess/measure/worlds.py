@@ -82,7 +82,9 @@ async def stand(
             report(nth * len(tasks) + i, len(agents) * len(tasks), f"{suite.name}: {name}")
             began = time.perf_counter()
             run = await agent.run(task, WITHOUT, 0)
-            if name == "random":
+            if (
+                played and name != "idle" and not (name == "oracle" and steps)
+            ):  # chance cannot play where nothing is listed
                 seconds += time.perf_counter() - began
                 steps += sum(bool(step.tool_calls) for step in run.steps)
                 orders += int(str(run.extra.get("orders", 0)))

@@ -10,7 +10,9 @@ from prowess.suites.base import Suite
 __all__ = ["SUITES", "WORLDS", "Suite", "open_suite", "world_class"]
 
 WORLDS = {
+    "agentdojo": "prowess.suites.worlds.agentdojo:AgentDojo",
     "babyai": "prowess.suites.worlds.babyai:BabyAI",
+    "bfcl": "prowess.suites.worlds.bfcl:Bfcl",
     "reasoning-gym": "prowess.suites.worlds.reasoninggym:ReasoningGym",
     "scienceworld": "prowess.suites.worlds.scienceworld:ScienceWorld",
     "textworld": "prowess.suites.worlds.textworld:TextWorld",

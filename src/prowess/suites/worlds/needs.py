@@ -24,6 +24,8 @@ class Needs:
     java: bool = False
     apart: tuple[str, ...] = ()
     """Requirements of an environment of its own, for packages that are big or do not go with others."""
+    alone: tuple[str, ...] = ()
+    """Requirements of that environment that are installed without what they ask for: most of it is not used here."""
 
     @property
     def environment(self) -> Path:
@@ -63,7 +65,9 @@ class Needs:
         shutil.rmtree(made, ignore_errors=True)
         made.parent.mkdir(parents=True, exist_ok=True)
         _run([sys.executable, "-m", "venv", str(made)])
-        _run([str(_python_of(made)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *self.apart])
+        pip = [str(_python_of(made)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        for requirements in filter(None, (self.apart, ("--no-deps", *self.alone) if self.alone else ())):
+            _run([*pip, *requirements])
         _run([str(_python_of(made)), "-c", f"import {self.module}"])
         shutil.rmtree(folder, ignore_errors=True)
         made.rename(folder)  # only its scripts would mind, and none is used
