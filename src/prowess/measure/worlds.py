@@ -43,7 +43,7 @@ class Standing(Frozen):
     """None where nothing is played."""
     idle: Level
     steps: int
-    """Actions that were played."""
+    """Actions that chance played; where a world lists none, those of the oracle."""
     seconds: float
     """That they took, starts of episodes included, engines warm."""
     orders: int
@@ -78,13 +78,13 @@ async def stand(
     steps, seconds, orders = 0, 0.0, 0
     for nth, (name, agent) in enumerate(agents.items()):
         values: list[tuple[bool, float] | None] = []
+        if timed := played and name != "idle" and not steps:
+            seconds, orders = 0.0, 0
         for i, task in enumerate(tasks):
             report(nth * len(tasks) + i, len(agents) * len(tasks), f"{suite.name}: {name}")
             began = time.perf_counter()
             run = await agent.run(task, WITHOUT, 0)
-            if (
-                played and name != "idle" and not (name == "oracle" and steps)
-            ):  # chance cannot play where nothing is listed
+            if timed:
                 seconds += time.perf_counter() - began
                 steps += sum(bool(step.tool_calls) for step in run.steps)
                 orders += int(str(run.extra.get("orders", 0)))

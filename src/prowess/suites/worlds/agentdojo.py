@@ -12,6 +12,7 @@ split `i` modulo 3, in all variants alike.
 import sys
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType, SimpleNamespace
@@ -32,21 +33,18 @@ class _Shape(NamedTuple):
     tasks: int
     injections: range
     """Numbers of the injection tasks."""
+    without: frozenset[int] = frozenset()
+    """Numbers of tasks that doing nothing passes."""
 
 
 SUITES: Final = {
     "workspace": _Shape(40, range(14)),
-    "banking": _Shape(16, range(9)),
+    "banking": _Shape(16, range(9), frozenset({5, 6, 8, 9, 10})),
     "travel": _Shape(20, range(7)),
     "slack": _Shape(21, range(1, 6)),
 }
-ATTACKS: Final = {
-    "todo": "direct",
-    "ignore": "ignore_previous",
-    "system": "system_message",
-    "important": "important_instructions_no_names",
-}
-"""Our names of attacks, and the package's. Left out: those that need the name of the model or of the user."""
+ATTACKS: Final = ("direct", "ignore_previous", "system_message", "injecagent", "important_instructions_no_names")
+"""By the package's names. Left out: those that need the name of the model or of the user."""
 STEPS: Final = 40
 """Actions of an episode. Right calls take at most 21."""
 INJECTION: Final = "injection"
@@ -58,7 +56,7 @@ PROMPT: Final = (
 
 
 class AgentDojo(WorldSuite):
-    """The errands. Task number `i` of a split is the package's user task `3 i` plus the offset of the split."""
+    """The errands of each suite: every third one, from the offset of the split."""
 
     name = "agentdojo"
     about = "a user's errands by tools, with and without attacks in the data"
@@ -84,17 +82,18 @@ class AgentDojo(WorldSuite):
         return ("base", *(f"{attack}-{number}" for attack in ATTACKS for number in numbers))
 
     def tasks(self, family: str, split: Split, n: int, variant: str = "base", start: int = 0) -> tuple[Task, ...]:
-        """Tasks number `start` to `start + n - 1`; a split has 5 to 14 of each family."""
+        """Tasks number `start` to `start + n - 1`; a split has 3 to 14 of each family."""
         self.known(family, variant, n, start)
+        of = SUITES[family]
+        numbers = [i for i in range(OFFSETS[split], of.tasks, 3) if i not in of.without]
         attack, _, number = variant.partition("-")
-        attacked = {"attack": ATTACKS[attack], "injection": f"injection_task_{number}"} if number else {}
+        attacked = {"attack": attack, "injection": f"injection_task_{number}"} if number else {}
         return tuple(
             self.drawn(
                 family, variant, split, number, PROMPT,
                 {"suite": family, "task": f"user_task_{number}", **attacked}, STEPS,
             )
-            for number in (3 * i + OFFSETS[split] for i in range(start, start + n))
-            if number < SUITES[family].tasks
+            for number in numbers[start : start + n]
         )  # fmt: skip
 
 
@@ -106,6 +105,7 @@ class Errand:
         self._suites: Mapping[str, Any] = import_module("agentdojo.task_suite.load_suites").get_suites(VERSION)
         self._runtime = import_module("agentdojo.functions_runtime")
         self._attacks: dict[tuple[str, str], Any] = {}
+        self._fresh = lru_cache(maxsize=32)(self._load)
         self._suite: Any = None
         self._task: Any = None
         self._injection: Any = None
@@ -166,8 +166,13 @@ class Errand:
         if "attack" in start:
             self._injection = self._suite.injection_tasks[start["injection"]]
             written = self._attack(start["suite"], start["attack"]).attack(self._task, self._injection)
-        self._now = self._task.init_environment(self._suite.load_and_inject_default_environment(written))
-        self._before = self._now.model_copy(deep=True)
+        fresh = self._fresh(start["suite"], tuple(sorted(written.items())))
+        self._now = self._task.init_environment(deepcopy(fresh))
+        self._before = deepcopy(self._now)
+
+    def _load(self, suite: str, written: tuple[tuple[str, str], ...]) -> Any:
+        """An untouched environment: reading it takes the package up to half a second."""
+        return self._suites[suite].load_and_inject_default_environment(dict(written))
 
     def _attack(self, suite: str, name: str) -> Any:
         """The package's attack. It plays each task once to find what an agent would read, and remembers that."""

@@ -37,12 +37,12 @@ STEPS: Final = 100
 
 PROMPT: Final = (
     f"You do what a user asks, one request after the other. {toolcalls.HOW} When a request is done, or when you lack a "
-    "tool for it, or something that only the user knows, tell the user by the action `say TEXT`; the next request follows."
+    "tool for it, or something that only the user knows, the action `say TEXT` says so; then the next request comes."
 )
 
 
 class Bfcl(WorldSuite):
-    """The conversations. Task number `i` of a split is conversation `3 i` plus the offset of the split."""
+    """The conversations of each family: every third one, from the offset of the split."""
 
     name = "bfcl"
     about = "requests of a user, one after the other, by calls of stateful APIs"
@@ -65,14 +65,15 @@ class Bfcl(WorldSuite):
     def tasks(self, family: str, split: Split, n: int, variant: str = "base", start: int = 0) -> tuple[Task, ...]:
         """Tasks number `start` to `start + n - 1`; a split has 16 or 17 of each family."""
         self.known(family, variant, n, start)
+        first = FAMILIES[family]
+        numbers = [i for i in range(OFFSETS[split], EACH, 3) if (variant, first + i) not in LEFT_OUT]
         category = f"multi_turn_{variant.replace('-', '_')}"
         return tuple(
             self.drawn(
                 family, variant, split, number, PROMPT,
-                {"category": category, "number": FAMILIES[family] + number}, STEPS,
+                {"category": category, "number": first + number}, STEPS,
             )
-            for number in (3 * i + OFFSETS[split] for i in range(start, start + n))
-            if number < EACH and (variant, FAMILIES[family] + number) not in LEFT_OUT
+            for number in numbers[start : start + n]
         )  # fmt: skip
 
 

@@ -25,7 +25,8 @@ class Needs:
     apart: tuple[str, ...] = ()
     """Requirements of an environment of its own, for packages that are big or do not go with others."""
     alone: tuple[str, ...] = ()
-    """Requirements of that environment that are installed without what they ask for: most of it is not used here."""
+    """Requirements of that environment that are installed without theirs, since they ask for far more than they use
+    here; what they do use stands in `apart`."""
 
     @property
     def environment(self) -> Path:
@@ -66,8 +67,9 @@ class Needs:
         made.parent.mkdir(parents=True, exist_ok=True)
         _run([sys.executable, "-m", "venv", str(made)])
         pip = [str(_python_of(made)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        for requirements in filter(None, (self.apart, ("--no-deps", *self.alone) if self.alone else ())):
-            _run([*pip, *requirements])
+        _run([*pip, *self.apart])
+        if self.alone:
+            _run([*pip, "--no-deps", *self.alone])
         _run([str(_python_of(made)), "-c", f"import {self.module}"])
         shutil.rmtree(folder, ignore_errors=True)
         made.rename(folder)  # only its scripts would mind, and none is used

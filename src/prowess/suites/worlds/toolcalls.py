@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 HOW: Final = (
     "Each of your actions is one call of a tool: its name, and after it the arguments as a JSON object, such as `NAME` "
@@ -74,17 +74,22 @@ def read(action: str, tools: Mapping[str, Tool]) -> Call:
         return Call(SAY, {"text": rest})
     if (wanted := tools.get(name)) is None:
         raise Misread(f"There is no tool {name[:80]!r} now. {HOW}")
-    try:
-        given = json.loads(rest or "{}", parse_constant=_number, parse_float=_number)
-    except (ValueError, RecursionError):
-        given = None
-    if not isinstance(given, dict):
-        raise Misread(f"The arguments are no JSON object. {HOW}")
+    given = _object(rest or "{}")
     if unknown := [name for name in given if name not in wanted.parameters]:
         raise Misread(f"{wanted.name} has no argument {unknown[0][:80]!r}.")
     if lacking := [name for name in wanted.parameters if name in wanted.required and name not in given]:
         raise Misread(f"{wanted.name} also needs {', '.join(lacking)}.")
     return Call(wanted.name, given)
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        found: Any = json.loads(text, parse_constant=_number, parse_float=_number)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise Misread(f"The arguments are no JSON object. {HOW}")
+    return cast(dict[str, Any], found)
 
 
 def _number(text: str) -> float:
@@ -96,13 +101,15 @@ def _number(text: str) -> float:
 
 def _resolved(schema: Any, definitions: Mapping[str, Any]) -> Any:
     """A schema with the definitions that it refers to in their places."""
-    if isinstance(schema, list):
-        return [_resolved(of, definitions) for of in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if isinstance(name := schema.get("$ref"), str):
-        return _resolved(definitions.get(name.rpartition("/")[2], {}), definitions)
-    return {key: _resolved(of, definitions) for key, of in schema.items()}
+    match schema:
+        case {"$ref": str() as name}:
+            return _resolved(definitions.get(name.rpartition("/")[2], {}), definitions)
+        case dict():
+            return {key: _resolved(of, definitions) for key, of in cast(dict[str, Any], schema).items()}
+        case list():
+            return [_resolved(of, definitions) for of in cast(list[Any], schema)]
+        case _:
+            return schema
 
 
 def _described(tool: Tool) -> Iterable[str]:
