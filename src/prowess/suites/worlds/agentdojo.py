@@ -171,7 +171,7 @@ class Errand:
         self._before = deepcopy(self._now)
 
     def _load(self, suite: str, written: tuple[tuple[str, str], ...]) -> Any:
-        """An untouched environment: reading it takes the package up to half a second."""
+        """An untouched environment; to read one takes far longer than to copy it."""
         return self._suites[suite].load_and_inject_default_environment(dict(written))
 
     def _attack(self, suite: str, name: str) -> Any:
