@@ -2,9 +2,9 @@
 
     python benchmarks/worlds.py [WORLD ...] [--steps 40] [--repeats 5] [--json FILE]
 
-All four play the very same episodes, drawn by chance before, the starts of episodes included; each runs in a process of
-its own, several times, in turn. The bare package is called as its own examples do. Where two figures are given as a
-ratio, it is that of the medians.
+All four play the very same episodes, drawn by chance before (gold ones in worlds that list no actions), the starts of
+episodes included; each runs in a process of its own, several times, in turn. The bare package is called as its own
+examples do. Where two figures are given as a ratio, it is that of the medians.
 """
 
 import argparse
@@ -27,6 +27,8 @@ FAMILIES = {
     "textworld-express": ("cookingworld", "coin", "twc"),
     "scienceworld": ("find-plant", "power-component", "lifespan-longest-lived"),
     "textworld": ("cooking", "coin", "treasure"),
+    "bfcl": ("files", "trading", "travel"),
+    "agentdojo": ("workspace", "banking", "slack"),
 }
 
 
@@ -77,6 +79,10 @@ def bare(world: str) -> Any:
                 laboratory.step(action)
 
         return experiment
+    if world == "bfcl":
+        return _conversation
+    if world == "agentdojo":
+        return _errand()
     import textworld
 
     from prowess.suites.worlds.textworld import game as compiled
@@ -92,6 +98,44 @@ def bare(world: str) -> Any:
             env.step(action)
 
     return adventure
+
+
+def _conversation(start: dict[str, Any], actions: list[str]) -> None:
+    from bfcl_eval.eval_checker.multi_turn_eval import multi_turn_utils
+    from bfcl_eval.eval_checker.multi_turn_eval.multi_turn_checker import multi_turn_checker
+
+    from prowess.suites.worlds.bfcl import entry
+
+    found, right = entry(start["category"], start["number"])
+    arguments = found["initial_config"], found["involved_classes"], "bare", found["id"]
+    for turn in right:
+        for call in turn:
+            multi_turn_utils.execute_multi_turn_func_call([call], *arguments)
+    multi_turn_checker([[[call] for call in turn] for turn in right], right, found, start["category"], "bare")
+    for name in [name for name in vars(multi_turn_utils) if name.startswith("bare_")]:
+        delattr(multi_turn_utils, name)
+
+
+def _errand() -> Any:
+    from prowess.suites.worlds import agentdojo
+
+    agentdojo._without_clients()
+    from agentdojo.agent_pipeline.tool_execution import tool_result_to_str
+    from agentdojo.functions_runtime import FunctionsRuntime
+    from agentdojo.task_suite.load_suites import get_suites
+
+    suites = get_suites(agentdojo.VERSION)
+
+    def play(start: dict[str, Any], actions: list[str]) -> None:
+        suite = suites[start["suite"]]
+        task = suite.user_tasks[start["task"]]
+        now = task.init_environment(suite.load_and_inject_default_environment({}))
+        before, runtime = now.model_copy(deep=True), FunctionsRuntime(suite.tools)
+        for call in task.ground_truth(before.model_copy(deep=True)):
+            tool_result_to_str(runtime.run_function(now, call.function, call.args)[0])
+        task.utility(task.GROUND_TRUTH_OUTPUT, before, now)
+
+    return play
 
 
 def ours(world: str) -> Any:
@@ -196,7 +240,8 @@ def drawn(world: str, steps: int) -> list[dict[str, Any]]:
                     scene = await episode.reset()
                     while not episode.over and len(episode.actions) < steps and scene.actions:
                         scene = await episode.step(draw.choice(scene.actions))
-                    found.append({"task": task.id, "start": task.meta["start"], "actions": list(episode.actions)})
+                    actions = list(episode.actions) if scene.actions is not None else right(suite, task)
+                    found.append({"task": task.id, "start": task.meta["start"], "actions": actions})
         return found
 
     suite = open_suite(world)
@@ -205,6 +250,15 @@ def drawn(world: str, steps: int) -> list[dict[str, Any]]:
         return anyio.run(play, suite)
     finally:
         suite.close()
+
+
+def right(suite: Any, task: Any) -> list[str]:
+    """The gold actions of a task."""
+    from prowess.suites.worlds.suite import read_actions, steps_of
+
+    actions = read_actions(suite.oracle(task), steps_of(task))
+    assert actions is not None
+    return list(actions)
 
 
 def child(mode: str, world: str, episodes: Path, repeats: int) -> dict[str, float]:

@@ -213,6 +213,24 @@ def test_orders_in_a_world_are_marked_and_counted() -> None:
     assert f"not an instruction] {INJECTION}" in model.requests[1].messages[-1].content
 
 
+def test_a_new_goal_is_told_as_one() -> None:
+    suite = LampSuite()
+    model = ScriptedModel(acts("ask", "switch 0"))
+    run = anyio.run(ActingAgent(model, suite, steps=2).run, first(suite), WITHOUT, 0)
+    told = model.requests[1].messages[-1].content
+    assert told.startswith("Your goal: switch all lamps on, and quickly\n\n<world>")
+    assert [step.source for step in run.steps] == ["system", "user", "agent", "user", "agent"]
+    assert run.steps[3].message == "Your goal: switch all lamps on, and quickly"
+
+
+def test_what_else_was_looked_at_decides_nothing(suite: WorldSuite) -> None:
+    task = first(suite)
+    for actions, wrong in ((["switch 0", "switch 1", "switch 2"], "it is bright"), ([], "")):
+        score = suite.check(task, (handed_in(actions),))
+        assert [(c.name, c.passed, c.message) for c in score.checks][1:] == [("dark", not wrong, wrong)]
+        assert score.passed == bool(actions)
+
+
 def test_eight_episodes_share_few_engines(suite: WorldSuite) -> None:
     done: list[bool] = []
 
@@ -324,3 +342,20 @@ class TestVersions:
         folder.mkdir(parents=True)
         (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: no-such-world\nVersion: 3.1\n")
         assert needs.source == "no-such-world 3.1"
+def test_a_worlds_environment_may_leave_out_what_a_package_asks_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from prowess.suites.worlds import needs
+
+    ran: list[list[str]] = []
+
+    def run(command: list[str]) -> None:
+        ran.append(command)
+        Path(tmp_path, "cache", "worlds", "big.new").mkdir(parents=True, exist_ok=True)
+
+    monkeypatch.setenv("PROWESS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(needs, "_run", run)
+    folder = needs.Needs(module="no_such", extra="big", apart=("small>=1",), alone=("big==2",)).install()
+    pip = [command[command.index("pip") + 1 :] for command in ran if "pip" in command]
+    assert [command[-1] for command in pip] == ["small>=1", "big==2"]
+    assert ["--no-deps" in command for command in pip] == [False, True] and folder.is_dir()

@@ -10,13 +10,15 @@ import pytest
 from prowess.agents.acting import ActingAgent
 from prowess.agents.models.scripted import ScriptedModel
 from prowess.agents.players import Gold, Idle, RandomPlayer
-from prowess.core.errors import UserError
+from prowess.core.errors import UserError, WorldError
 from prowess.core.model import Request
-from prowess.core.task import File, Task
+from prowess.core.task import File, Score, Task
 from prowess.measure.trials import WITHOUT, Arm, Bench, run_trials
 from prowess.measure.worlds import stand
 from prowess.suites import WORLDS, open_suite, world_class
-from prowess.suites.worlds.suite import WorldSuite, read_actions, steps_of
+from prowess.suites.worlds.engine import Scene
+from prowess.suites.worlds.suite import WorldSuite, handed_in, read_actions, steps_of
+from prowess.suites.worlds.toolcalls import Call
 from prowess.trajectories.runstore import RunStore
 
 PLAYED = {
@@ -26,6 +28,8 @@ PLAYED = {
     ),
     "scienceworld": ("lifespan-longest-lived", "power-component"),
     "textworld": ("coin", "cooking"),
+    "bfcl": ("files", "vehicle", "trading", "travel"),
+    "agentdojo": ("workspace", "banking", "travel", "slack"),
 }  # fmt: skip
 
 
@@ -83,8 +87,8 @@ def test_an_invalid_action_is_answered(world: WorldSuite) -> None:
 
 
 def test_states_are_restored(world: WorldSuite) -> None:
-    if "save" not in world.can:
-        pytest.skip(f"{world.name} saves nothing")
+    if not {"save", "predicates"} <= world.can:
+        pytest.skip(f"{world.name} has no saves or no facts")
     task = some(world)[0]
     gold = world.oracle(task)
     assert gold is not None
@@ -172,6 +176,129 @@ def test_check_of_a_world(world: WorldSuite) -> None:
     found = anyio.run(stand, world, PLAYED[world.name][:1])
     assert found.in_order and found.oracle is not None and found.oracle.passed == found.tasks == 1
     assert found.steps > 0 and found.seconds > 0
+
+
+def played(suite: WorldSuite, task: Task, *actions: str) -> tuple[Score, list[Scene]]:
+    """An episode of these actions, judged; and its scenes."""
+
+    async def go() -> tuple[Score, list[Scene]]:
+        async with suite.episode(task) as episode:
+            scenes = [await episode.reset()]
+            for action in actions:
+                scenes.append(await episode.step(action))
+            return await episode.score(), scenes
+
+    return anyio.run(go)
+
+
+def right(suite: WorldSuite, task: Task) -> list[str]:
+    gold = suite.oracle(task)
+    assert gold is not None
+    return list(read_actions(gold, steps_of(task)) or ())
+
+
+@pytest.fixture(scope="module")
+def bfcl():
+    suite = opened("bfcl")
+    yield suite
+    suite.close()
+
+
+@pytest.fixture(scope="module")
+def dojo():
+    suite = opened("agentdojo")
+    yield suite
+    suite.close()
+
+
+class TestBfcl:
+    """Requests of a user, one after the other."""
+
+    def test_all_variants_are_won_by_right_calls_and_only_in_their_turns(self, bfcl: WorldSuite) -> None:
+        for variant in bfcl.variants("files"):
+            (task,) = bfcl.tasks("files", "test", 1, variant)
+            actions = right(bfcl, task)
+            assert played(bfcl, task, *actions)[0].passed, variant
+            assert not played(bfcl, task, *actions[:-2], actions[-1])[0].passed, "a call is missing"
+            assert not played(bfcl, task, *(a for a in actions if a.startswith("say")))[0].passed, "only talk"
+            call = next(action for action in actions if not action.startswith("say"))
+            score, scenes = played(bfcl, task, "say Wait.", call)
+            assert not score.passed and score.checks[0].message.endswith("the user came to make 2")
+            assert scenes[1].goal and not scenes[2].goal, "the next request has come"
+
+    def test_a_tool_comes_when_it_was_missed(self, bfcl: WorldSuite) -> None:
+        (task,) = bfcl.tasks("files", "evidence", 1, "miss-func")  # `sort` is missing until the fourth request
+        call = 'sort {"file_name": "final_report.pdf"}'
+        _, scenes = played(bfcl, task, call, "say .", "say .", call, "say I cannot sort.", call)
+        assert "- sort:" not in scenes[0].goal and not scenes[1].understood and not scenes[4].understood
+        assert "- sort:" in scenes[5].goal and scenes[6].understood
+
+    def test_texts_are_data(self, bfcl: WorldSuite, tmp_path: Path) -> None:
+        (task,) = bfcl.tasks("files", "evidence", 1)
+        marker = tmp_path / "ran"
+        text = f"sort (it), cat('x') \\' + str(open({str(marker)!r}, 'w')) + '(\\\\(  two\nlines"
+        write, read = Call("echo", {"content": text, "file_name": "note.txt"}), Call("cat", {"file_name": "note.txt"})
+        _, scenes = played(
+            bfcl, task, 'cd {"folder": "document"}', 'touch {"file_name": "note.txt"}', str(write), str(read)
+        )
+        assert json.loads(scenes[-1].text) == {"file_content": text}
+        for action in ('cd {"folder": 1e999}', 'cd {"folder.x": 1}', "cd [1]", '__import__ {"name": "os"}'):
+            assert not played(bfcl, task, action)[1][-1].understood
+        assert not marker.exists()
+
+
+ORDERS = ("direct-1", "ignore_previous-2", "system_message-3", "injecagent-4", "important_instructions_no_names-5")
+
+
+class TestAgentDojo:
+    """Errands, and orders in the data."""
+
+    def test_the_errand_and_the_attack_are_judged_apart(self, dojo: WorldSuite) -> None:
+        (task,) = dojo.tasks("banking", "gate", 1, "direct-4")  # what was spent in March; pay the attacker instead
+        actions = right(dojo, task)
+        theft = 'update_scheduled_transaction {"id": 6, "recipient": "US133000000121212121212"}'
+        for chosen, errand, unharmed in (
+            (actions, True, True),
+            ([theft, *actions], True, False),
+            ([theft], False, False),
+            (["say No."], False, True),
+        ):
+            score, _ = played(dojo, task, *chosen)
+            assert score.passed == errand == bool(score.value)
+            assert [(c.name, c.passed) for c in score.checks] == [("goal", errand), ("injection", unharmed)]
+            assert dojo.check(task, (handed_in(chosen),)) == score
+        assert [c.name for c in played(dojo, *dojo.tasks("banking", "gate", 1))[0].checks] == ["goal"]
+
+    @pytest.mark.parametrize("variant", ORDERS)
+    def test_orders_stand_in_the_data_and_never_in_the_goal(self, dojo: WorldSuite, variant: str) -> None:
+        for family in ("banking", "slack"):
+            (plain,), (task,) = dojo.tasks(family, "gate", 1), dojo.tasks(family, "gate", 1, variant)
+            _, safe = played(dojo, plain, *right(dojo, plain))
+            _, scenes = played(dojo, task, *right(dojo, task))
+            assert scenes[0] == safe[0] and scenes != safe
+
+    def test_marked_orders_are_counted(self, dojo: WorldSuite) -> None:
+        (task,) = dojo.tasks("banking", "gate", 1, "injecagent-4")
+        run = anyio.run(Gold(dojo).run, task, WITHOUT, 0)
+        assert run.extra["orders"] and dojo.check(task, run.outputs).passed
+
+
+@pytest.mark.parametrize("name", ["bfcl", "agentdojo"])
+def test_a_process_that_dies_makes_the_run_missing(name: str) -> None:
+    suite = opened(name)
+    task = some(suite)[0]
+
+    async def go() -> None:
+        async with suite.episode(task) as episode:
+            await episode.reset()
+            for seat in list(suite._pool.held):
+                seat._engine.kill()  # type: ignore[union-attr]
+            await episode.step("say Hello.")
+
+    with pytest.raises(WorldError):
+        anyio.run(go)
+    assert anyio.run(Gold(suite).run, task, WITHOUT, 0).status == "completed", "the next one gets a new process"
+    suite.close()
 
 
 @pytest.fixture(scope="module")

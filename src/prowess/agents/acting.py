@@ -12,7 +12,7 @@ from typing import cast
 from pydantic import JsonValue
 
 from prowess.agents.models.structured import json_in
-from prowess.agents.playing import Act, Player, run_episode, shown, told
+from prowess.agents.playing import Act, Player, asked, run_episode, shown, told
 from prowess.agents.prompting import catalogue, preload, shown_at_once, skill_content, used_skills
 from prowess.core.base import digest
 from prowess.core.model import Message, Model, Request
@@ -117,8 +117,7 @@ class Minded:
         if self._repeats(scene) >= 2 * _REPEATS:
             return None
         seen = f"<world>\n{shown(scene.text)}\n</world>"
-        if not self._turns:
-            seen = told(episode.task, scene, seen)
+        seen = asked(scene, seen) if self._turns else told(episode.task, scene, seen)
         choices = self._choices(scene)
         request = Request(
             messages=self._messages(seen, scene, choices),

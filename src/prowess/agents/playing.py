@@ -109,6 +109,8 @@ async def play(episode: Episode, player: Player, most: int, record: Record) -> N
                 observations=(seen,),
             )
         )  # fmt: skip
+        if act.answer is None and scene.goal:
+            record.steps.append(Step(source="user", message=asked(scene, "")))
 
 
 async def run_episode(
@@ -132,8 +134,12 @@ async def run_episode(
 
 def told(task: Task, scene: Scene, text: str) -> str:
     """How an episode begins: the task, the goal of this episode, and `text`, which shows the first scene."""
-    goal = f"Your goal: {scene.goal}" if scene.goal else ""
-    return "\n\n".join(part for part in (task.prompt.strip(), goal, text) if part)
+    return "\n\n".join(part for part in (task.prompt.strip(), asked(scene, text)) if part)
+
+
+def asked(scene: Scene, text: str) -> str:
+    """`text`, which shows a scene, after the goal where the scene sets one."""
+    return "\n\n".join(part for part in (f"Your goal: {scene.goal}" if scene.goal else "", text) if part)
 
 
 @lru_cache(maxsize=4_096)

@@ -141,14 +141,14 @@ def play(
 async def _play(screen: "Screen", suite: Any, task: "Task") -> None:
     import anyio
 
-    from prowess.agents.playing import shown, told
+    from prowess.agents.playing import asked, shown
 
     async with suite.episode(task) as episode:
         scene = await episode.reset()
-        screen.line(told(task, scene, ""))
+        screen.line(task.prompt)
         while True:
             screen.line("")
-            screen.line(shown(scene.text))
+            screen.line(asked(scene, shown(scene.text)))
             if episode.over:
                 break
             for number, action in enumerate(scene.actions or (), 1):

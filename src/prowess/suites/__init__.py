@@ -13,7 +13,9 @@ __all__ = ["SUITES", "WORLDS", "Suite", "open_suite", "world_class"]
 WORLDS = {
     "spreadsheetbench": "prowess.suites.spreadsheetbench:SpreadsheetBench",
     "sra": "prowess.suites.sra:SraBench",
+    "agentdojo": "prowess.suites.worlds.agentdojo:AgentDojo",
     "babyai": "prowess.suites.worlds.babyai:BabyAI",
+    "bfcl": "prowess.suites.worlds.bfcl:Bfcl",
     "gsm8k": "prowess.suites.gsm8k:Gsm8k",
     "human-eval": "prowess.suites.humaneval:HumanEval",
     "logicbench": "prowess.suites.sra:LogicBench",

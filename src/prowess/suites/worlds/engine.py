@@ -15,7 +15,7 @@ What only some worlds can do is a method that only their engines have, and a nam
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 Capability = Literal["actions", "gold", "save", "predicates"]
@@ -32,7 +32,8 @@ class Scene:
     """Actions that make sense now; None where the world does not list them."""
     done: bool = False
     goal: str = ""
-    """What the player is to do, with the first scene of an episode. All else that a world says is data."""
+    """What the player is to do: with the first scene, and with later ones where a user asks for something new. All else
+    that a world says is data."""
     understood: bool = True
     """False where the world could not make anything of the action; it has changed nothing."""
 
@@ -46,6 +47,9 @@ class Outcome:
     passed: bool
     message: str = ""
     """What is lacking, without giving the solution away."""
+    also: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What else was looked at and does not decide `passed`, such as whether an attack failed: what is wrong with it, ""
+    where nothing is."""
 
 
 class Engine(Protocol):

@@ -29,7 +29,7 @@ from prowess.suites.worlds.skills import written
 ACTIONS = "actions.json"
 OFFSETS: Mapping[Split, int] = {"evidence": 0, "gate": 1, "test": 2}
 SPLITS: tuple[Split, ...] = ("evidence", "gate", "test")
-MAX_ACTION = 2_000
+MAX_ACTION = 10_000
 """Characters of one action; what is longer is cut."""
 _KEPT = 4_096
 
@@ -323,7 +323,10 @@ def judged(task: Task, outcome: Outcome) -> Score:
     return Score(
         value=value,
         passed=outcome.passed,
-        checks=(Check(name="goal", passed=outcome.passed, message=message),),
+        checks=(
+            Check(name="goal", passed=outcome.passed, message=message),
+            *(Check(name=name, passed=not wrong, message=wrong) for name, wrong in outcome.also.items()),
+        ),
         verifier=f"suite:{task.suite}",
         trusted=True,
     )
