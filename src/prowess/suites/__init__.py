@@ -13,6 +13,8 @@ WORLDS = {
     "babyai": "prowess.suites.worlds.babyai:BabyAI",
     "reasoning-gym": "prowess.suites.worlds.reasoninggym:ReasoningGym",
     "scienceworld": "prowess.suites.worlds.scienceworld:ScienceWorld",
+    "tau2": "prowess.suites.worlds.tau2:Telecom",
+    "tau2-service": "prowess.suites.worlds.tau2:Service",
     "textworld": "prowess.suites.worlds.textworld:TextWorld",
     "textworld-express": "prowess.suites.worlds.textworldexpress:TextWorldExpress",
 }

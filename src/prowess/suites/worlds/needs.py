@@ -24,6 +24,9 @@ class Needs:
     java: bool = False
     apart: tuple[str, ...] = ()
     """Requirements of an environment of its own, for packages that are big or do not go with others."""
+    alone: tuple[str, ...] = ()
+    """Requirements of that environment that are installed without theirs, since they ask for far more than they use
+    here; what they do use stands in `apart`."""
 
     @property
     def environment(self) -> Path:
@@ -63,7 +66,10 @@ class Needs:
         shutil.rmtree(made, ignore_errors=True)
         made.parent.mkdir(parents=True, exist_ok=True)
         _run([sys.executable, "-m", "venv", str(made)])
-        _run([str(_python_of(made)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *self.apart])
+        pip = [str(_python_of(made)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        _run([*pip, *self.apart])
+        if self.alone:
+            _run([*pip, "--no-deps", *self.alone])
         _run([str(_python_of(made)), "-c", f"import {self.module}"])
         shutil.rmtree(folder, ignore_errors=True)
         made.rename(folder)  # only its scripts would mind, and none is used
