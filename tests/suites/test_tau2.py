@@ -84,7 +84,7 @@ def test_sub_issues_alone_and_their_compositions(desk: WorldSuite) -> None:
 def test_a_sub_issue_befalls_other_customers(desk: WorldSuite) -> None:
     tasks = desk.tasks("overdue_bill_suspension", "test", 3)
     ways = [gold(desk, task) for task in tasks]
-    assert len({way for way in ways}) == 3
+    assert len(set(ways)) == 3
     assert not any("C1001" in action for way in ways for action in way)
     assert not desk.check(tasks[0], (handed_in(ways[1]),)).passed
 

@@ -131,7 +131,7 @@ class Desk:
         where = self._env.user_tools.db.surroundings
         customer = self._env.tools.get_customer_by_phone(where.phone_number)
         line = next(line for line in self._env.tools.db.lines if line.phone_number == where.phone_number)
-        device = self._env.user_tools.db.device.model_dump(mode="json")
+        device = self._env.user_tools.db.device.model_dump(mode="json", exclude_none=True)
         found = {f"{path}({value})" for path, value in _leaves(device)}
         found |= {f"{name}({line.line_id},{_plain(getattr(line, name))})" for name in _LINE}
         found.add(f"customer_id({line.line_id},{customer.customer_id})")
@@ -227,7 +227,7 @@ def _leaves(tree: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, st
     for name, value in tree.items():
         if isinstance(value, dict):
             yield from _leaves(value, f"{before}{name}.")
-        else:
+        elif name != "app_name":  # which is the name of the branch, too
             yield f"{before}{name}", _plain(value)
 
 
