@@ -40,6 +40,7 @@ from prowess.agents.playing import Act, run_episode
 from prowess.agents.sandbox import find_sandbox
 from prowess.core.evidence import Trial
 from prowess.core.model import Request
+from prowess.core.patch import CreateSkill
 from prowess.core.skill import Skill, Snapshot
 from prowess.core.task import Task
 from prowess.core.trajectory import Trajectory
@@ -146,22 +147,30 @@ async def demonstrate(suite: WorldSuite, task: Task) -> Demonstration:
             await episode.step(action)
         made_true = tuple(sorted(await facts_of(episode) - facts))
         after = before if episode.over else await driven(look(ticket), episode)
-    return Demonstration(task.family, f"{ticket}{told(facts)}", before, after, actions, made_true)
+    return Demonstration(task.family, f"{ticket}\n{told(facts)}", before, after, actions, made_true)
 
 
 def clearest(family: str, shown: Sequence[Demonstration]) -> tuple[str, ...]:
-    """The fewest words, first those that the right actions make go away, that only the family's own start shows."""
+    """The fewest words that only the family's own start shows.
+
+    Of equally few, those that the right actions make go away come first, then those that speak of what they act on.
+    """
     own = [one for one in shown if one.family == family]
     always = frozenset.intersection(*(one.before.items for one in own))
     gone = always - frozenset.union(*(one.after.items for one in own))
     others = [one.before.items for one in shown if one.family != family]
     others += [one.after.items for one in shown if one.after is not one.before]
-    candidates = sorted(always, key=lambda item: (item not in gone, len(item), item))
+    spoken = _words(" ".join(own[0].actions))
+    candidates = sorted(always, key=lambda item: (item not in gone, -len(_words(item) & spoken), len(item), item))
     for count in range(1, CLEAREST + 1):
         for words in combinations(candidates, count):
             if not any(set(words) <= items for items in others):
                 return words
     raise SystemExit(f"{family} cannot be told from all others")
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"[a-z]+", text.lower()))
 
 
 class Oracle:
@@ -189,7 +198,7 @@ class Oracle:
         named = {name: id for name, id in one.before.ids.items() if any(id in action for action in one.actions)}
         words = " and ".join(f"`{word}`" for word in self._words[one.family])
         whose = " of ".join(f"{name.removesuffix('_id')} {id}" for name, id in reversed(named.items()))
-        text = f"mend {whose or 'the phone'} where you see {words}"
+        text = f"see {words}: mend {whose or 'the phone'}"
         own = f"customer_id({named['line_id']},{named['customer_id']})" if len(named) > 1 else ""
         holds = [fact for fact in one.made_true if not parameters(Goal(text=text, holds=(fact,)))]
         holds = [fact for fact in one.made_true if any(id in fact for id in named.values())] + holds
@@ -231,8 +240,9 @@ def follow(rules: Sequence[Rule], ticket: str) -> Looking:
         fitting = [rule for rule in rules if rule.words and set(rule.words) <= sight.items]
         if not fitting:
             break
-        for action in chain.from_iterable(rule.filled_in(sight.ids) for rule in fitting):
-            yield action  # noqa: UP028 - what comes back is sent here, and a chain takes nothing
+        todo = chain.from_iterable(rule.filled_in(sight.ids) for rule in fitting)
+        for action in todo:  # noqa: UP028 - what comes back is sent here, and a chain takes nothing
+            yield action
 
 
 class Following:
@@ -291,7 +301,7 @@ async def learn(suite: WorldSuite, recipe: str, out: Path, args: argparse.Namesp
         operation.skill.name: decision.lessons[0].family or ""
         for decision in kept
         for operation in decision.patch.operations
-        if operation.kind == "create"
+        if isinstance(operation, CreateSkill)
     }
     for decision in evolved.decisions:
         if not decision.accepted:

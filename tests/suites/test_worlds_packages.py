@@ -173,7 +173,7 @@ def test_written_skills_are_valid() -> None:
 def test_check_of_a_world(world: WorldSuite) -> None:
     found = anyio.run(stand, world, PLAYED[world.name][:1])
     assert found.in_order and found.oracle is not None and found.oracle.passed == found.tasks == 1
-    assert found.steps > 0 and found.seconds > 0
+    assert (found.steps > 0 or "actions" not in world.can) and found.seconds > 0
 
 
 @pytest.fixture(scope="module")
