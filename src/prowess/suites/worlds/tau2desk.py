@@ -16,7 +16,7 @@ from functools import cache, lru_cache
 from importlib import import_module
 from itertools import product
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from prowess.suites.worlds.engine import Outcome, Scene, Start
 
@@ -206,16 +206,16 @@ def called(name: str, arguments: Mapping[str, Any]) -> str:
 
 
 def _arguments(text: str) -> dict[str, Any] | None:
-    """The arguments of an action; None where they are no JSON object. Names of Python's own are no arguments."""
+    """The arguments of an action; None where they are no JSON object."""
 
     def refuse(constant: str) -> Any:
         raise ValueError(constant)
 
     try:
-        found = json.loads(text or "{}", parse_constant=refuse)
+        found: Any = json.loads(text or "{}", parse_constant=refuse)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else None
 
 
 def _plain(value: Any) -> str:
@@ -226,7 +226,7 @@ def _plain(value: Any) -> str:
 def _leaves(tree: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
     for name, value in tree.items():
         if isinstance(value, dict):
-            yield from _leaves(value, f"{before}{name}.")
+            yield from _leaves(cast("dict[str, Any]", value), f"{before}{name}.")
         elif name != "app_name":  # which is the name of the branch, too
             yield f"{before}{name}", _plain(value)
 
@@ -246,8 +246,7 @@ def _file(domain: str, name: str) -> Any:
 
 @cache
 def _tasks(domain: str) -> dict[str, dict[str, Any]]:
-    found = _file(domain, "tasks.json")
-    return {task["id"]: task for task in (found["tasks"] if isinstance(found, dict) else found)}
+    return {task["id"]: task for task in _file(domain, "tasks.json")}
 
 
 @cache
@@ -261,8 +260,8 @@ def _pickled(domain: str, customer: int) -> bytes:
     if domain != "telecom":
         return pickle.dumps(_module(domain).get_environment())
     env = _module(domain).get_environment(solo_mode=True)
-    database = env.tools.db
-    env.tools.db = type(database).model_validate_json(renamed(database.model_dump_json(), customer))
+    database: Any = env.tools.db
+    env.tools.db = database.model_validate_json(renamed(database.model_dump_json(), customer))
     return pickle.dumps(env)
 
 
