@@ -26,6 +26,7 @@ FAMILIES = {
     "babyai": ("GoToLocal", "PutNext", "GoToObjMaze"),
     "textworld-express": ("cookingworld", "coin", "twc"),
     "scienceworld": ("find-plant", "power-component", "lifespan-longest-lived"),
+    "tau2": ("service_issue", "mobile_data_issue", "mms_issue"),
     "textworld": ("cooking", "coin", "treasure"),
     "bfcl": ("files", "trading", "travel"),
     "agentdojo": ("workspace", "banking", "slack"),
@@ -83,6 +84,25 @@ def bare(world: str) -> Any:
         return _conversation
     if world == "agentdojo":
         return _errand()
+    if world == "tau2":
+        from loguru import logger
+
+        logger.disable("tau2")
+        from tau2.data_model.message import ToolCall
+        from tau2.domains.telecom.environment import get_environment, get_tasks
+
+        tickets = {task.id: task for task in get_tasks(None)}
+
+        def desk(start: dict[str, Any], actions: list[str]) -> None:
+            env, begin = get_environment(solo_mode=True), tickets[start["task"]].initial_state
+            env.set_state(begin.initialization_data, begin.initialization_actions, [])
+            for action in actions:
+                name, _, arguments = action.partition(" ")
+                env.get_response(
+                    ToolCall(id="", name=name, arguments=json.loads(arguments or "{}"), requestor="assistant")
+                )
+
+        return desk
     import textworld
 
     from prowess.suites.worlds.textworld import game as compiled

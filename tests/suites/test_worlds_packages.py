@@ -27,6 +27,8 @@ PLAYED = {
         *("cookingworld", "twc", "coin", "mapreader"), *("arithmetic", "sorting", "simonsays", "peckingorder"),
     ),
     "scienceworld": ("lifespan-longest-lived", "power-component"),
+    "tau2": ("airplane_mode_on", "overdue_bill_suspension", "lock_sim_card_pin", "mms_issue"),
+    "tau2-service": ("retail",),
     "textworld": ("coin", "cooking"),
     "bfcl": ("files", "vehicle", "trading", "travel"),
     "agentdojo": ("workspace", "banking", "travel", "slack"),
@@ -175,7 +177,7 @@ def test_written_skills_are_valid() -> None:
 def test_check_of_a_world(world: WorldSuite) -> None:
     found = anyio.run(stand, world, PLAYED[world.name][:1])
     assert found.in_order and found.oracle is not None and found.oracle.passed == found.tasks == 1
-    assert found.steps > 0 and found.seconds > 0
+    assert (found.steps > 0 or "actions" not in world.can) and found.seconds > 0
 
 
 def played(suite: WorldSuite, task: Task, *actions: str) -> tuple[Score, list[Scene]]:

@@ -22,6 +22,8 @@ WORLDS = {
     "medcalcbench": "prowess.suites.sra:MedCalcBench",
     "reasoning-gym": "prowess.suites.worlds.reasoninggym:ReasoningGym",
     "scienceworld": "prowess.suites.worlds.scienceworld:ScienceWorld",
+    "tau2": "prowess.suites.worlds.tau2:Telecom",
+    "tau2-service": "prowess.suites.worlds.tau2:Service",
     "textworld": "prowess.suites.worlds.textworld:TextWorld",
     "textworld-express": "prowess.suites.worlds.textworldexpress:TextWorldExpress",
     "theoremqa": "prowess.suites.sra:TheoremQA",

@@ -223,6 +223,14 @@ class WorldSuite(ABC):
         finally:
             self._pool.give(seat, extra=True)
 
+    def asked(self, method: str, *arguments: Any) -> Any:
+        """What the engine of a world that lives `apart` says of itself, outside any episode. Raises `WorldError`."""
+        seat = self._pool.extra()
+        try:
+            return seat.call_now("call", method, *arguments, seconds=self.seconds)
+        finally:
+            self._pool.give(seat, extra=True)
+
     def close(self) -> None:
         """End the engines that are kept warm."""
         self._pool.close()
