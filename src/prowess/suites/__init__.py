@@ -10,7 +10,9 @@ from prowess.suites.base import Suite
 __all__ = ["SUITES", "WORLDS", "Suite", "open_suite", "world_class"]
 
 WORLDS = {
+    "alfworld": "prowess.suites.worlds.alfworld:ALFWorld",
     "babyai": "prowess.suites.worlds.babyai:BabyAI",
+    "miniwob": "prowess.suites.worlds.miniwob:MiniWob",
     "reasoning-gym": "prowess.suites.worlds.reasoninggym:ReasoningGym",
     "scienceworld": "prowess.suites.worlds.scienceworld:ScienceWorld",
     "textworld": "prowess.suites.worlds.textworld:TextWorld",
