@@ -15,8 +15,9 @@ from prowess.core.errors import UserError, WorldError
 from prowess.suites import open_suite
 from prowess.suites.worlds import needs
 from prowess.suites.worlds.engine import Scene
+from prowess.suites.worlds.host import Child
 from prowess.suites.worlds.miniwob import MiniWob
-from prowess.suites.worlds.miniwob.browser import Browser, quoted
+from prowess.suites.worlds.miniwob.browser import quoted
 from prowess.suites.worlds.miniwob.gold import FREE, SOLUTIONS
 from prowess.suites.worlds.miniwob.sight import Numbers, Thing, actions, as_accessibility, as_dom
 from prowess.suites.worlds.suite import start_of
@@ -33,7 +34,7 @@ def test_what_a_page_says_makes_no_lines_of_its_own(text: str, name: str, value:
     said = Thing(1, "", {}, " ".join(text.split()) or "nothing", False)
     field = Thing(2, "input", {"id": value}, "", True, role="textbox", name=name, value=value, ref=1)
     body = page(said, field)
-    for shown, number in ((as_accessibility(body), "[1] "), (as_dom(body), "<input ref=1 ")):
+    for shown, number in ((as_accessibility(body), "[1] text"), (as_dom(body), "<input ref=1")):
         assert (
             len(shown.splitlines()) == len([said, field])
             and sum(line.startswith(number) for line in shown.splitlines()) == 1
@@ -79,40 +80,37 @@ def suite() -> Iterator[MiniWob]:
 
 
 @pytest.fixture(scope="module")
-def browser(suite: MiniWob) -> Iterator[Browser]:
-    made = Browser()
+def browser(suite: MiniWob) -> Iterator[Child]:
+    made = Child(suite.engine)
     yield made
     made.close()
 
 
-def begin(browser: Browser, suite: MiniWob, family: str, variant: str = "base", number: int = 0) -> Scene:
+def begin(browser: Child, suite: MiniWob, family: str, variant: str = "base", number: int = 0) -> Scene:
     return browser.reset(start_of(suite.tasks(family, "test", 1, variant, number)[0]))
 
 
 @pytest.mark.browser
 class TestPages:
     @pytest.mark.parametrize(
-        "family",
-        ["book-flight-nodelay", "choose-date-easy", "click-menu", "enter-date", "order-food", "social-media-some",
-         "terminal", "use-slider"],
-    )  # fmt: skip
-    def test_scripts_read_only_what_players_see(self, browser: Browser, suite: MiniWob, family: str) -> None:
-        for variant in suite.variants(family):
-            (task,) = suite.tasks(family, "test", 1, variant)
-            done = browser.gold(start_of(task))
-            scene = browser.reset(start_of(task))
-            for action in done:
-                assert scene.actions is None if family in FREE else action in (scene.actions or ())
-                scene = browser.step(action)
-                assert scene.understood, action
-            assert scene.done and browser.score().passed
+        "family", ["book-flight-nodelay", "click-menu", "enter-date", "social-media-some", "use-slider"]
+    )
+    def test_one_solution_serves_both_views(self, browser: Child, suite: MiniWob, family: str) -> None:
+        base, dom = (start_of(suite.tasks(family, "test", 1, variant)[0]) for variant in suite.variants(family))
+        done = browser.gold(base)
+        scene = browser.reset(dom)
+        for action in done:
+            assert scene.actions is None if family in FREE else action in (scene.actions or ())
+            scene = browser.step(action)
+            assert scene.understood, action
+        assert scene.done and browser.score().passed
 
-    def test_a_page_as_accessibility_and_as_dom(self, browser: Browser, suite: MiniWob) -> None:
+    def test_a_page_as_accessibility_and_as_dom(self, browser: Child, suite: MiniWob) -> None:
         assert "[1] textbox" in begin(browser, suite, "enter-text").text
         shown = begin(browser, suite, "enter-text", "dom").text
         assert "<input ref=1" in shown and "reward" not in shown and "START" not in shown
 
-    def test_time_goes_by_with_actions_only(self, browser: Browser, suite: MiniWob) -> None:
+    def test_time_goes_by_with_actions_only(self, browser: Child, suite: MiniWob) -> None:
         start = start_of(suite.tasks("button-delay", "test", 1)[0])
         done = browser.gold(start)
         browser.reset(start)
@@ -121,20 +119,20 @@ class TestPages:
             browser.step(action)
         assert browser.score().passed
 
-    def test_the_limit_of_a_page_is_lifted(self, browser: Browser, suite: MiniWob) -> None:
+    def test_the_limit_of_a_page_is_lifted(self, browser: Child, suite: MiniWob) -> None:
         begin(browser, suite, "click-test")
         for _ in range(15):  # seconds of the page, which would end after ten
             scene = browser.step("wait")
         assert not scene.done and browser.score().value == 0
         assert browser.step("click [1]").done and browser.score().value == 1
 
-    def test_a_wrong_answer_is_worth_nothing(self, browser: Browser, suite: MiniWob) -> None:
+    def test_a_wrong_answer_is_worth_nothing(self, browser: Child, suite: MiniWob) -> None:
         begin(browser, suite, "enter-text")
         browser.step('type [1] "something else"')
         scene = browser.step("click [2]")
         assert scene.done and not browser.score().passed and browser.score().value == 0
 
-    def test_typing_replaces_and_takes_any_text(self, browser: Browser, suite: MiniWob) -> None:
+    def test_typing_replaces_and_takes_any_text(self, browser: Child, suite: MiniWob) -> None:
         begin(browser, suite, "enter-text")
         for text in ("first", 'a "quoted" \\ one', "ü 确定 🙂"):
             scene = browser.step(f"type [1] {json.dumps(text)}")
@@ -145,12 +143,12 @@ class TestPages:
         ["click [99]", "click 1", "click [1] [2]", "type [1] hello", 'type [2] "no field"', 'select [1] "x"',
          'type [1] "open', "press NoSuchKey", "press Control+NoSuchKey", "goto http://example.org", "click [999999]"],
     )  # fmt: skip
-    def test_nonsense_changes_nothing(self, browser: Browser, suite: MiniWob, action: str) -> None:
+    def test_nonsense_changes_nothing(self, browser: Child, suite: MiniWob, action: str) -> None:
         before = begin(browser, suite, "enter-text")
         after = browser.step(action)
         assert not after.understood and not after.done and after.text == before.text
 
-    def test_equal_starts_are_equal_pages(self, browser: Browser, suite: MiniWob) -> None:
+    def test_equal_starts_are_equal_pages(self, browser: Child, suite: MiniWob) -> None:
         first = begin(browser, suite, "email-inbox", "dom")
         other = begin(browser, suite, "email-inbox", "dom", 1)
         assert begin(browser, suite, "email-inbox", "dom") == first != other

@@ -23,6 +23,8 @@ TODAY: Final = 1_577_880_000_000
 SECOND: Final = 1_000
 _LIMIT: Final = 2_000_000_000
 """Milliseconds, the longest that a page's timer can take: three weeks."""
+_EPISODES: Final = 16
+"""Until a new context: it takes seconds, but an old one plays all calls of its clock again on each page."""
 _ACTION: Final = re.compile(
     r'(?:(?P<point>click|hover) \[(?P<on>\d{1,6})\]|(?P<verb>type|select) \[(?P<at>\d{1,6})\] (?P<text>".*")'
     r"|press (?P<key>[A-Za-z0-9+]{1,40})|(?P<wait>wait))"
@@ -52,6 +54,7 @@ class Browser:
         self._browser: Any = self._playwright.chromium.launch(executable_path=browser(), args=["--disable-gpu"])
         self._context: Any = None
         self._page: Any
+        self._episodes = 0
         self.body = Thing(0, "body", {}, "", False)
         """What is to be seen now."""
         self.goal = ""
@@ -91,17 +94,21 @@ class Browser:
             self._playwright.stop()
 
     def _open(self) -> None:
-        """A page that knows nothing of those before, on which time stands still."""
-        if self._context is not None:
-            self._context.close()
-        self._context = self._browser.new_context(
-            viewport={"width": 500, "height": 320}, offline=True, reduced_motion="reduce", locale="en-US",
-            timezone_id="UTC",
-        )  # fmt: skip
-        self._page = self._context.new_page()
+        """A page on which time stands still, and nothing is left of the one before."""
+        if self._context is None or self._episodes == _EPISODES:
+            if self._context is not None:
+                self._context.close()
+            self._context = self._browser.new_context(
+                viewport={"width": 500, "height": 320}, offline=True, reduced_motion="reduce", locale="en-US",
+                timezone_id="UTC",
+            )  # fmt: skip
+            self._page = self._context.new_page()
+            self._protocol = self._context.new_cdp_session(self._page)
+            self._episodes = 0
+        self._episodes += 1
+        self._page.mouse.move(0, 0)
         self._page.clock.install(time=TODAY)
         self._page.clock.pause_at(TODAY + SECOND)
-        self._protocol = self._context.new_cdp_session(self._page)
 
     def _scene(self, *, goal: str = "", understood: bool = True) -> Scene:
         self._page.clock.run_for(SECOND)

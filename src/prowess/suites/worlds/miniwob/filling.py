@@ -153,7 +153,7 @@ def autocomplete(page: Page) -> Plan:
 
 def choices(page: Page) -> list[Thing]:
     """What a field offers while text is typed into it."""
-    return things(page, kind="ui-menu-item")
+    return things(page, kind="ui-menu-item-wrapper")
 
 
 def terminal(page: Page) -> Plan:
@@ -225,8 +225,9 @@ def _slide(page: Page, nth: int, value: int) -> Plan:
 
 def spinner(page: Page) -> Plan:
     wanted = int(match(page, r"Select (-?\d+) with")[0])
+    yield click(fields(page)[0])
     while (now := int(fields(page)[0].value or 0)) != wanted:
-        yield click(things(page, "a", kind="ui-spinner-up" if now < wanted else "ui-spinner-down")[0])
+        yield "press ArrowUp" if now < wanted else "press ArrowDown"
     yield submit(page)
 
 
@@ -329,18 +330,3 @@ def flight(page: Page) -> Plan:
         return int(inside(found, "time-duration").attributes["data-duration"])
 
     yield click(next(part for part in min(parts(page, "flight"), key=worth).walk() if part.tag == "button"))
-
-
-def colour_field(page: Page) -> Plan:
-    name = match(page, r"Select (\w+) with the color picker")[0]
-    yield type_(fields(page)[0], _COLOURS[name])
-    yield "press Tab"
-    yield submit(page)
-
-
-_COLOURS: Final = {
-    "aqua": "00FFFF", "black": "000000", "blue": "0000FF", "gold": "FFD700", "gray": "808080", "green": "008000",
-    "lime": "00FF00", "magenta": "FF00FF", "maroon": "800000", "navy": "000080", "olive": "808000", "orange": "FFA500",
-    "pink": "FFC0CB", "purple": "800080", "red": "FF0000", "silver": "C0C0C0", "teal": "008080", "white": "FFFFFF",
-    "yellow": "FFFF00",
-}  # fmt: skip

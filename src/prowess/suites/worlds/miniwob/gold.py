@@ -38,7 +38,6 @@ SOLUTIONS: Final[Mapping[str, Callable[[Page], Plan]]] = {
     "click-menu-2": pointing.drop_menu,
     "click-option": pointing.option,
     "click-pie": pointing.pie,
-    "click-pie-nodelay": pointing.pie,
     "click-scroll-list": pointing.listed,
     "click-shades": pointing.shades,
     "click-shape": pointing.shape,
@@ -102,7 +101,6 @@ SOLUTIONS: Final[Mapping[str, Callable[[Page], Plan]]] = {
     "unicode-test": pointing.quoted_button,
     "use-autocomplete": filling.autocomplete,
     "use-autocomplete-nodelay": filling.autocomplete,
-    "use-colorwheel": filling.colour_field,
     "use-slider": filling.slider,
     "use-slider-2": filling.sliders,
     "use-spinner": filling.spinner,
@@ -113,7 +111,7 @@ FREE: Final = frozenset(
         *("book-flight", "book-flight-nodelay", "copy-paste", "copy-paste-2", "email-inbox-forward", "enter-date"),
         *("enter-text-2", "enter-time", "find-word", "guess-number", "multi-layouts", "multi-orderings", "read-table"),
         *("read-table-2", "scroll-text", "scroll-text-2", "sign-agreement", "simple-algebra", "simple-arithmetic"),
-        *("terminal", "text-transform", "use-colorwheel", "visual-addition"),
+        *("terminal", "text-transform", "visual-addition"),
     }
 )
 """Tasks that take what no list names: a text that the goal does not quote, or a key. Their scenes list no actions."""

@@ -16,6 +16,8 @@ _FURNITURE: Final = frozenset({"query", "reward-display", "click-canvas", "sync-
 _UNSEEN: Final = frozenset({"HEAD", "SCRIPT", "STYLE", "BR", "LINK", "META", "NOSCRIPT"})
 _PASSED: Final = frozenset({"generic", "none", "LabelText", "InlineTextBox", "GenericContainer", "paragraph"})
 """Roles that say nothing."""
+_LONG: Final = 120
+"""Characters of an attribute that are shown: styles may be endless."""
 STYLES: Final = ("visibility", "cursor")
 """What the snapshot must say of the style of each element."""
 _STATES: Final = ("checked", "selected", "expanded", "focused", "disabled", "pressed")
@@ -108,11 +110,14 @@ def _wraps(thing: Thing) -> bool:
 
 def _dom(snapshot: Mapping[str, Any]) -> Thing:
     document: Any = snapshot["documents"][0]
-    strings: list[str] = list(snapshot["strings"])
+
+    def word(index: Any) -> str:
+        return snapshot["strings"][index]
+
     nodes, layout = document["nodes"], document["layout"]
     clickable = frozenset(nodes["isClickable"]["index"])
     styles: dict[int, list[str]] = {
-        int(node): [strings[s] for s in style]
+        int(node): [word(index) for index in style]
         for node, style in zip(layout["nodeIndex"], layout["styles"], strict=True)
     }
     inputs = dict(zip(nodes["inputValue"]["index"], nodes["inputValue"]["value"], strict=True))
@@ -122,7 +127,7 @@ def _dom(snapshot: Mapping[str, Any]) -> Thing:
     for i, (parent, kind, name) in enumerate(
         zip(nodes["parentIndex"], nodes["nodeType"], nodes["nodeName"], strict=True)
     ):
-        tag = strings[name]
+        tag = word(name)
         if tag.upper() == "BODY":
             body = found[i] = Thing(nodes["backendNodeId"][i], "body", {}, "", False)
             continue
@@ -131,11 +136,11 @@ def _dom(snapshot: Mapping[str, Any]) -> Thing:
             continue
         if i not in styles and above.tag not in ("select", "option") and tag.lower() != "g":
             continue
-        pairs = [strings[s] for s in nodes["attributes"][i]]
+        pairs = [word(index) for index in nodes["attributes"][i]]
         attributes = dict(zip(pairs[::2], pairs[1::2], strict=True))
         if attributes.get("id") in _FURNITURE:
             continue
-        text = " ".join(strings[nodes["nodeValue"][i]].split()) if kind == 3 else ""
+        text = " ".join(word(nodes["nodeValue"][i]).split()) if kind == 3 else ""
         if kind == 3 and not text:
             continue
         visibility, cursor = styles.get(i) or ("", "")
@@ -147,7 +152,7 @@ def _dom(snapshot: Mapping[str, Any]) -> Thing:
             i in clickable or (kind == 1 and cursor == "pointer" != inherited[1]), parent=above,
         )  # fmt: skip
         if (value := inputs.get(i, -1)) >= 0:
-            thing.value = strings[value]
+            thing.value = word(value)
         above.children.append(thing)
         found[i] = thing
     assert body is not None
@@ -233,7 +238,7 @@ def _markup(thing: Thing, depth: int) -> list[str]:
             continue
         parts = [child.tag, *([f"ref={child.ref}"] if child.ref else [])]
         shown = {k: v for k, v in child.attributes.items() if v and (k in _DOM or k.startswith("data-"))}
-        parts += [f"{k}={_quoted(v)}" for k, v in shown.items() if not k.startswith("data-wob")]
+        parts += [f"{k}={_quoted(v[:_LONG])}" for k, v in shown.items() if not k.startswith("data-wob")]
         if child.value:
             parts.append(f"value={_quoted(child.value)}")
         parts += child.states
@@ -267,11 +272,12 @@ def actions(body: Thing, texts: Sequence[str]) -> tuple[str, ...]:
         if thing.takes_text:
             found += [f"type [{thing.ref}] {_quoted(text)}" for text in texts]
     if focused is not None:
-        found += [f"press {key}" for key in KEYS.get(focused.role, ())]
+        found += [f"press {key}" for key in _KEYS.get(focused.role, ())]
     return (*found, "wait")
 
 
-KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "": ("ArrowLeft", "ArrowRight"),  # such as the handles of home-made sliders
     "slider": ("ArrowLeft", "ArrowRight"),
     "spinbutton": ("ArrowUp", "ArrowDown"),
     "textbox": ("Enter",),
