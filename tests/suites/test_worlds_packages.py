@@ -26,7 +26,7 @@ PLAYED = {
     ),
     "scienceworld": ("lifespan-longest-lived", "power-component"),
     "textworld": ("coin", "cooking"),
-    "miniwob": ("click-button", "enter-text", "use-autocomplete-nodelay", "click-tab-2", "login-user-popup"),
+    "miniwob": ("enter-text", "use-autocomplete-nodelay", "click-tab-2"),
     "alfworld": ("pick_clean_then_place_in_recep", "pick_two_obj_and_place"),
 }  # fmt: skip
 
