@@ -90,8 +90,10 @@ def bare(world: str) -> Any:  # noqa: PLR0915 - one branch for each world
         pages: dict[str, Any] = {}
 
         def page(start: dict[str, Any], actions: list[str]) -> None:
-            env = pages.setdefault(start["task"], None) or gymnasium.make(f"miniwob/{start['task']}-v1")
-            pages[start["task"]] = env
+            task = start["task"]
+            if task not in pages:
+                pages[task] = gymnasium.make(f"miniwob/{task}-v1")
+            env = pages[task]
             draw = random.Random(0)
             seen, _ = env.reset(seed=int(start["seed"]))
             for _ in actions:

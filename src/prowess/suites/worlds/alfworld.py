@@ -7,7 +7,9 @@ published one, and the name of each task says `generated`. A family is one of th
 so it lives in an environment of its own.
 """
 
+import os
 import random
+import tempfile
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Final
@@ -66,6 +68,8 @@ class House:
     """One game at a time, on the package's own engine for PDDL."""
 
     def __init__(self) -> None:
+        # Imported, the package makes the folder of its data, which we do not have: give it one that is there.
+        os.environ.setdefault("ALFWORLD_DATA", tempfile.gettempdir())
         infos = import_module("textworld").EnvInfos(
             admissible_commands=True, facts=True, feedback=True, won=True, lost=True
         )

@@ -25,6 +25,8 @@ _LIMIT: Final = 2_000_000_000
 """Milliseconds, the longest that a page's timer can take: three weeks."""
 _EPISODES: Final = 16
 """Until a new context: it takes seconds, but an old one plays all calls of its clock again on each page."""
+_ATTEMPTS: Final = 3
+"""Of a script at a page, where it can choose among equals."""
 _ACTION: Final = re.compile(
     r'(?:(?P<point>click|hover) \[(?P<on>\d{1,6})\]|(?P<verb>type|select) \[(?P<at>\d{1,6})\] (?P<text>".*")'
     r"|press (?P<key>[A-Za-z0-9+]{1,40})|(?P<wait>wait))"
@@ -58,6 +60,7 @@ class Browser:
         self.body = Thing(0, "body", {}, "", False)
         """What is to be seen now."""
         self.goal = ""
+        self.attempt = 0
 
     def reset(self, start: Start) -> Scene:
         self._open()
@@ -80,11 +83,15 @@ class Browser:
     def gold(self, start: Start) -> Sequence[str]:
         from prowess.suites.worlds.miniwob.gold import SOLUTIONS
 
-        self.reset(start)
         done: list[str] = []
-        for action in SOLUTIONS[start["task"]](self):
-            done.append(action)
-            if self.step(action).done:
+        for self.attempt in range(_ATTEMPTS):
+            self.reset(start)
+            done = []
+            for action in SOLUTIONS[start["task"]](self):
+                done.append(action)
+                if self.step(action).done:
+                    break
+            if self.score().passed:
                 break
         return done
 

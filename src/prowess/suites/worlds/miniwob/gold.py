@@ -35,7 +35,6 @@ SOLUTIONS: Final[Mapping[str, Callable[[Page], Plan]]] = {
     "click-dialog-2": pointing.dialog_button,
     "click-link": pointing.link,
     "click-menu": pointing.menu,
-    "click-menu-2": pointing.drop_menu,
     "click-option": pointing.option,
     "click-pie": pointing.pie,
     "click-scroll-list": pointing.listed,
@@ -108,7 +107,16 @@ SOLUTIONS: Final[Mapping[str, Callable[[Page], Plan]]] = {
 }
 FREE: Final = frozenset(
     {
-        *("book-flight", "book-flight-nodelay", "copy-paste", "copy-paste-2", "email-inbox-forward", "enter-date"),
+        *(
+            "book-flight",
+            "book-flight-nodelay",
+            "copy-paste",
+            "copy-paste-2",
+            "email-inbox",
+            "email-inbox-noscroll",
+            "email-inbox-forward",
+            "enter-date",
+        ),
         *("enter-text-2", "enter-time", "find-word", "guess-number", "multi-layouts", "multi-orderings", "read-table"),
         *("read-table-2", "scroll-text", "scroll-text-2", "sign-agreement", "simple-algebra", "simple-arithmetic"),
         *("terminal", "text-transform", "visual-addition"),

@@ -77,18 +77,6 @@ def menu(page: Page) -> Plan:
     yield click(called(page, last, "div"))
 
 
-def drop_menu(page: Page) -> Plan:
-    yield click(called(page, "Menu", "button"))
-    wanted = match(page, r'labeled "(.*)"|icon "(.*)"')
-    for first in ("", "Playback", "Zoom", "Volume"):
-        if first:
-            yield click(called(page, first))
-        found = [thing for thing in things(page) if thing.role == "menuitem" and thing.said in wanted]
-        if found:
-            yield click(found[0])
-            return
-
-
 def tab(page: Page) -> Plan:
     yield click(called(page, match(page, r"Click on (.*)\.$")[0], "a"))
 

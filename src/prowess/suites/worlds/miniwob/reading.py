@@ -17,6 +17,11 @@ class Page(Protocol):
     @property
     def body(self) -> Thing: ...
 
+    @property
+    def attempt(self) -> int:
+        """How often the script has failed on it before: 0, 1, ..."""
+        ...
+
 
 Plan = Iterator[str]
 
