@@ -4,7 +4,9 @@
 
 All four play the very same episodes, drawn by chance before (gold ones in worlds that list no actions), the starts of
 episodes included; each runs in a process of its own, several times, in turn. The bare package is called as its own
-examples do. Where two figures are given as a ratio, it is that of the medians.
+examples do. Where two figures are given as a ratio, it is that of the medians. Bare MiniWoB++ (by Selenium, for which
+`chromedriver` must be there) numbers the things of a page otherwise: it draws pages by the same seeds and clicks as
+often, on things of its own choice.
 """
 
 import argparse
@@ -30,13 +32,15 @@ FAMILIES = {
     "textworld": ("cooking", "coin", "treasure"),
     "bfcl": ("files", "trading", "travel"),
     "agentdojo": ("workspace", "banking", "slack"),
+    "miniwob": ("click-button", "click-checkboxes", "click-tab-2"),
+    "alfworld": ("pick_and_place_simple", "look_at_obj_in_light", "pick_two_obj_and_place"),
 }
 
 
 # --- the bare packages; each plays (start, actions) and knows nothing of prowess
 
 
-def bare(world: str) -> Any:
+def bare(world: str) -> Any:  # noqa: PLR0915 - one branch for each world
     """A function that plays one episode with the package alone."""
     if world == "babyai":
         import gymnasium
@@ -103,6 +107,46 @@ def bare(world: str) -> Any:
                 )
 
         return desk
+    if world == "miniwob":
+        os.environ["SE_OFFLINE"] = "true"  # no search for a driver in the network
+        import gymnasium
+        import miniwob
+        from miniwob.action import ActionTypes
+
+        gymnasium.register_envs(miniwob)
+        pages: dict[str, Any] = {}
+
+        def page(start: dict[str, Any], actions: list[str]) -> None:
+            task = start["task"]
+            if task not in pages:
+                pages[task] = gymnasium.make(f"miniwob/{task}-v1")
+            env = pages[task]
+            draw = random.Random(0)
+            seen, _ = env.reset(seed=int(start["seed"]))
+            for _ in actions:
+                refs = [element["ref"] for element in seen["dom_elements"] if element["ref"] > 0]
+                act = env.unwrapped.create_action(ActionTypes.CLICK_ELEMENT, ref=draw.choice(refs))
+                seen, _, over, _, _ = env.step(act)
+                if over:
+                    seen, _ = env.reset(seed=int(start["seed"]))
+
+        return page
+    if world == "alfworld":
+        import textworld
+        from alfworld.agents.environment.alfred_tw_env import AlfredDemangler
+        from textworld.envs import PddlEnv
+
+        from prowess.suites.worlds.household import game as drawn_game
+
+        house = AlfredDemangler(PddlEnv(textworld.EnvInfos(admissible_commands=True, won=True, facts=True)))
+
+        def chore(start: dict[str, Any], actions: list[str]) -> None:
+            house.load(drawn_game(start)[0])
+            house.reset()
+            for action in actions:
+                house.step(action)
+
+        return chore
     import textworld
 
     from prowess.suites.worlds.textworld import game as compiled

@@ -32,6 +32,8 @@ PLAYED = {
     "textworld": ("coin", "cooking"),
     "bfcl": ("files", "vehicle", "trading", "travel"),
     "agentdojo": ("workspace", "banking", "travel", "slack"),
+    "miniwob": ("enter-text", "use-autocomplete-nodelay", "click-tab-2"),
+    "alfworld": ("pick_clean_then_place_in_recep", "pick_two_obj_and_place"),
 }  # fmt: skip
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from prowess.core.errors import UserError
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = "install Chromium, such as Debian's chromium"
 JAVA = "install a Java runtime, version 8 or later, such as Debian's default-jre-headless"
 INSTALL_SECONDS = 3_600.0
 
@@ -24,6 +26,9 @@ class Needs:
     extra: str
     """The extra of prowess that installs it beside prowess; also the name of its own environment."""
     java: bool = False
+    chromium: bool = False
+    also: tuple[str, ...] = ()
+    """What else of the same extra is imported."""
     apart: tuple[str, ...] = ()
     """Requirements of an environment of its own, for packages that are big or do not go with others."""
     package: str = ""
@@ -53,11 +58,14 @@ class Needs:
 
     def lacking(self) -> UserError | None:
         """What is not there, and what to do about it; None where all is there."""
-        if find_spec(self.module) is None and not (self.apart and _python_of(self.environment).exists()):
+        absent = next((module for module in (self.module, *self.also) if find_spec(module) is None), None)
+        if absent is not None and not (self.apart and _python_of(self.environment).exists()):
             how = f"prowess suites install {self.extra}" if self.apart else f"pip install 'prowess[{self.extra}]'"
-            return UserError(f"the package {self.module!r} of this world is not installed", how)
+            return UserError(f"the package {absent!r} of this world is not installed", how)
         if self.java and shutil.which("java") is None:
             return UserError("this world runs on Java, and there is no `java`", JAVA)
+        if self.chromium and browser() is None:
+            return UserError("this world runs in Chromium, and there is none", CHROMIUM)
         return None
 
     def python(self) -> Path:
@@ -90,6 +98,11 @@ class Needs:
         shutil.rmtree(folder, ignore_errors=True)
         made.rename(folder)  # only its scripts would mind, and none is used
         return folder
+
+
+def browser() -> str | None:
+    """The program of a Chromium."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
 def _python_of(folder: Path) -> Path:
