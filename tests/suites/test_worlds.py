@@ -342,6 +342,8 @@ class TestVersions:
         folder.mkdir(parents=True)
         (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: no-such-world\nVersion: 3.1\n")
         assert needs.source == "no-such-world 3.1"
+
+
 def test_a_worlds_environment_may_leave_out_what_a_package_asks_for(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
