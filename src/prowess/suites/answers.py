@@ -29,8 +29,8 @@ def said(text: str) -> str:
 def number(text: str) -> float | None:
     """The number that a text states: the only one in it, after `=` where there is one, units apart; or a fraction."""
     text = re.split(r"[=≈]", text.replace("−", "-"))[-1].strip()
-    if (parts := _FRACTION.fullmatch(text)) and int(parts[2]):
-        return float(Fraction(int(parts[1]), int(parts[2])))
+    if parts := _FRACTION.fullmatch(text):
+        return float(Fraction(int(parts[1]), int(parts[2]))) if int(parts[2]) else None
     found = _FREE.findall(re.sub(r"(-?)\s*[$€£]\s*", r" \1", text))
     return _finite(found[0]) if len(found) == 1 else None
 
