@@ -85,7 +85,7 @@ def test_imports_and_helpers_of_the_prompt_are_given(suite: HumanEval) -> None:
         ("import os\nos._exit(0)", "cannot be run"),
         ("raise SystemExit(0)", "cannot be run"),
         ("open('results.txt', 'w').write('\\n'.join(['+1'] * 3))\nraise SystemExit(0)", "does not return"),
-        ("def echo(text, times): return '[' * 2_000_000", "too long"),
+        ("def echo(text, times): return '[' * 2_000_000", "cannot be read"),
         ("import os\ndef echo(text, times): return os.listdir('/root') or os.kill(os.getppid(), 9)", ""),
         ("class Odd:\n    __repr__ = lambda s: '(' * 4000\ndef echo(text, times): return Odd()", "does not return"),
         ("class Sly(str):\n    __eq__ = lambda s, o: True\ndef echo(text, times): return Sly('no')", "does not return"),

@@ -44,7 +44,7 @@ def gsm8k(root: Path) -> Questions:
 HEAD = "id\tutterance\tcontext\ttargetValue"
 ASKED = [
     ("how many lamps are there?", "2,000", "2000.0"),
-    ("which lamps are blue?", "Big \\p One|Small [1]", "Big \\p One|Small [1]"),
+    ("which lamps are blue?", "Big \\\\ One|Small [1]", "Big \\\\ One|Small [1]"),
     ("when was the first lamp lit?", "March 1, 1901", "1901-03-01"),
     ("which lamp came after Éclair?", "Été (old)", "Été (old)"),
     ("is it long or short?", "short", "short"),
@@ -147,14 +147,16 @@ class TestGsm8k:
         assert not any("test box" in t.prompt for t in every(suite) if t.split != "test")
 
     @pytest.mark.parametrize(
-        "said", ["3000", "$3,000.00", "3000 pens", "3*1000 = 3000", "3000.0000000001", "**3,000**."]
+        ("said", "right"),
+        [
+            *[(a, True) for a in ("3000", "$3,000.00", "3000 pens", "3*1000 = 3000", "3000.0000000001", "**3,000**.")],
+            *[(a, False) for a in ("3001", "3000.1", "-3000", "3", "2 or 3000", "3000 = 2", "3,0,0,0", "three", "nan")],
+        ],
     )
-    def test_numbers_in_many_forms(self, tmp_path: Path, said: str) -> None:
+    def test_numbers_in_many_forms(self, tmp_path: Path, said: str, right: bool) -> None:
         suite = gsm8k(tmp_path)
         task = next(t for t in every(suite) if t.id.endswith("/test-3"))
-        assert suite.check(task, (), f"ANSWER: {said}").passed and suite.check(task, (), said).passed
-        assert not suite.check(task, (), f"ANSWER: {said}1").passed
-        assert not suite.check(task, (), f"ANSWER: 2 or {said}").passed
+        assert suite.check(task, (), f"ANSWER: {said}").passed == suite.check(task, (), said).passed == right
 
     def test_a_program_answers(self, tmp_path: Path) -> None:
         suite = gsm8k(tmp_path)
@@ -180,7 +182,7 @@ class TestWikiTables:
         ("number", "right", "wrong"),
         [
             (0, ["2,000", "2000", "2000.0"], ["2,001", "2", "2000|1"]),
-            (1, ["Small|Big | One", "small [1]"], ["small", "Big", "small|big"]),
+            (1, ["Small|Big \\ One", "big \\ one | small [1]"], ["small", "Big \\ One", "small|big", "small|big|one"]),
             (2, ["march 1, 1901", "1901-03-01", "1901-3-1"], ["1901", "xx-03-01", "1901-01-03"]),
             (3, ["ete", "Été.", '"été"'], ["old", "été, old"]),
             (4, ["SHORT"], ["long", "short or long"]),
@@ -191,9 +193,6 @@ class TestWikiTables:
     ) -> None:
         suite = wikitables(tmp_path)
         task = asked(suite, number)
-        if number == 1:  # a value with a bar in it cannot be said
-            assert not any(suite.check(task, (), f"ANSWER: {a}").passed for a in wrong)
-            return
         assert [a for a in right if not suite.check(task, (), f"ANSWER: {a}").passed] == []
         assert [a for a in wrong if suite.check(task, (), f"ANSWER: {a}").passed] == []
 

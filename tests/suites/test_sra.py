@@ -62,7 +62,7 @@ def test_answers_are_compared_in_the_way_of_their_data_set(case: Record, right: 
 def test_the_answer_is_the_last_line_that_says_so() -> None:
     assert said("I think\nANSWER: 3\nno\nANSWER: **42**.") == "42."
     assert said("answer: -1.5 %") == "-1.5 %"
-    assert said("first\n\nlast.\n\n") == "last" and said("") == ""
+    assert said("first\n\nlast\n\n") == "last" and said("") == ""
 
 
 def test_data_that_are_not_there_or_broken(tmp_path: Path) -> None:

