@@ -180,16 +180,13 @@ class Oracle:
         self._shown = shown
         self._words = {family: clearest(family, shown) for family in SUB_ISSUES}
         self._wrong, self._seed = wrong, seed
-        self.asked = self.misled = 0
 
     def __call__(self, request: Request) -> str:
         question = request.messages[-1].content
         (one,) = (d for d in self._shown if all(part in question for part in d.shown.split("\n")))
-        self.asked += 1
         draw = random.Random(f"{self._seed} {one.shown}")
         actions = one.actions
         if draw.random() < self._wrong:
-            self.misled += 1
             actions = draw.choice([d.actions for d in self._shown if d.family != one.family])
         goal = self.goal(one)
         return json.dumps({"subgoals": [{"goal": goal.text, "holds": goal.holds, "actions": actions}]})
@@ -306,7 +303,11 @@ async def learn(suite: WorldSuite, recipe: str, out: Path, args: argparse.Namesp
     for decision in evolved.decisions:
         if not decision.accepted:
             print("refused:", decision.patch.reason, [v.note for v in decision.verdicts], file=sys.stderr)
-    return Learned(evolved.snapshot, family_of, oracle.asked, oracle.misled)
+    right = {oracle.goal(one).text: list(one.actions) for one in shown}
+    stored = [json.loads(store.get("subgoals", key) or b"") for key in store.keys("subgoals")]
+    answers = [answer["subgoals"][0] for answer in stored]
+    misled = sum(answer["actions"] != right[answer["goal"]] for answer in answers)
+    return Learned(evolved.snapshot, family_of, len(answers), misled)
 
 
 def compositions(suite: WorldSuite, each: int, seeds: int, seed: int) -> list[Task]:
