@@ -1,7 +1,8 @@
-"""The scanner on labelled sets, beside other scanners, its time and memory on hostile input, and the semantic gate.
+"""The scanner on labelled sets, beside other scanners, its time and memory on hostile input, hidden harm, and the semantic gate.
 
     python benchmarks/security.py scan [--peer NAME=PYTHON ...] [--checkout NAME=FOLDER ...] [--docs]
     python benchmarks/security.py hostile [--docs]
+    python benchmarks/security.py evasion [--docs]
     python benchmarks/security.py semantic --model MODEL [--each 10]
 
 `--data` holds `security/` and `skills/` (default: PROWESS_DATA, else ../shared/data). Nothing in it is ever run.
@@ -209,6 +210,13 @@ def run_hostile(args: argparse.Namespace, result: dict[str, Any]) -> str:
     return hostile_table(result)
 
 
+def run_evasion(args: argparse.Namespace, result: dict[str, Any]) -> str:
+    from security_evasion import evasion, evasion_table
+
+    result["evasion"] = evasion()
+    return evasion_table(result["evasion"])
+
+
 def run_semantic(args: argparse.Namespace, result: dict[str, Any]) -> str:
     from security_semantic import semantic
 
@@ -220,7 +228,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     verbs = parser.add_subparsers(dest="verb", required=True)
     default = Path(os.environ.get("PROWESS_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
-    for name, work in (("scan", scan), ("hostile", run_hostile), ("semantic", run_semantic)):
+    for name, work in (("scan", scan), ("hostile", run_hostile), ("evasion", run_evasion), ("semantic", run_semantic)):
         verb = verbs.add_parser(name)
         verb.set_defaults(work=work, kind=name)
         verb.add_argument("--data", type=Path, default=default)

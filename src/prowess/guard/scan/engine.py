@@ -20,9 +20,9 @@ from prowess.guard.scan import packages, pycode, script, whole
 from prowess.guard.scan.configs import tool_servers
 from prowess.guard.scan.content import content, secrets
 from prowess.guard.scan.flow import Labels, addresses, key, known_publisher, own_installer, stores
-from prowess.guard.scan.hidden import encoded, hidden, plain
+from prowess.guard.scan.hidden import as_it_looks, encoded, hidden, plain
 from prowess.guard.scan.mismatch import Code, mismatches
-from prowess.guard.scan.rules import OURS, Finding, Hit, Told, finding, rules, search
+from prowess.guard.scan.rules import OURS, PIECE, Finding, Hit, Told, finding, rules, search
 from prowess.guard.scan.segments import PYTHON, SCRIPT, SHELL, Segment, describes, segments
 from prowess.guard.scan.shellflow import ShellPass
 from prowess.library.skillmd import render
@@ -35,6 +35,16 @@ SECONDS: Final = 1.0
 """Processor time after which no further part is read, which is a finding; the part at hand takes at most as long again.
 A busy machine changes no result."""
 _INSTALLS: Final = frozenset(["told-remote", "encoded-command"])
+_FOREIGN = re.compile(rf"(?<![^!-~\n])([^!-~\n]{{{PIECE}}})[^!-~\n]*([^!-~\n])")
+"""Another script, for longer than any rule looks: what lies in between tells no rule anything, and is not searched."""
+_REACHES = re.compile(
+    r"\b(?:system|exec[vl]?p?|popen[23]?|spawn\w{0,8}|shell_exec|passthru|proc_open|Open3|os\.execute|qx|ProcessBuilder|getRuntime"
+    r"|Process\.(?:run|start)|exec\.Command|Command::new)\b|%x[{(]"
+    r"|\b(?:Net::HTTP|open-uri|URI\.open|LWP|HTTP::Tiny|IO::Socket|TCPSocket|curl_init|fsockopen|socket\.http|net/http"
+    r"|http\.(?:Get|Post)|reqwest|HttpClient|URLSession|TcpStream|java\.net)\b"
+)
+"""How programs in other languages start others, or talk to the network."""
+_QUOTED = re.compile(r"\"((?:[^\"\\\n]|\\.){4,2000})\"|'((?:[^'\\\n]|\\.){4,2000})'")
 _READ = re.compile(
     r"\b(?:read|cat|copy|collect|gather|extract|dump|load|fetch|harvest|include|print|display|output|retrieve|upload|send)s?\b[^\n]{0,200}",
     re.IGNORECASE,
@@ -91,6 +101,8 @@ class _Scan:
         self._said: list[str] = []
         """Description and prose of SKILL.md."""
         self._programs: list[Code] = []
+        self._opaque: set[str] = set()
+        """Files that nobody can read."""
 
     def run(self) -> list[Finding]:
         left, unread = TOTAL_CAP, list[str]()
@@ -101,6 +113,8 @@ class _Scan:
             text, rule = content(path, self._files[path])
             if rule:
                 self._add(rule, path, 0, "")
+            if whole.opaque(path, text):
+                self._opaque.add(path)
             if text is None:
                 continue
             read = text[: max(0, min(TEXT_CAP, left))]
@@ -123,10 +137,12 @@ class _Scan:
         self._session, self._names = ShellPass(_nested), {}
         for hit in hidden(text):
             self._add(hit.rule, path, hit.line, hit.text)
-        clear = plain(text, TEXT_CAP)
+        clear = as_it_looks(plain(text, TEXT_CAP))
         if len(clear) > TEXT_CAP:
             self._add("unread", path, 0, f"unfolds to more than {TEXT_CAP} characters")
             clear = clear[:TEXT_CAP]
+        if not clear.isascii():
+            clear = _FOREIGN.sub("\\1\\2", clear)
         for hit in encoded(clear):
             self._add(hit.rule, path, hit.line, hit.text)
         for hit in secrets(clear):
@@ -190,12 +206,29 @@ class _Scan:
             read = script.ScriptPass(text, line)
             self._passed(path, segment, read.hits, read.touched)
             return
+        if segment.lang == "other":
+            self._foreign(path, segment)
         if (
             segment.lang in SHELL
             or segment.lang in PYTHON
             or segment.lang in ("", "text", "txt", "cmd", "applescript", "makefile")
         ):
             self._shell(path, segment, text, line, self._session if segment.told == "ordered" else ShellPass(_nested))
+
+    def _foreign(self, path: str, segment: Segment) -> None:
+        """A script in a language that no pass follows: what it hands to a shell or to Python is read as that."""
+        reaches = _REACHES.search(segment.text)
+        if reaches is None:
+            return
+        line = segment.line + segment.text.count("\n", 0, reaches.start())
+        self._add("unfollowed", path, line, segment.text[reaches.start() : reaches.end() + 80], segment.told)
+        for match in _QUOTED.finditer(segment.text):
+            text = (match[1] or match[2]).replace("\\n", "\n").replace('\\"', '"').replace("\\'", "'")
+            at = segment.line + segment.text.count("\n", 0, match.start())
+            if " " in text:
+                self._shell(path, segment, text, at, ShellPass(_nested))
+            if "import " in text:
+                self._python(path, segment, text, at)
 
     def _python(self, path: str, segment: Segment, text: str, line: int) -> bool:
         read = pycode.read(text, line, self._names)
@@ -259,6 +292,7 @@ class _Scan:
             *whole.harvest(self._touched),
             *mismatches("\n".join(self._said), self._programs),
             *whole.missing_script(body, self._files),
+            *whole.packed(self._programs, self._opaque, self._files.keys() - self._opaque),
             *whole.named(self._name),
         ):
             self._add(*seen)

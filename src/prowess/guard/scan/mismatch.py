@@ -75,6 +75,8 @@ def mismatches(said: str, programs: Iterable[Code]) -> list[Seen]:
         said: The description and the prose of SKILL.md, without code.
         programs: Scripts, and blocks of code that are not shown as bad examples.
     """
+    if not (programs := list(programs)):
+        return []
     said = said[:_TEXT_CAP]
     short = len(said.split()) < _WORDS
     network = short or _SAID_NETWORK.search(said) is not None
