@@ -13,6 +13,7 @@ import asyncio
 import http.server
 import io
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -221,7 +222,12 @@ def mcp_tools(folder: Path, addresses: tuple[str, ...], each: int) -> tuple[int,
 
     with TrajectoryStore(folder / "t.db") as store:
         access = Access(Library.open(folder / "library", create=True), Keyring(folder / "keys"), store)
-        return asked, anyio.run(ask, access)
+        logging.disable(logging.CRITICAL)  # the SDK draws a picture of every refusal
+        try:
+            tried = anyio.run(ask, access)
+        finally:
+            logging.disable(logging.NOTSET)
+        return asked, tried
 
 
 def proxy_requests(folder: Path, addresses: tuple[str, ...], each: int) -> tuple[int, list[str]]:
@@ -233,7 +239,7 @@ def proxy_requests(folder: Path, addresses: tuple[str, ...], each: int) -> tuple
 
     async def main() -> list[str]:
         nonlocal asked
-        async with Provider().running() as provider, proxied(provider, folder) as running:
+        async with Provider().running() as provider, proxied(provider, folder, record=False) as running:
             provider.script = lambda writer: writer.whole(b'{"choices":[]}')
             with watched(provider.port, running.port) as tried:
                 for number, path in enumerate(("chat/completions", "responses", "messages", "messages/count_tokens", "models")):
@@ -246,7 +252,8 @@ def proxy_requests(folder: Path, addresses: tuple[str, ...], each: int) -> tuple
             assert any(KEY in str(a.headers) for a in provider.asked), "nothing reached the provider, so nothing was tried"
             return tried
 
-    return asked, anyio.run(main)
+    tried = anyio.run(main)
+    return asked, tried
 
 
 async def _raw(port: int, target: str, address: str) -> None:
@@ -297,7 +304,7 @@ def sources(folder: Path, addresses: tuple[str, ...], each: int) -> tuple[int, l
     from prowess.library.bundles import read_bundle
 
     tried: list[str] = []
-    bad = [a for a in addresses if not a.startswith(("https://", "file://"))]
+    bad = _turns(tuple(a for a in addresses if not a.startswith(("https://", "file://"))), 0, each)
     for address in bad:
         for form in (address, f"{address}.git"):
             with _listening() as (port, hits), suppress(UserError, ValueError):
@@ -342,7 +349,7 @@ def _listening(status: int = 404, to: str = "") -> Iterator[tuple[int, list[str]
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield server.server_address[1], hits
@@ -375,7 +382,7 @@ def _of_the_proxy(folder: Path) -> list[str]:
     from proxy_parts import Provider, proxied
 
     async def main() -> list[str]:
-        async with Provider().running() as provider, proxied(provider, folder) as running:
+        async with Provider().running() as provider, proxied(provider, folder, record=False) as running:
             with watched(provider.port, running.port) as tried:
                 for status in KINDS:
                     more = "location: http://169.254.169.254/\r\n"

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from prowess.guard.promotion import ACTED_UPON
 from prowess.guard.scan import TEXT_CAP, TOTAL_CAP, scan_files
 from prowess.measure.stats.proportions import wilson
 
@@ -142,7 +143,9 @@ def evasion() -> dict[str, Any]:
         said = scan_files(files)
         row = found.setdefault(rung, {"n": 0, "kept": 0, "shown": 0, "missed": []})
         row["n"] += 1
-        row["kept"] += any(f.severity == "block" or f.rule == "unread" for f in said)  # as `promote` has it
+        # As `promote` has it.
+        unread = any(f.rule == "unread" and f.file.endswith(ACTED_UPON) for f in said)
+        row["kept"] += unread or any(f.severity == "block" for f in said)
         row["shown"] += bool(said)
         row["missed"] += [] if said else [name]
     return found

@@ -22,6 +22,7 @@ from prowess.guard.scan.content import content, secrets
 from prowess.guard.scan.flow import Labels, addresses, key, known_publisher, own_installer, stores
 from prowess.guard.scan.hidden import as_it_looks, encoded, hidden, plain
 from prowess.guard.scan.mismatch import Code, mismatches
+from prowess.guard.scan.purpose import purposes
 from prowess.guard.scan.rules import OURS, PIECE, Finding, Hit, Told, finding, rules, search
 from prowess.guard.scan.segments import PYTHON, SCRIPT, SHELL, Segment, describes, segments
 from prowess.guard.scan.shellflow import ShellPass
@@ -100,6 +101,8 @@ class _Scan:
         self._names: dict[str, Labels] = {}
         self._said: list[str] = []
         """Description and prose of SKILL.md."""
+        self._head = ""
+        """Its frontmatter."""
         self._programs: list[Code] = []
         self._opaque: set[str] = set()
         """Files that nobody can read."""
@@ -163,6 +166,7 @@ class _Scan:
             self._programs.append(Code(path, segment.line, segment.text))
         elif segment.kind in ("prose", "head", "inline") and path.lower() == "skill.md":
             self._said.append(segment.text)
+            self._head = self._head or (segment.text if segment.kind == "head" else "")
         # Shells join lines that end in a backslash, so the rules must see them joined; lengths stay the same.
         joined = segment.text.replace("\\\n", "  ")
         for fired, start, text in search(joined, segment.scopes, self._deadline):
@@ -291,6 +295,7 @@ class _Scan:
             *whole.sizes(self._files),
             *whole.harvest(self._touched),
             *mismatches("\n".join(self._said), self._programs),
+            *purposes(self._head, "\n".join(s for s in self._said if s is not self._head), self._programs),
             *whole.missing_script(body, self._files),
             *whole.packed(self._programs, self._opaque, self._files.keys() - self._opaque),
             *whole.named(self._name),

@@ -40,7 +40,7 @@ _UNPACKS = re.compile(
 _STARTS = re.compile(
     r"\|\s*(?:sudo\s+)?(?:(?:ba|z|da|k)?sh|python[\d.]{0,4}|node|perl|ruby)\b"
     r"|(?:^|[;&|(])\s*(?:sudo\s+)?(?:(?:(?:ba|z|da|k)?sh|source|\.|python[\d.]{0,4}|node|perl|ruby|chmod\s+\+x)\s+"
-    r"[\"']?([\w./${}-]{1,200})|\./([\w./-]{1,200}))",
+    r"(?:-[^\scem]\w{0,9}\s+)?[\"']?([\w./${}][\w./${}-]{0,200})|\./([\w./-]{1,200}))",
     re.MULTILINE,
 )
 _UNBROKEN = re.compile(r"\S{400,}")
