@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (tables, and requests on one line each)
 """Row X1 of the fault matrix: whoever talks to prowess names an address inside the network, in every form there is.
 
 Each part hands each address to one way in, everywhere where a text fits: paths, queries, headers, bodies, files. What is
@@ -79,7 +80,7 @@ def watched(*allowed: int) -> Iterator[list[str]]:
         stack.enter_context(mock.patch.object(socket.socket, "connect_ex", connects))
         stack.enter_context(mock.patch.object(socket, "getaddrinfo", looks_up))
         stack.enter_context(mock.patch.object(subprocess.Popen, "__init__", starts))
-        stack.enter_context(mock.patch.object(subprocess.Popen, "__del__", lambda self: None))
+        stack.enter_context(mock.patch.object(subprocess.Popen, "__del__", return_value=None))
         yield tried
 
 
@@ -142,7 +143,8 @@ def hub_routes(folder: Path, addresses: tuple[str, ...], each: int) -> tuple[int
             for address in _turns(addresses, number, each):
                 bare = quote(address, safe="")
                 path = "/".join(
-                    "red" if part == "{project}" else bare if part.startswith("{") else part for part in route.path.split("/")
+                    "red" if part == "{project}" else bare if part.startswith("{") else part
+                    for part in route.path.split("/")
                 )
                 body: Any = None
                 if route.body is bytes:
@@ -152,7 +154,12 @@ def hub_routes(folder: Path, addresses: tuple[str, ...], each: int) -> tuple[int
                 elif route.body is not None:
                     body = json.dumps(filled(route.body.model_json_schema(), address)).encode()  # type: ignore[union-attr]
                 query = filled(route.query.model_json_schema(), address)
-                named = {"x-forwarded-host": "169.254.169.254", "host": "169.254.169.254", "referer": bare, "origin": bare}
+                named = {
+                    "x-forwarded-host": "169.254.169.254",
+                    "host": "169.254.169.254",
+                    "referer": bare,
+                    "origin": bare,
+                }
                 with suppress(UnicodeError):
                     client.request(route.method, path, params=query, content=body, headers={**token, **named})
                 asked += 1
@@ -174,14 +181,18 @@ def hub_pages(folder: Path, addresses: tuple[str, ...], each: int) -> tuple[int,
     from prowess.serve.hub.pages import pages
 
     hub, asked = _hub(folder), 0
-    client = TestClient(application(hub, pages), base_url="http://hub", raise_server_exceptions=False, follow_redirects=False)
+    client = TestClient(
+        application(hub, pages), base_url="http://hub", raise_server_exceptions=False, follow_redirects=False
+    )
     client.post("/login", data={"token": hub.accounts.issue("alice")[1]})
     table = [route for route in pages(hub, Known(hub)) if isinstance(route, Route)]
     with watched() as tried:
         for number, route in enumerate(table):
             for address in _turns(addresses, number, each):
                 bare = quote(address, safe="")
-                path = "/".join(bare if part.startswith("{") and part != "{project}" else part for part in route.path.split("/"))
+                path = "/".join(
+                    bare if part.startswith("{") and part != "{project}" else part for part in route.path.split("/")
+                )
                 path = path.replace("{project}", "red")
                 client.get(path, params={"q": address, "next": address, "from": address, "to": address})
                 form = dict.fromkeys(("token", "text", "reason", "action", "next", "url"), address)
@@ -242,14 +253,18 @@ def proxy_requests(folder: Path, addresses: tuple[str, ...], each: int) -> tuple
         async with Provider().running() as provider, proxied(provider, folder, record=False) as running:
             provider.script = lambda writer: writer.whole(b'{"choices":[]}')
             with watched(provider.port, running.port) as tried:
-                for number, path in enumerate(("chat/completions", "responses", "messages", "messages/count_tokens", "models")):
+                for number, path in enumerate(
+                    ("chat/completions", "responses", "messages", "messages/count_tokens", "models")
+                ):
                     for address in _turns(addresses, number, each):
                         await _raw(running.port, f"/v1/{path}?api_base={quote(address)}&url={quote(address)}", address)
                         await _raw(running.port, f"http://169.254.169.254/v1/{path}", address)
                         asked += 2
             tried += [f"gives the key to {a.headers.get('host')}" for a in provider.asked
                       if KEY in str(a.headers) and a.headers.get("host") != f"127.0.0.1:{provider.port}"]  # fmt: skip
-            assert any(KEY in str(a.headers) for a in provider.asked), "nothing reached the provider, so nothing was tried"
+            assert any(KEY in str(a.headers) for a in provider.asked), (
+                "nothing reached the provider, so nothing was tried"
+            )
             return tried
 
     tried = anyio.run(main)

@@ -1,4 +1,4 @@
-"""What the stores survive: rows C1 to C4, W1, R1 and K1 of the fault matrix, each with its target and what was measured.
+"""What the stores survive: rows C1 to C4, W1, R1 and K1 of the fault matrix, each with its target and what was found.
 
 C1  Killed (`SIGKILL`) at the entry of every system call that changes the disk, one run each, while a change is learned,
     proposed, accepted and undone: session stored, trial stored, proposal, change, use counts, undo.
@@ -658,7 +658,15 @@ def k1(base: Path, rng: random.Random, mutations: int = 1000) -> Row:
     return Row("K1", f"{mutations:,} mutations, 0 silent, the rest usable", measured, lost == 0)
 
 
-ROWS: dict[str, Callable[[Path, random.Random], Row]] = {"C1": c1, "C2": c2, "C3": c3, "C4": c4, "W1": w1, "R1": r1, "K1": k1}
+ROWS: dict[str, Callable[[Path, random.Random], Row]] = {
+    "C1": c1,
+    "C2": c2,
+    "C3": c3,
+    "C4": c4,
+    "W1": w1,
+    "R1": r1,
+    "K1": k1,
+}
 
 
 def folders(fast: bool) -> Iterator[Path]:

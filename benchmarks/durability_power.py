@@ -203,10 +203,10 @@ def _change(file: bytearray, event: Write, torn: bool) -> None:
 # The record
 
 _CALL = re.compile(r"(\w+)\((.*)\)\s+= (-?\d+)")
-_PATH = r'(?:\d+|AT_FDCWD)<([^>]*)>'
+_PATH = r"(?:\d+|AT_FDCWD)<([^>]*)>"
 _TEXT = r'"((?:\\x[0-9a-f]{2})*)"'
-_AT = re.compile(rf'(?:{_PATH}, )?{_TEXT}')
-_ON = re.compile(rf"(\d+)<([^>]*)>")
+_AT = re.compile(rf"(?:{_PATH}, )?{_TEXT}")
+_ON = re.compile(r"(\d+)<([^>]*)>")
 CALLS = ("openat", "write", "pwrite64", "writev", "ftruncate", "fsync", "fdatasync", "rename", "renameat", "renameat2",
          "unlink", "unlinkat", "mkdir", "mkdirat", "rmdir", "lseek")  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The scanner on labelled sets, beside other scanners, its time and memory on hostile input, hidden harm, and the semantic gate.
+"""The scanner on labelled sets beside others, on hostile input and on hidden harm; and the semantic gate.
 
     python benchmarks/security.py scan [--peer NAME=PYTHON ...] [--checkout NAME=FOLDER ...] [--docs]
     python benchmarks/security.py hostile [--docs]

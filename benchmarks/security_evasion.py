@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (programs on one line each)
 """Row S3 of the fault matrix, for `benchmarks/security.py`: harm that the scan blocks in clear, hidden rung by rung.
 
 Each payload is a program that is blocked as it stands; the ladder writes it so that it does the same, or that an agent
@@ -49,7 +50,11 @@ class Hidden(NamedTuple):
 
 def skill(script: str, code: str, **more: bytes) -> Files:
     text = f"---\nname: tidy\ndescription: Tidies the tables of a folder.\n---\n\n# Tidy\n\nRun `scripts/{script}` in the folder.\n"
-    return {"SKILL.md": text.encode(), f"scripts/{script}": code.encode(), **{k.replace("__", "/"): v for k, v in more.items()}}
+    return {
+        "SKILL.md": text.encode(),
+        f"scripts/{script}": code.encode(),
+        **{k.replace("__", "/"): v for k, v in more.items()},
+    }
 
 
 def _b64(text: str) -> str:

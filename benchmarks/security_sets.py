@@ -49,8 +49,8 @@ def items(data: Path) -> list[Item]:
         found.append(Item(source, entry["attack_type"], group, entry["is_malicious"], {name: text.encode()}))
     for path in sorted((data / "security" / "progent" / "skill_files").glob("*/*.md")):
         text = MARKS.sub("", path.read_text("utf-8"))
-        # The specimens have no frontmatter, without which other scanners read nothing. Their first sentence stands in for
-        # a description, since made-up words would disagree with whatever follows.
+        # The specimens have no frontmatter, without which other scanners read nothing. Their first sentence stands in
+        # for a description, since made-up words would disagree with whatever follows.
         head = f"---\nname: {path.stem.replace('_', '-')}\ndescription: {json.dumps(opening(text))}\n---\n\n"
         files = {"SKILL.md": (head + text).encode()}
         found.append(Item("progent", path.parent.name, f"progent/{path.stem}", True, files))

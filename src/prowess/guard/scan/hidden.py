@@ -10,7 +10,6 @@ from typing import Final
 from prowess.guard.scan.rules import Hit
 
 
-
 def _out_of_sight(what: str, characters: str, shape: str = "@") -> tuple[str, "re.Pattern[str]", "re.Pattern[str]"]:
     """What it is called; any of the characters; how they must stand, `@` being one of them."""
     return what, re.compile(f"[{characters}]"), re.compile(shape.replace("@", f"[{characters}]"))
@@ -19,7 +18,9 @@ def _out_of_sight(what: str, characters: str, shape: str = "@") -> tuple[str, "r
 _HIDDEN: Final = (
     _out_of_sight("tag characters", "\U000e0000-\U000e007f"),
     _out_of_sight("bidirectional controls", "\u202a-\u202e\u2066-\u2069"),
-    _out_of_sight("a run of invisible characters", "\u200b-\u200d\u2060-\u2064\u180e\ufeff\u00ad\ufe00-\ufe0d", "@{4,}"),
+    _out_of_sight(
+        "a run of invisible characters", "\u200b-\u200d\u2060-\u2064\u180e\ufeff\u00ad\ufe00-\ufe0d", "@{4,}"
+    ),
     _out_of_sight("invisible characters inside a word", "\u200b-\u200d\u2060-\u2064\u00ad\ufeff", "[A-Za-z]@+[A-Za-z]"),
     _out_of_sight("many variation selectors", "\ufe00-\ufe0f\U000e0100-\U000e01ef", "@{3,}"),
     _out_of_sight("characters without a meaning of their own", "\ue000-\uf8ff\U000f0000-\U0010ffff", "@{8,}"),
@@ -36,7 +37,7 @@ _LOOKS: Final = str.maketrans(
     "\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0425\u03bf\u03b1\u03bd\u03b9\u03c1"
     "\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7"
     "\u0585\u0578\u057d\u0581\u0131",
-    "aeopcyxijsdq" "ABEKMHOPCTX" "oavip" "ABEZHIKMNOPTYX" "onugi",
+    "aeopcyxijsdqABEKMHOPCTXoavipABEZHIKMNOPTYXonugi",
 )
 _ALIKE = re.compile(f"[{''.join(map(chr, _LOOKS))}]")
 _PUSHED = re.compile(r"\S[ \t\u00a0\u2000-\u200a\u3000]{120,}[^\s|]")

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (patterns)
 """What a skill says in its description, and in the tools that it asks for, against what its text and programs reach for.
 
 `prowess.guard.scan.mismatch` takes any word of the text for an explanation. Here only the description counts, which is
@@ -30,11 +31,86 @@ _BODY: Final = 80
 _SHARE: Final = 0.3
 """Of the words of the description, how many the text must take up to be about the same."""
 _EMPTY: Final = frozenset(
-    "a all an and any anything are assist assistance assistant assists better best different do does every everything for "
-    "general handle handles help helper helpful helps improve improves in is it kinds make makes manage many need needed "
-    "needs of on or process provide provides purpose skill skills stuff support supports task tasks that the thing things "
-    "this to tool tools use used useful user users using utilities utility various when whenever with work working works "
-    "you your".split()
+    [
+        "a",
+        "all",
+        "an",
+        "and",
+        "any",
+        "anything",
+        "are",
+        "assist",
+        "assistance",
+        "assistant",
+        "assists",
+        "better",
+        "best",
+        "different",
+        "do",
+        "does",
+        "every",
+        "everything",
+        "for",
+        "general",
+        "handle",
+        "handles",
+        "help",
+        "helper",
+        "helpful",
+        "helps",
+        "improve",
+        "improves",
+        "in",
+        "is",
+        "it",
+        "kinds",
+        "make",
+        "makes",
+        "manage",
+        "many",
+        "need",
+        "needed",
+        "needs",
+        "of",
+        "on",
+        "or",
+        "process",
+        "provide",
+        "provides",
+        "purpose",
+        "skill",
+        "skills",
+        "stuff",
+        "support",
+        "supports",
+        "task",
+        "tasks",
+        "that",
+        "the",
+        "thing",
+        "things",
+        "this",
+        "to",
+        "tool",
+        "tools",
+        "use",
+        "used",
+        "useful",
+        "user",
+        "users",
+        "using",
+        "utilities",
+        "utility",
+        "various",
+        "when",
+        "whenever",
+        "with",
+        "work",
+        "working",
+        "works",
+        "you",
+        "your",
+    ]
 )
 
 
@@ -105,8 +181,10 @@ REACHES: Final = (
             r"|screenshots?|microphone|camera|personal\s+(?:data|information|files)|home\s+director(?:y|ies)|photos)\b",
             re.IGNORECASE,
         ),
-        _words("contact mail inbox brows histor locat calendar clipboard messag key screen micro audio camera personal home photo "
-               "document web log chat slack privacy gui ui test automat"),  # fmt: skip
+        _words(
+            "contact mail inbox brows histor locat calendar clipboard messag key screen micro audio camera personal home photo "
+            "document web log chat slack privacy gui ui test automat"
+        ),  # fmt: skip
     ),
     Reach(
         "changes the system",
@@ -115,20 +193,24 @@ REACHES: Final = (
             r"|(?:>|\btee\b|\bcp\b|\bmv\b|\bsed\s+-i)[^\n]{0,80}\s/etc/\w"
         ),
         None,
-        _words("instal setup set\\s?up configur system schedul cron servic hook environment deploy server admin linux devop docker "
-               "container network secur kernel debug shell build toolchain fuzz compil package"),  # fmt: skip
+        _words(
+            "instal setup set\\s?up configur system schedul cron servic hook environment deploy server admin linux devop docker "
+            "container network secur kernel debug shell build toolchain fuzz compil package"
+        ),  # fmt: skip
     ),
-    Reach(
-        "deletes data",
-        None,
-        re.compile(
-            r"\b(?:delete|wipe|erase|overwrite|purge|truncate|destroy)s?\b[^\n.]{0,30}\b(?:files?|data|records?|tables?|database"
-            r"|director(?:y|ies)|folders?|backups?|history|accounts?|users?|disk|volumes?|instances?)\b",
-            re.IGNORECASE,
-        ),
-        _words("delet clean remov prune reset uninstall migrat tidy purg drop wipe eras destroy clear git commit worktree branch "
-               "manag organi build deploy install setup template sandbox container cache temp edit writ updat convert database"),  # fmt: skip
+)
+_DELETES: Final = Reach(
+    "deletes data",
+    None,
+    re.compile(
+        r"\b(?:delete|wipe|erase|overwrite|purge|truncate|destroy)s?\b[^\n.]{0,30}\b(?:files?|data|records?|tables?|database"
+        r"|director(?:y|ies)|folders?|backups?|history|accounts?|users?|disk|volumes?|instances?)\b",
+        re.IGNORECASE,
     ),
+    _words(
+        "delet clean remov prune reset uninstall migrat tidy purg drop wipe eras destroy clear git commit worktree branch "
+        "manag organi build deploy install setup template sandbox container cache temp edit writ updat convert database"
+    ),  # fmt: skip
 )
 _DESTROYS = re.compile(
     r"\bshutil\.rmtree\(|(?:^|[\s;|&(])(?:rm\s+-\w{0,3}[rf]\w{0,3}\s+(?!-|[\"']?(?:\./)?(?:build|dist|node_modules|target|tmp|/tmp|\.cache|\$TMP))"
@@ -143,7 +225,11 @@ _CAREFUL = re.compile(
 )
 _WRITES = re.compile(r"\bopen\([^)\n]{0,200}[\"'][wa]b?[\"']|\.write_(?:text|bytes)\(|\bwriteFile(?:Sync)?\(")
 _LIMITS: Final = (
-    ("talks to the network", NETWORK, re.compile(r"net|http|web|fetch|mcp|url|api|bash|shell|exec|browser|\*", re.IGNORECASE)),
+    (
+        "talks to the network",
+        NETWORK,
+        re.compile(r"net|http|web|fetch|mcp|url|api|bash|shell|exec|browser|\*", re.IGNORECASE),
+    ),
     ("writes files", _WRITES, re.compile(r"writ|edit|file|bash|shell|exec|fs|\*", re.IGNORECASE)),
     ("deletes files", CHANGES, re.compile(r"writ|edit|file|delet|bash|shell|exec|fs|\*", re.IGNORECASE)),
 )
@@ -175,14 +261,15 @@ def purposes(head: str, told: str, programs: Iterable[Code]) -> Iterator[Seen]:
         left -= len(each.text)
     name = _NAME.search(head)
     for_what = f"{name[1].replace('-', ' ') if name else ''} {about}"
-    for reach in REACHES:
+    careful = _CAREFUL.search(f"{about}\n{told}") is not None
+    for reach in REACHES if careful else (*REACHES, _DELETES):
         if reach.said.search(for_what) is None:
             yield from _reached(reach, told, code)
     if (tools := _TOOLS.search(head)) is not None and tools[1].strip():
         for what, pattern, allows in _LIMITS:
             if allows.search(tools[1]) is None and (seen := _first("beyond-tools", f"{what}: ", pattern, code)):
                 yield seen
-    if _CAREFUL.search(f"{about}\n{told}") is None and (seen := _first("unwarned", "", _DESTROYS, code)):
+    if not careful and (seen := _first("unwarned", "", _DESTROYS, code)):
         yield seen
     stems = {word[:5] for word in own if len(word) > 3}
     if len(stems) >= _ABOUT and words >= _BODY:

@@ -120,7 +120,7 @@ class PythonPass(PythonValues):
             self._sent(node, name, last)
 
     def _longest(self, node: ast.AST) -> str:
-        """The longest text that stands in an expression, pieces put together: what is run, if the rest changes little."""
+        """The longest text in an expression, pieces put together: what is run, if the rest changes little."""
         said = [self._text(each) for each in ast.walk(node) if isinstance(each, ast.expr)]
         return max(said, key=len, default="")
 

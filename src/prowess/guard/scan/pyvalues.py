@@ -363,7 +363,7 @@ class PythonValues:
 
 
 def _from_numbers(node: ast.Call, name: str) -> bool:
-    """Whether the call makes text out of the numbers of its characters: `"".join(map(chr, …))`, `bytes(b ^ 9 for …)`."""
+    """Whether the call makes text out of numbers: `"".join(map(chr, …))`, `bytes(b ^ 9 for …)`."""
     inner = [each for value in node.args for each in ast.walk(value)]
     if name.endswith("join"):
         return any(isinstance(each, ast.Name) and each.id == "chr" for each in inner)

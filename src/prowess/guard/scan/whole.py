@@ -109,7 +109,9 @@ def opaque(path: str, text: str | None) -> bool:
     return 2 * len(longest) > len(text) and not path.endswith(_READABLE)
 
 
-def packed(programs: Iterable[tuple[str, int, str]], unreadable: Iterable[str], readable: Iterable[str]) -> Iterator[Seen]:
+def packed(
+    programs: Iterable[tuple[str, int, str]], unreadable: Iterable[str], readable: Iterable[str]
+) -> Iterator[Seen]:
     """A program that runs what lies in a file that nobody can read: what it does was not looked at, whatever it says.
 
     Args:
@@ -122,7 +124,9 @@ def packed(programs: Iterable[tuple[str, int, str]], unreadable: Iterable[str], 
     for path, line, text in programs if sealed else ():
         for name in sorted(name for name in sealed if name in text):
             if (match := _RUNS_DATA.search(text)) is None and (_unpacked := _unpacking(text, name)) is not None:
-                starts = (m for m in _STARTS.finditer(text, _unpacked) if PurePosixPath(m[1] or m[2] or "").name not in known)
+                starts = (
+                    m for m in _STARTS.finditer(text, _unpacked) if PurePosixPath(m[1] or m[2] or "").name not in known
+                )
                 match = next(starts, None)
             if match is not None:
                 shown = text[match.start() : match.start() + 80].strip().partition("\n")[0]
