@@ -37,7 +37,7 @@ class Write:
 
 @dataclass(frozen=True)
 class Named:
-    """Entries of folders that change together: folder, name, and the file or folder that stands there; None for none."""
+    """Entries that change together: folder, name, and the file or folder that stands there; None for none."""
 
     entries: tuple[tuple[int, str, int | None], ...]
 
@@ -299,7 +299,7 @@ def lost(disk: Disk, instants: Iterable[int], base: Path, rng: random.Random) ->
     wrong, states = Counter[str](), 0
     for instant in instants:
         told = {event.step for event in disk.events[:instant] if isinstance(event, Told)}
-        for kept in (lambda sure, made: sure, lambda sure, made: rng.randint(sure, made)):
+        for kept in (lambda sure, made: sure, rng.randint):
             path = base / "left"
             disk.after(instant, kept, path)
             durability.after(path, told & PROMISED, wrong, [])

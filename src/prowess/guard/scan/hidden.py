@@ -30,8 +30,8 @@ _FLAG = re.compile("\U0001f3f4[\U000e0061-\U000e007a\U000e0030-\U000e0039]{1,6}\
 _WORD = re.compile(r"[^\W\d_]{3,40}")
 _LETTERS = re.compile(r"[^\W\d_]{2,40}")
 _LATIN = re.compile("[A-Za-z]")
-# Letters that pass for Latin ones: Cyrillic, Greek, Armenian. Full-width forms are folded away before the rules look, and
-# nobody takes them for plain ones.
+# Letters that pass for Latin ones: Cyrillic, Greek, Armenian. Full-width forms are folded away before the rules look,
+# and nobody takes them for plain ones.
 _LOOKS: Final = str.maketrans(
     "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u0501\u051b"
     "\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0425\u03bf\u03b1\u03bd\u03b9\u03c1"

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
+from prowess.guard.scan.flow import words
 from prowess.guard.scan.mismatch import CHANGES, CODE_CAP, NETWORK, SECRET, TEXT_CAP, Code
 from prowess.guard.scan.segments import describes
 from prowess.guard.scan.whole import Seen
@@ -30,88 +31,14 @@ _BODY: Final = 80
 """Words of a text from which on it can be held against the description."""
 _SHARE: Final = 0.3
 """Of the words of the description, how many the text must take up to be about the same."""
-_EMPTY: Final = frozenset(
-    [
-        "a",
-        "all",
-        "an",
-        "and",
-        "any",
-        "anything",
-        "are",
-        "assist",
-        "assistance",
-        "assistant",
-        "assists",
-        "better",
-        "best",
-        "different",
-        "do",
-        "does",
-        "every",
-        "everything",
-        "for",
-        "general",
-        "handle",
-        "handles",
-        "help",
-        "helper",
-        "helpful",
-        "helps",
-        "improve",
-        "improves",
-        "in",
-        "is",
-        "it",
-        "kinds",
-        "make",
-        "makes",
-        "manage",
-        "many",
-        "need",
-        "needed",
-        "needs",
-        "of",
-        "on",
-        "or",
-        "process",
-        "provide",
-        "provides",
-        "purpose",
-        "skill",
-        "skills",
-        "stuff",
-        "support",
-        "supports",
-        "task",
-        "tasks",
-        "that",
-        "the",
-        "thing",
-        "things",
-        "this",
-        "to",
-        "tool",
-        "tools",
-        "use",
-        "used",
-        "useful",
-        "user",
-        "users",
-        "using",
-        "utilities",
-        "utility",
-        "various",
-        "when",
-        "whenever",
-        "with",
-        "work",
-        "working",
-        "works",
-        "you",
-        "your",
-    ]
+_EMPTY: Final = words(
+    "a all an and any anything are assist assistance assistant assists better best different do does every everything for "
+    "general handle handles help helper helpful helps improve improves in is it kinds make makes manage many need needed "
+    "needs of on or process provide provides purpose skill skills stuff support supports task tasks that the thing things "
+    "this to tool tools use used useful user users using utilities utility various when whenever with work working works "
+    "you your"
 )
+"""Words of a description that say nothing of what a skill is for."""
 
 
 class Reach(NamedTuple):
@@ -184,7 +111,7 @@ REACHES: Final = (
         _words(
             "contact mail inbox brows histor locat calendar clipboard messag key screen micro audio camera personal home photo "
             "document web log chat slack privacy gui ui test automat"
-        ),  # fmt: skip
+        ),
     ),
     Reach(
         "changes the system",
@@ -196,7 +123,7 @@ REACHES: Final = (
         _words(
             "instal setup set\\s?up configur system schedul cron servic hook environment deploy server admin linux devop docker "
             "container network secur kernel debug shell build toolchain fuzz compil package"
-        ),  # fmt: skip
+        ),
     ),
 )
 _DELETES: Final = Reach(
@@ -210,7 +137,7 @@ _DELETES: Final = Reach(
     _words(
         "delet clean remov prune reset uninstall migrat tidy purg drop wipe eras destroy clear git commit worktree branch "
         "manag organi build deploy install setup template sandbox container cache temp edit writ updat convert database"
-    ),  # fmt: skip
+    ),
 )
 _DESTROYS = re.compile(
     r"\bshutil\.rmtree\(|(?:^|[\s;|&(])(?:rm\s+-\w{0,3}[rf]\w{0,3}\s+(?!-|[\"']?(?:\./)?(?:build|dist|node_modules|target|tmp|/tmp|\.cache|\$TMP))"
@@ -247,11 +174,11 @@ def purposes(head: str, told: str, programs: Iterable[Code]) -> Iterator[Seen]:
     about = (_DESCRIPTION.search(head) or ("", ""))[1].strip()
     own = {word for word in re.findall(r"[^\W\d_]{3,30}", about.lower()) if word not in _EMPTY}
     told = told[:TEXT_CAP]
-    words = len(told.split())
+    length = len(told.split())
     if not about.isascii():
         return
     if len(own) < _WORDS:
-        if words >= _LONG:
+        if length >= _LONG:
             yield Seen("vague", "SKILL.md", 0, about)
         return
     code: list[Code] = []
@@ -272,7 +199,7 @@ def purposes(head: str, told: str, programs: Iterable[Code]) -> Iterator[Seen]:
     if not careful and (seen := _first("unwarned", "", _DESTROYS, code)):
         yield seen
     stems = {word[:5] for word in own if len(word) > 3}
-    if len(stems) >= _ABOUT and words >= _BODY:
+    if len(stems) >= _ABOUT and length >= _BODY:
         body = "\n".join([told, *(each.text for each in code)]).lower()
         share = sum(stem in body for stem in stems) / len(stems)
         if share < _SHARE:
