@@ -140,7 +140,7 @@ _DELETES: Final = Reach(
     ),
 )
 _DESTROYS = re.compile(
-    r"\bshutil\.rmtree\(|(?:^|[\s;|&(])(?:rm\s+-\w{0,3}[rf]\w{0,3}\s+(?!-|[\"']?(?:\./)?(?:build|dist|node_modules|target|tmp|/tmp|\.cache|\$TMP))"
+    r"\bshutil\.rmtree\(|(?:^|[\s;|&(])(?:rm\s+-\w{0,3}[rf]\w{0,3}\s+(?!-|[\"']?(?:\./)?(?:build|dist|node_modules|target|tmp|/tmp|/var/lib/apt|/var/cache|\.cache|\$TMP))"
     r"|mkfs|shred|dd\s+if)|\bgit\s+(?:push\s+(?:-f|--force)(?!-)|reset\s+--hard|clean\s+-\w{0,4}f)|\bDROP\s+(?:TABLE|DATABASE)\b"
     r"|\bTRUNCATE\s+TABLE\b|\bkubectl\s+delete\b|\bterraform\s+destroy\b|\bdocker\s+(?:system\s+)?prune\b",
     re.MULTILINE | re.IGNORECASE,
@@ -175,8 +175,8 @@ def purposes(head: str, told: str, programs: Iterable[Code]) -> Iterator[Seen]:
     own = {word for word in re.findall(r"[^\W\d_]{3,30}", about.lower()) if word not in _EMPTY}
     told = told[:TEXT_CAP]
     length = len(told.split())
-    if not about.isascii():
-        return
+    if not about or not about.isascii():
+        return  # no description is no valid skill, and words of other scripts are not counted here
     if len(own) < _WORDS:
         if length >= _LONG:
             yield Seen("vague", "SKILL.md", 0, about)
