@@ -149,12 +149,25 @@ def scan_table(result: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     lines += [
         "",
+        left_out(rows),
+        "",
         f"Part: {result['part']}. Honest skills: {collections}.",
         "",
         f"Processor milliseconds for a skill, median and 99 %: {times}. Peers: {versions or 'none'}. "
         f"Rules {result['rules']}; {result['machine']}.",
     ]
     return "\n".join(lines)
+
+
+def left_out(rows: dict[str, Any]) -> str:
+    """Our recall over authors with each of them left out in turn."""
+    told: list[str] = []
+    for name, row in rows.items():
+        recall = {s: r["share"] for s, r in row["recall"].items() if s != CONFIGS}
+        if name.startswith("prowess") and len(recall) > 1:
+            without = (f"{mean(r for s, r in recall.items() if s != out):.2f} without {out}" for out in recall)
+            told.append(f"{name} {', '.join(without)}")
+    return f"Macro recall with one author left out: {'; '.join(told)}."
 
 
 def hostile_table(result: dict[str, Any]) -> str:

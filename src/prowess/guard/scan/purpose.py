@@ -51,6 +51,8 @@ class Reach(NamedTuple):
     """How an agent is told to."""
     said: "re.Pattern[str]"
     """Words of a description that speak of it."""
+    script: bool = False
+    """Only scripts count, not the examples in a text."""
 
 
 def _words(text: str) -> "re.Pattern[str]":
@@ -125,6 +127,66 @@ REACHES: Final = (
             "container network secur kernel debug shell build toolchain fuzz compil package"
         ),
     ),
+    Reach("talks to the network", NETWORK, None, _words(_OUTSIDE), script=True),
+    Reach(
+        "reads the environment",
+        re.compile(r"\bos\.environ\b|\bos\.getenv\(|\bprocess\.env\b"),
+        None,
+        _words(
+            "env config key token auth apis? account deploy setting server service cloud variable credential secret log\\s?in connect "
+            "integrat github google database llm model generat"
+        ),
+        script=True,
+    ),
+    Reach(
+        "starts other programs",
+        re.compile(r"\bsubprocess\.|\bos\.(?:system|popen|exec\w{1,3}|spawn\w{1,3})\(|\bchild_process\b|\bexecSync\("),
+        None,
+        _words(
+            "run execut command git build test install tool cli conver compil render docker deploy script lint format shell process "
+            "automat debug analy scan server video audio image pdf document package launch start browser benchmark profil review "
+            "codex agent creat set\\s?up fuzz audit search office slide spreadsheet check"
+        ),
+        script=True,
+    ),
+    Reach(
+        "looks into the home folder or the system",
+        re.compile(r"\bPath\.home\(\)|\bexpanduser\(|[\"']~/|[\"']/etc/|\bos\.homedir\(\)"),
+        None,
+        _words(
+            "home config setting system dotfile user profile install global set\\s?up credential auth log\\s?in deploy cach session histor "
+            "hook agent claude codex shell environment memory library desktop download skill plugin token key account"
+        ),
+        script=True,
+    ),
+    Reach(
+        "asks which machine and user it runs for",
+        re.compile(
+            r"\bplatform\.(?:node|uname|platform)\(|\bgetpass\.getuser|\bsocket\.gethostname|\buuid\.getnode|\bos\.(?:getlogin|uname)\("
+            r"|\bos\.(?:hostname|userInfo)\(\)"
+        ),
+        None,
+        _words(
+            "system machine host platform diagnos monitor environment debug inventory deploy server bug report install set\\s?up cross"
+        ),
+        script=True,
+    ),
+    Reach(
+        "runs text as code",
+        re.compile(r"(?<![.\w])(?:exec|eval|compile|__import__)\(|\bimportlib\.import_module\(|\bctypes\."),
+        None,
+        _words(
+            "execut eval python code plugin dynamic import test sandbox run compile script debug fuzz expression calculat formula"
+        ),
+        script=True,
+    ),
+    Reach(
+        "opens a server",
+        re.compile(r"\bHTTPServer\(|\.listen\(\d|\bsocketserver\.|\.bind\(\(|\bapp\.run\(|\buvicorn\b"),
+        None,
+        _words("serv web http preview app apis? view listen host port site page dashboard mcp network browser local"),
+        script=True,
+    ),
 )
 _DELETES: Final = Reach(
     "deletes data",
@@ -161,6 +223,21 @@ _LIMITS: Final = (
     ("deletes files", CHANGES, re.compile(r"writ|edit|file|delet|bash|shell|exec|fs|\*", re.IGNORECASE)),
 )
 """What programs do, and words in the list of tools that allow it."""
+_STARTS = next(reach.code for reach in REACHES if reach.what == "starts other programs")
+_POWERS: Final = (
+    (re.compile(r"bash|shell|exec|terminal|subprocess|command", re.IGNORECASE), _STARTS, re.compile(r"(?!)")),
+    (
+        re.compile(r"net|http|web|fetch|url", re.IGNORECASE),
+        NETWORK,
+        re.compile(r"https?://|\bapi\b|\bfetch|\bweb\b|online|load", re.IGNORECASE),
+    ),
+    (
+        re.compile(r"\benv|secret|credential|keychain", re.IGNORECASE),
+        SECRET,
+        re.compile(r"\benv|key|token|credential", re.IGNORECASE),
+    ),
+)
+"""Words of a list of tools; how scripts use them; and words of the text that explain them."""
 
 
 def purposes(head: str, told: str, programs: Iterable[Code]) -> Iterator[Seen]:
@@ -188,14 +265,22 @@ def purposes(head: str, told: str, programs: Iterable[Code]) -> Iterator[Seen]:
         left -= len(each.text)
     name = _NAME.search(head)
     for_what = f"{name[1].replace('-', ' ') if name else ''} {about}"
+    scripts = [each for each in code if not each.file.endswith((".md", ".mdx", ".markdown"))]
+    examples = len(code) - len(scripts) or "`" in told
     careful = _CAREFUL.search(f"{about}\n{told}") is not None
     for reach in REACHES if careful else (*REACHES, _DELETES):
         if reach.said.search(for_what) is None:
-            yield from _reached(reach, told, code)
+            yield from _reached(reach, told, scripts if reach.script else code)
     if (tools := _TOOLS.search(head)) is not None and tools[1].strip():
         for what, pattern, allows in _LIMITS:
             if allows.search(tools[1]) is None and (seen := _first("beyond-tools", f"{what}: ", pattern, code)):
                 yield seen
+        if scripts and not examples:
+            for asks, uses, explains in _POWERS:
+                asked = asks.search(tools[1])
+                if asked and not any(uses.search(c.text) for c in scripts) and not explains.search(f"{about}\n{told}"):
+                    yield Seen("tools-unused", "SKILL.md", 0, asked.group())
+                    break
     if not careful and (seen := _first("unwarned", "", _DESTROYS, code)):
         yield seen
     stems = {word[:5] for word in own if len(word) > 3}
