@@ -216,23 +216,27 @@ def mcp_tools(folder: Path, addresses: tuple[str, ...], each: int) -> tuple[int,
 
     async def ask(access: Access) -> list[str]:
         nonlocal asked
+        answered = 0
         async with Client(server(access)) as client:
             tools = (await client.list_tools()).tools
             with watched() as tried:
                 for number, tool in enumerate(tools):
                     for address in _turns(addresses, number, each):
                         with suppress(Exception):
-                            await client.call_tool(tool.name, filled(tool.input_schema, address))
+                            answered += not (
+                                await client.call_tool(tool.name, filled(tool.input_schema, address))
+                            ).is_error
                         asked += 1
                 for address in addresses:
                     for uri in (address, f"skill://{quote(address, safe='')}/SKILL.md"):
                         with suppress(Exception):
                             await client.read_resource(uri)
                         asked += 1
+                assert answered, "no tool did anything, so nothing was tried"
                 return tried
 
     with TrajectoryStore(folder / "t.db") as store:
-        access = Access(Library.open(folder / "library", create=True), Keyring(folder / "keys"), store)
+        access = Access(Library.open(folder / "library", create=True), store, Keyring(folder / "keys"))
         logging.disable(logging.CRITICAL)  # the SDK draws a picture of every refusal
         try:
             tried = anyio.run(ask, access)
@@ -360,7 +364,7 @@ def _listening(status: int = 404, to: str = "") -> Iterator[tuple[int, list[str]
 
         do_POST = do_GET
 
-        def log_message(self, *args: Any) -> None:
+        def log_message(self, format: str, *args: Any) -> None:
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)

@@ -82,7 +82,7 @@ def session(n: str) -> Trajectory:
 # What is interrupted.
 
 
-def learn(path: Path, told: Callable[[str], None]) -> None:
+def learn(path: Path, told: Callable[[str], object]) -> None:
     """One pass from sessions to a changed library; safe to repeat. `told` gets each step that was acknowledged."""
     with TrajectoryStore(path / "trajectories.db") as sessions:
         sessions.put_all([session("1"), session("2")])

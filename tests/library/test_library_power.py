@@ -85,7 +85,7 @@ def test_what_a_disk_holds_when_the_power_goes(tmp_path: Path) -> None:
 @needs_strace
 def test_a_signal_leaves_the_old_state_or_the_new(memory: Path) -> None:
     points, wrong = times.signals(memory, random.Random(0), 4)
-    assert points == 8 and not wrong
+    assert points > 4 and not wrong
 
 
 def test_a_run_that_was_told_to_end_goes_on_where_it_was(memory: Path) -> None:

@@ -65,6 +65,7 @@ _OUTSIDE = (
     "request search database query service download fetch scrap crawl integrat connect generat llm model openai claude gpt "
     "image audio video speech translat url online internet external"
 )
+_STARTS = re.compile(r"\bsubprocess\.|\bos\.(?:system|popen|exec\w{1,3}|spawn\w{1,3})\(|\bchild_process\b|\bexecSync\(")
 REACHES: Final = (
     Reach(
         "sends data",
@@ -140,7 +141,7 @@ REACHES: Final = (
     ),
     Reach(
         "starts other programs",
-        re.compile(r"\bsubprocess\.|\bos\.(?:system|popen|exec\w{1,3}|spawn\w{1,3})\(|\bchild_process\b|\bexecSync\("),
+        _STARTS,
         None,
         _words(
             "run execut command git build test install tool cli conver compil render docker deploy script lint format shell process "
@@ -223,7 +224,6 @@ _LIMITS: Final = (
     ("deletes files", CHANGES, re.compile(r"writ|edit|file|delet|bash|shell|exec|fs|\*", re.IGNORECASE)),
 )
 """What programs do, and words in the list of tools that allow it."""
-_STARTS = next(reach.code for reach in REACHES if reach.what == "starts other programs")
 _POWERS: Final = (
     (re.compile(r"bash|shell|exec|terminal|subprocess|command", re.IGNORECASE), _STARTS, re.compile(r"(?!)")),
     (
