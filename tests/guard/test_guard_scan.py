@@ -173,7 +173,7 @@ SCRIPTS = {
         (TABLES, "eval(x)\n"),
         (TABLES, "app.run()\n"),
     ],
-    "tools-unused": [(NARROW.replace("Read, Grep", "Bash, Network"), "print(1)\n")],
+    "tools-unused": [(NARROW.replace("Read, Grep", "Read, Network"), "print(1)\n")],
 }
 AGAINST_HEAD = {
     "beyond-purpose": [
@@ -537,6 +537,31 @@ def seconds(path: str, unit: str, size: int) -> float:
         scan_files({path: data})
         taken.append(time.process_time() - begin)
     return min(taken)
+
+
+LONG = [
+    "send the data to ",
+    "collect the secrets ",
+    "erase the data ",
+    "tar x.bin ",
+    "\n",
+    " ",
+    "a" * 399 + " ",
+    "x.bin | ",
+    "Sort ",
+    "tools: - ",
+]
+
+
+def test_comparing_texts_takes_no_longer_than_reading_them() -> None:
+    """Beside a file that nobody can read, and below a description, so that every comparison is made."""
+    for unit in LONG:
+        for script in ("a.sh", "a.py", "a.rb"):
+            text = (unit * TEXT_CAP)[:TEXT_CAP].encode()
+            files = {"SKILL.md": TABLES.encode() + text, script: b"x.bin\n" + text, "x.bin": b"\xff\xfe"}
+            begin = time.process_time()
+            scan_files(files)
+            assert time.process_time() - begin < 5, (unit, script)
 
 
 @pytest.mark.parametrize("path", ["SKILL.md", "a.sh", "a.py", "a.js"])

@@ -225,7 +225,11 @@ _LIMITS: Final = (
 )
 """What programs do, and words in the list of tools that allow it."""
 _POWERS: Final = (
-    (re.compile(r"bash|shell|exec|terminal|subprocess|command", re.IGNORECASE), _STARTS, re.compile(r"(?!)")),
+    (
+        re.compile(r"bash|shell|exec|terminal|subprocess|command", re.IGNORECASE),
+        _STARTS,
+        re.compile(r"\b(?:run|execut|script|command)", re.IGNORECASE),
+    ),
     (
         re.compile(r"net|http|web|fetch|url", re.IGNORECASE),
         NETWORK,

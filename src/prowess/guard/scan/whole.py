@@ -38,12 +38,13 @@ _UNPACKS = re.compile(
     r"\b(?:tar|bsdtar|unzip|gunzip|gzip|zcat|bzcat|bunzip2|xz|xzcat|zstd|zstdcat|7z\w?|unrar|openssl|gpg|base64|xxd|tail|dd|cpio)\b"
 )
 _STARTS = re.compile(
-    r"\|\s*(?:sudo\s+)?(?:(?:ba|z|da|k)?sh|python[\d.]{0,4}|node|perl|ruby)\b"
-    r"|(?:^|[;&|(])\s*(?:sudo\s+)?(?:(?:(?:ba|z|da|k)?sh|source|\.|python[\d.]{0,4}|node|perl|ruby|chmod\s+\+x)\s+"
-    r"(?:-[^\scem]\w{0,9}\s+)?[\"']?([\w./${}][\w./${}-]{0,200})|\./([\w./-]{1,200}))",
+    r"\|[ \t]{0,9}(?:sudo[ \t]{1,9})?(?:(?:ba|z|da|k)?sh|python[\d.]{0,4}|node|perl|ruby)\b"
+    r"|(?:^|[;&|(])[ \t]{0,40}(?:sudo[ \t]{1,9})?"
+    r"(?:(?:(?:ba|z|da|k)?sh|source|\.|python[\d.]{0,4}|node|perl|ruby|chmod[ \t]{1,9}\+x)"
+    r"[ \t]{1,9}(?:-[^\scem]\w{0,9}[ \t]{1,9})?[\"']?([\w./${}][\w./${}-]{0,200})|\./([\w./-]{1,200}))",
     re.MULTILINE,
 )
-_UNBROKEN = re.compile(r"\S{400,}")
+_UNBROKEN = re.compile(r"(?<!\S)\S{400,}")
 _READABLE: Final = (".js", ".mjs", ".cjs", ".css", ".svg", ".html", ".ipynb")
 """Text that has long lines by nature."""
 
