@@ -295,12 +295,17 @@ class _Scan:
             *whole.sizes(self._files),
             *whole.harvest(self._touched),
             *mismatches("\n".join(self._said), self._programs),
-            *purposes(self._head, "\n".join(s for s in self._said if s is not self._head), self._programs),
             *whole.missing_script(body, self._files),
             *whole.packed(self._programs, self._opaque, self._files.keys() - self._opaque),
             *whole.named(self._name),
         ):
             self._add(*seen)
+        if time.thread_time() > self._deadline:
+            self._add("unread", "SKILL.md", 0, "time was up before the text was held against its description")
+        else:
+            told = "\n".join(text for text in self._said if text is not self._head)
+            for seen in purposes(self._head, told, self._programs):
+                self._add(*seen)
         for seen in whole.together(self._found):
             self._add(*seen)
 

@@ -53,8 +53,8 @@ CHANGES = re.compile(
     r"|\bfs\.(?:rm|unlink|rmdir)(?:Sync)?\(|(?:^|[\s;|&(])git\s+(?:push|commit|reset\s+--hard)\b",
     re.MULTILINE,
 )
-TEXT_CAP: Final = 100_000
-CODE_CAP: Final = 400_000
+_TEXT_CAP: Final = 100_000
+_CODE_CAP: Final = 400_000
 """Characters of all programs together that are looked at."""
 _WORDS: Final = 12
 """Words from which on a text says what the skill is for; a shorter one cannot leave anything out."""
@@ -77,7 +77,7 @@ def mismatches(said: str, programs: Iterable[Code]) -> list[Seen]:
     """
     if not (programs := list(programs)):
         return []
-    said = said[:TEXT_CAP]
+    said = said[:_TEXT_CAP]
     short = len(said.split()) < _WORDS
     network = short or _SAID_NETWORK.search(said) is not None
     secret = short or _SAID_SECRET.search(said) is not None
@@ -88,7 +88,7 @@ def mismatches(said: str, programs: Iterable[Code]) -> list[Seen]:
         *(("false-promise", f"{told.group()} — and: ", broken) for told, broken in promised if told is not None),
     ]
     found: dict[str, Seen] = {}
-    left = CODE_CAP
+    left = _CODE_CAP
     for whole in programs if wanted else ():
         if left <= 0:
             break

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from prowess.guard.scan.flow import words
-from prowess.guard.scan.mismatch import CHANGES, CODE_CAP, NETWORK, SECRET, TEXT_CAP, Code
+from prowess.guard.scan.mismatch import CHANGES, NETWORK, SECRET, Code
 from prowess.guard.scan.segments import describes
 from prowess.guard.scan.whole import Seen
 
@@ -21,6 +21,9 @@ _TOOLS = re.compile(
     r"^(?:allowed[-_]tools|tools|permissions|capabilities)\s{0,3}:[ \t]{0,20}(.{0,2000}(?:\n[ \t]{0,20}-.{0,200}|\n[ \t]+.{0,200}){0,60})",
     re.MULTILINE | re.IGNORECASE,
 )
+_TEXT_CAP: Final = 30_000
+_CODE_CAP: Final = 100_000
+"""Characters of all programs together that are looked at."""
 _WORDS: Final = 3
 """Words of its own that a description must have to say what the skill is for; else there is nothing to hold it to."""
 _LONG: Final = 40
@@ -254,7 +257,7 @@ def purposes(head: str, told: str, programs: Iterable[Code]) -> Iterator[Seen]:
     """
     about = (_DESCRIPTION.search(head) or ("", ""))[1].strip()
     own = {word for word in re.findall(r"[^\W\d_]{3,30}", about.lower()) if word not in _EMPTY}
-    told = told[:TEXT_CAP]
+    told = told[:_TEXT_CAP]
     length = len(told.split())
     if not about or not about.isascii():
         return  # no description is no valid skill, and words of other scripts are not counted here
@@ -263,7 +266,7 @@ def purposes(head: str, told: str, programs: Iterable[Code]) -> Iterator[Seen]:
             yield Seen("vague", "SKILL.md", 0, about)
         return
     code: list[Code] = []
-    left = CODE_CAP
+    left = _CODE_CAP
     for each in programs:
         code.append(each._replace(text=each.text[: max(0, left)]))
         left -= len(each.text)
