@@ -42,7 +42,7 @@ from prowess.library.provenance import trace, why
 from prowess.library.store import Store
 from prowess.library.trees import tree_of
 from prowess.measure.attribution import WORTH, Attribution
-from prowess.measure.contribution import Followed
+from prowess.measure.contribution import Standing
 from prowess.measure.parts import skills_of
 from prowess.measure.stats.bounded import mean_interval
 from prowess.measure.stats.design import Design, answer, is_futile
@@ -124,15 +124,15 @@ def audits(rounds: int, size: int) -> Rule:
     """The moving average, streak and exposure rules of 2605.10923, at their published constants."""
 
     def rule(w: World) -> Answers:
-        names = {"keep": "helps", "retire": "no help", "watch": None}
-        followed = [Followed() for _ in range(PARTS)]
+        names = {"keep": "helps", "retire": "no help", "watch": None, "unmeasured": None}
+        followed = [Standing() for _ in range(PARTS)]
         for number in range(rounds):
             at = range(number * size, (number + 1) * size)
             whole = sum(w.passes(block, ALL) for block in at) / size
             for part in range(PARTS):
                 rate = sum(w.passes(block, ALL & ~(1 << part)) for block in at) / size
-                followed[part] = followed[part].audited(whole, rate, size)
-        return [names[one.standing()] for one in followed], rounds * size * (PARTS + 1)
+                followed[part] = followed[part].after(whole - rate, size)
+        return [names[one.stage()] for one in followed], rounds * size * (PARTS + 1)
 
     return rule
 

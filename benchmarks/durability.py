@@ -1,8 +1,10 @@
-"""What the stores survive: rows C1, C2, W1, R1 and K1 of the fault matrix, each with its target and what was measured.
+"""What the stores survive: rows C1 to C4, W1, R1 and K1 of the fault matrix, each with its target and what was found.
 
 C1  Killed (`SIGKILL`) at the entry of every system call that changes the disk, one run each, while a change is learned,
     proposed, accepted and undone: session stored, trial stored, proposal, change, use counts, undo.
 C2  Calls failing instead: no space, input/output error, read-only, too many open files; once, or from then on.
+C3  Signals, sleep, and clocks that jump by a day: see `durability_time`.
+C4  A loss of power at every instant: see `durability_power`.
 W1  Sixteen processes on one library: proposals, changes, undos, sessions, rebuilds of the index, reads. Every
     acknowledged write must be in the ledger, in an order that agrees with the clock; every read must be a state that
     the library was in while it was read.
@@ -11,7 +13,7 @@ R1  A run of 400 episodes, killed at 25 points drawn at random, resumed each tim
 K1  1,000 mutations of stored files: a byte flipped, cut off, emptied, deleted, a stranger added. Detected, or without
     any effect on an answer; then mended, and usable.
 
-C1 and C2 need `strace`, which stops the calls from outside: our code has no hooks for it.
+C1 to C4 need `strace`, which stops or records the calls from outside: our code has no hooks for it.
 
     python benchmarks/durability.py                      # the table in docs/durability.md
     python benchmarks/durability.py --only C1 --seed 3
@@ -80,7 +82,7 @@ def session(n: str) -> Trajectory:
 # What is interrupted.
 
 
-def learn(path: Path, told: Callable[[str], None]) -> None:
+def learn(path: Path, told: Callable[[str], object]) -> None:
     """One pass from sessions to a changed library; safe to repeat. `told` gets each step that was acknowledged."""
     with TrajectoryStore(path / "trajectories.db") as sessions:
         sessions.put_all([session("1"), session("2")])
@@ -261,7 +263,7 @@ def c1(base: Path, rng: random.Random) -> Row:
             after(path, acked, wrong, times)
             shutil.rmtree(path)
     worst = max(times)
-    measured = f"{points} points, {sum(wrong.values())} violations{_named(wrong)}, slowest recovery {worst:.2f} s"
+    measured = f"{points} points, {violations(wrong)}, slowest recovery {worst:.2f} s"
     return Row("C1", ">= 300 points, 0 violations, recovery < 2 s", measured, points >= 300 and not wrong and worst < 2)
 
 
@@ -284,10 +286,24 @@ def c2(base: Path, rng: random.Random) -> Row:
                         wrong[f"not a clear error: {call} {error}: {told[:150]}"] += 1
                     after(path, acked, wrong, times)
                     shutil.rmtree(path)
-    measured = (
-        f"{points} points, {clear} clear errors (the rest recovered by themselves), {sum(wrong.values())} violations"
-    )
-    return Row("C2", ">= 300 points, 0 violations", measured + _named(wrong), points >= 300 and not wrong)
+    measured = f"{points} points, {clear} clear errors (the rest recovered by themselves), {violations(wrong)}"
+    return Row("C2", ">= 300 points, 0 violations", measured, points >= 300 and not wrong)
+
+
+def c3(base: Path, rng: random.Random) -> Row:
+    import durability_time
+
+    return durability_time.c3(base, rng)
+
+
+def c4(base: Path, rng: random.Random) -> Row:
+    import durability_power
+
+    return durability_power.c4(base, rng)
+
+
+def violations(wrong: Counter[str]) -> str:
+    return f"{sum(wrong.values())} violations{_named(wrong)}"
 
 
 def _named(wrong: Counter[str]) -> str:
@@ -447,19 +463,19 @@ EPISODES, KILLS = 400, 25
 
 
 class Played:
-    """An agent whose every run is a line in a file, as a bill would be; it may be killed after its n-th."""
+    """An agent whose every run is a line in a file, as a bill would be; it may be sent a signal after its n-th."""
 
     name = "played/1"
 
-    def __init__(self, bill: Path, kill_after: int) -> None:
-        self.bill, self.left = bill, kill_after
+    def __init__(self, bill: Path, kill_after: int, how: signal.Signals) -> None:
+        self.bill, self.left, self.how = bill, kill_after, how
 
     async def run(self, task: Task, view: View, seed: int) -> Trajectory:
         with self.bill.open("a") as file:
             file.write(f"{task.id} {view.digest[:8]}\n")
         self.left -= 1
         if self.left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self.how)
         good = int(hashlib.sha256(f"{task.id}{view.digest}".encode()).hexdigest(), 16) % 3 > 0
         step = Step(source="agent", message="right" if good else "wrong")
         return Trajectory(
@@ -477,14 +493,14 @@ class Marks:
         return Score(value=float(passed), passed=passed, verifier="suite:marks", trusted=True)
 
 
-def run_400(out: Path, kill_after: int) -> str:
+def run_400(out: Path, kill_after: int, how: signal.Signals = signal.SIGKILL) -> str:
     """The whole run, resumed where it was; its result as a digest."""
     paid = RunStore(out / "run.db")
     tasks = [
         Task(id=f"f/base/{n}", suite="marks", family="f", split="gate", seed=n, prompt=f"Do {n}.")
         for n in range(EPISODES // 2)
     ]
-    bench = Bench(Played(out / "bill", kill_after), Marks(), paid, concurrency=1)  # pyright: ignore[reportArgumentType]
+    bench = Bench(Played(out / "bill", kill_after, how), Marks(), paid, concurrency=1)  # pyright: ignore[reportArgumentType]
     arms = [Arm.without(), Arm.showing("with", Snapshot.of([skill("a")]))]
     trials = anyio.run(run_trials, tasks, arms, (0,), bench)
     library = Library.open(out / "library", create=True)
@@ -642,7 +658,15 @@ def k1(base: Path, rng: random.Random, mutations: int = 1000) -> Row:
     return Row("K1", f"{mutations:,} mutations, 0 silent, the rest usable", measured, lost == 0)
 
 
-ROWS: dict[str, Callable[[Path, random.Random], Row]] = {"C1": c1, "C2": c2, "W1": w1, "R1": r1, "K1": k1}
+ROWS: dict[str, Callable[[Path, random.Random], Row]] = {
+    "C1": c1,
+    "C2": c2,
+    "C3": c3,
+    "C4": c4,
+    "W1": w1,
+    "R1": r1,
+    "K1": k1,
+}
 
 
 def folders(fast: bool) -> Iterator[Path]:
@@ -657,7 +681,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     if shutil.which("strace") is None and not set(options.only or ROWS) <= {"W1", "R1", "K1"}:
-        sys.exit("C1 and C2 need strace")
+        sys.exit("C1 to C4 need strace")
     print(f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores, seed {options.seed}\n")
     print("| row | target | measured | met | seconds |\n|---|---|---|---|---:|")
     for name in options.only or ROWS:

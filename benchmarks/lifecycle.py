@@ -29,7 +29,8 @@ import numpy.typing as npt
 
 from prowess.core.skill import Skill, Snapshot
 from prowess.evolve.run import agent_of, machine
-from prowess.measure.lifecycle import Rules, Standing
+from prowess.measure.contribution import Standing
+from prowess.measure.lifecycle import Rules
 from prowess.measure.stats.design import Design, stop
 from prowess.measure.stats.proportions import clopper_pearson
 

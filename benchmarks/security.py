@@ -1,7 +1,8 @@
-"""The scanner on labelled sets, beside other scanners, its time and memory on hostile input, and the semantic gate.
+"""The scanner on labelled sets beside others, on hostile input and on hidden harm; and the semantic gate.
 
     python benchmarks/security.py scan [--peer NAME=PYTHON ...] [--checkout NAME=FOLDER ...] [--docs]
     python benchmarks/security.py hostile [--docs]
+    python benchmarks/security.py evasion [--docs]
     python benchmarks/security.py semantic --model MODEL [--each 10]
 
 `--data` holds `security/` and `skills/` (default: PROWESS_DATA, else ../shared/data). Nothing in it is ever run.
@@ -148,12 +149,25 @@ def scan_table(result: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     lines += [
         "",
+        left_out(rows),
+        "",
         f"Part: {result['part']}. Honest skills: {collections}.",
         "",
         f"Processor milliseconds for a skill, median and 99 %: {times}. Peers: {versions or 'none'}. "
         f"Rules {result['rules']}; {result['machine']}.",
     ]
     return "\n".join(lines)
+
+
+def left_out(rows: dict[str, Any]) -> str:
+    """Our recall over authors with each of them left out in turn."""
+    told: list[str] = []
+    for name, row in rows.items():
+        recall = {s: r["share"] for s, r in row["recall"].items() if s != CONFIGS}
+        if name.startswith("prowess") and len(recall) > 1:
+            without = (f"{mean(r for s, r in recall.items() if s != out):.2f} without {out}" for out in recall)
+            told.append(f"{name} {', '.join(without)}")
+    return f"Macro recall with one author left out: {'; '.join(told)}."
 
 
 def hostile_table(result: dict[str, Any]) -> str:
@@ -209,6 +223,13 @@ def run_hostile(args: argparse.Namespace, result: dict[str, Any]) -> str:
     return hostile_table(result)
 
 
+def run_evasion(args: argparse.Namespace, result: dict[str, Any]) -> str:
+    from security_evasion import evasion, evasion_table
+
+    result["evasion"] = evasion()
+    return evasion_table(result["evasion"])
+
+
 def run_semantic(args: argparse.Namespace, result: dict[str, Any]) -> str:
     from security_semantic import semantic
 
@@ -220,7 +241,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     verbs = parser.add_subparsers(dest="verb", required=True)
     default = Path(os.environ.get("PROWESS_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
-    for name, work in (("scan", scan), ("hostile", run_hostile), ("semantic", run_semantic)):
+    for name, work in (("scan", scan), ("hostile", run_hostile), ("evasion", run_evasion), ("semantic", run_semantic)):
         verb = verbs.add_parser(name)
         verb.set_defaults(work=work, kind=name)
         verb.add_argument("--data", type=Path, default=default)

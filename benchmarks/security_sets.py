@@ -49,8 +49,9 @@ def items(data: Path) -> list[Item]:
         found.append(Item(source, entry["attack_type"], group, entry["is_malicious"], {name: text.encode()}))
     for path in sorted((data / "security" / "progent" / "skill_files").glob("*/*.md")):
         text = MARKS.sub("", path.read_text("utf-8"))
-        # The specimens have no frontmatter, without which other scanners read nothing.
-        head = f"---\nname: {path.stem.replace('_', '-')}\ndescription: {path.stem.replace('_', ' ')}\n---\n\n"
+        # The specimens have no frontmatter, without which other scanners read nothing. Their first sentence stands in
+        # for a description, since made-up words would disagree with whatever follows.
+        head = f"---\nname: {path.stem.replace('_', '-')}\ndescription: {json.dumps(opening(text))}\n---\n\n"
         files = {"SKILL.md": (head + text).encode()}
         found.append(Item("progent", path.parent.name, f"progent/{path.stem}", True, files))
     for path in sorted((data / "skills").rglob("SKILL.md")):
@@ -58,6 +59,12 @@ def items(data: Path) -> list[Item]:
         group = f"{parts[0]}/{parts[2] if parts[0] == 'skilllearnbench' else parts[-2]}"
         found.append(Item(parts[0], parts[0], group, False, {"SKILL.md": path.read_bytes()}))
     return found
+
+
+def opening(text: str) -> str:
+    """The first line of a text that is no heading, fence, list or comment."""
+    lines = (line.strip() for line in text.splitlines())
+    return next((line[:200] for line in lines if len(line.split()) > 3 and line[0] not in "#`<-*|>0123456789"), "")
 
 
 def honest(folder: Path) -> list[Item]:

@@ -67,6 +67,18 @@ def test_only_the_version_that_was_looked_at_is_vouched_for(library: Library, ri
     assert len(missing(library, ring, "ledger", Tier.TRUSTED)) == 2, "of another version"
 
 
+def test_nothing_that_is_packed_or_was_not_read_leaves_quarantine(tmp_path: Path, ring: Keyring) -> None:
+    loader = File(path="scripts/a.py", data=b"import zlib\nexec(zlib.decompress(open('assets/t.bin', 'rb').read()))\n")
+    packed = skill(files=(loader, File(path="assets/t.bin", data=b"x\x9c\xff\x00")))
+    long = skill(files=(File(path="scripts/a.sh", data=b"#" + b"\n" * 300_000 + b"true\n"),))
+    for name, odd in (("packed", packed), ("long", long)):
+        library = open_library(tmp_path / name, odd)
+        (lack,) = {each.split(" scripts/")[0] for each in missing(library, ring, "ledger", Tier.REVIEWED)}
+        assert lack == {"packed": "the scan blocks", "long": "the scan has not read all of"}[name]
+        with pytest.raises(Refused):
+            promote(library, ring, "ledger", Tier.REVIEWED)
+
+
 def test_t3_needs_every_gate_and_a_person_who_is_not_the_author(tmp_path: Path, ring: Keyring) -> None:
     library = open_library(tmp_path / "l", skill(files=(SUM,)))
     lacks = missing(library, ring, "ledger", Tier.TRUSTED)

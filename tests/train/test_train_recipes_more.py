@@ -9,7 +9,7 @@ import pytest
 import torch
 from train_parts import actor, context, task
 
-from prowess.measure.contribution import Followed
+from prowess.measure.contribution import Standing
 from prowess.train.losses import CrossEntropy
 from prowess.train.mechanisms.constraints import Constraints
 from prowess.train.mechanisms.grid import Grid, Place
@@ -149,7 +149,7 @@ def test_slim_state_goes_into_checkpoints() -> None:
     again = slim.Lifecycle(part.world)
     again.load_state_dict(part.state_dict())
     assert again.followed == part.followed and again.used == part.used and again.failed == part.failed
-    assert any(of != Followed() for of in again.followed.values()) and isinstance(again.used, Counter)
+    assert any(of != Standing() for of in again.followed.values()) and isinstance(again.used, Counter)
 
 
 # Language feedback

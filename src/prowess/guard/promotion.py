@@ -25,6 +25,8 @@ from prowess.library.trust import Lineage
 
 GATES: Final = ("behaviour", "trials")
 """What must have passed, with a signed attestation, before T3: it did no harm in the sandbox, and it helps."""
+ACTED_UPON: Final = (".md", ".py", ".sh", ".js")
+"""What the scan reads before all else: instructions, and programs that it follows."""
 PROBATION: Final = timedelta(days=30)
 """How long a version stands at T3 before it can be T4."""
 
@@ -90,8 +92,11 @@ def _missing(library: Library, keyring: Keyring, case: _Case, to: Tier) -> list[
     if (now := standings(library, keyring).get(case.tree, Standing())).revoked:
         found.append(f"this version is {now.why}")
     learned = bool(case.lineage.principals) or library.is_authored(case.name)
-    blocks = [f for f in scan(case.skill, learned=learned) if f.severity == "block"]
-    found += [f"the scan blocks {f.file}, line {f.line}: {f.why}" for f in blocks[:5]]
+    seen = scan(case.skill, learned=learned)
+    found += [f"the scan blocks {f.file}, line {f.line}: {f.why}" for f in seen if f.severity == "block"][:5]
+    # Harm lies where nobody looks: behind a page of blanks, or behind other files.
+    unread = (f for f in seen if f.rule == "unread" and f.file.endswith(ACTED_UPON))
+    found += [f"the scan has not read all of {f.file}: {f.excerpt}" for f in unread][:1]
     principals = case.lineage.principals.values()
     if not supported(principals):
         found.append("it was learned from strangers, and too few of them show the same")

@@ -144,7 +144,8 @@ def _git(*arguments: str, where: str, at: Path | None = None) -> bytes:
     }  # fmt: skip
     try:
         done = subprocess.run(
-            ["git", *(["-C", str(at)] if at else []), *arguments],
+            # Whoever answers for the address that was given does not choose another one.
+            ["git", "-c", "http.followRedirects=false", *(["-C", str(at)] if at else []), *arguments],
             capture_output=True, timeout=120, check=False, env=environment,
             stdin=subprocess.DEVNULL, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (_CLONE, _CLONE)),
         )  # fmt: skip

@@ -1,86 +1,113 @@
 """What a skill contributes, followed over many audits: moving average, streak and exposure.
 
-An audit leaves one skill out: u = success with it - success without it, on the tasks that show it. One audit is noisy,
-so the average moves, a skill retires only after several low audits in a row, and never before enough tasks have shown
-it. The rules and their constants are those of dynamic skill lifecycle management (2605.10923, §3 and its released code,
-`lifecycle.py`). They bound no error: a removal that must be proven asks `prowess.measure.attribution`.
+An audit leaves one skill out: its contribution is the success with it less that without it, on the tasks that show it.
+One audit is noisy, so the average moves, and a skill is to be retired only after several low audits in a row, and never
+before enough tasks have shown it. The rules and their constants are those of SLIM (Dynamic Skill Lifecycle Management,
+arXiv 2605.10923, section 3, and its released `lifecycle.py`). They bound no error: a removal that must be proven asks
+`prowess.measure.attribution`, or a gate.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Literal
 
 from prowess.core.errors import UserError
 
-Standing = Literal["keep", "watch", "retire"]
+Stage = Literal["unmeasured", "watch", "keep", "retire"]
+"""`retire`: nominated. `watch`: measured, and neither clearly worth its place nor clearly not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    beta: float = 0.9
-    """Weight of the average so far; the newest audit has the rest."""
-    retire_below: float = 0.001
-    keep_from: float = 0.03
-    """Averages from here on are safe; between the two a skill is watched."""
+    """Thresholds; the defaults are those of the paper."""
+
+    decay: float = 0.9
+    """Weight of the past in the moving average."""
+    low: float = 0.001
+    """An average below this is in the low zone."""
+    keep: float = 0.03
+    """A skill with at least this average is worth its place."""
     patience: int = 3
-    """Audits in a row with a low average that retiring needs."""
+    """Audits in a row in the low zone before a skill is nominated."""
     exposure: int = 30
-    """Tasks, over all audits, that must have shown the skill before it may retire."""
+    """Audited tasks, over all audits, before a skill is nominated."""
     from_zero: bool = False
-    """Start the average at 0 instead of at the first contribution, as the released code does for a skill that training
+    """Begin the average at 0 instead of at the first contribution, as the released code does for a skill that training
     used before its first audit."""
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.beta < 1.0:
-            raise UserError(f"beta is {self.beta!r}", "give a number from 0 to below 1")
-        if self.retire_below > self.keep_from:
-            raise UserError(
-                f"skills retire below {self.retire_below:g} and are kept from {self.keep_from:g}", "give a lower first"
-            )
+        if not 0 <= self.decay < 1:
+            raise UserError(f"decay is {self.decay!r}", "give a share from 0 to below 1")
+        if self.keep < self.low:
+            raise UserError(f"the keep zone begins at {self.keep!r}, below the low zone {self.low!r}", "swap them")
+        if min(self.patience, self.exposure) < 1:
+            raise UserError("a count among the lifecycle rules is below 1", "give at least 1")
 
 
 @dataclass(frozen=True, slots=True)
-class Followed:
-    """A skill's audits so far."""
+class Standing:
+    """All that is known of one skill's contribution."""
 
     average: float | None = None
-    """None before the first audit."""
-    streak: int = 0
-    """Latest audits in a row whose average was below `Rules.retire_below`."""
+    """Moving average of the contributions, in success rate; None before the first audit."""
+    low: int = 0
+    """Audits in a row, up to now, that left the average in the low zone."""
     exposure: int = 0
+    """Tasks over all audits."""
+    audits: int = 0
 
-    def audited(self, with_it: float, without_it: float, shown: int, rules: Rules = Rules()) -> "Followed":
-        """After one more audit.
+    def after(self, effect: float, n: int, rules: Rules = Rules()) -> "Standing":
+        """The standing after an audit of `n` tasks with contribution `effect`; one of no task changes nothing.
 
-            average = u at first, then beta · average + (1 - beta) · u
-            streak  = streak + 1 if average < retire_below, else 0
-
-        Args:
-            with_it: Success rate with the skill, 0 to 1.
-            without_it: The same without it.
-            shown: Tasks of this audit that showed the skill; with none the audit says nothing and nothing changes.
-            rules: The constants.
+        average ← decay · average + (1 - decay) · effect, begun at the first effect (or at 0: `Rules.from_zero`).
 
         Raises:
-            UserError: a rate is no share, or `shown` is negative.
+            UserError: the effect is no difference of two shares, or `n` is negative.
         """
-        if not (0.0 <= with_it <= 1.0 and 0.0 <= without_it <= 1.0) or shown < 0:
-            raise UserError(
-                f"an audit of {with_it!r} with and {without_it!r} without on {shown} tasks",
-                "give success rates from 0 to 1 and a count",
-            )
-        if shown == 0:
+        if not -1.0 <= effect <= 1.0 or n < 0:
+            raise UserError(f"an audit with effect {effect!r} on {n} tasks", "give a number from -1 to 1 and a count")
+        if n == 0:
             return self
-        contribution = with_it - without_it
         before = 0.0 if self.average is None and rules.from_zero else self.average
-        average = contribution if before is None else rules.beta * before + (1 - rules.beta) * contribution
-        streak = self.streak + 1 if average < rules.retire_below else 0
-        return replace(self, average=average, streak=streak, exposure=self.exposure + shown)
+        average = effect if before is None else rules.decay * before + (1 - rules.decay) * effect
+        low = self.low + 1 if average < rules.low else 0
+        return Standing(average, low, self.exposure + n, self.audits + 1)
 
-    def standing(self, rules: Rules = Rules()) -> Standing:
-        """Retire: low average, low for `patience` audits, and seen on enough tasks; all three."""
+    def stage(self, rules: Rules = Rules()) -> Stage:
+        """Retire: low now and for `patience` audits, and seen on enough tasks; all three."""
         if self.average is None:
-            return "watch"
-        if self.average >= rules.keep_from:
-            return "keep"
-        low = self.average < rules.retire_below and self.streak >= rules.patience
-        return "retire" if low and self.exposure >= rules.exposure else "watch"
+            return "unmeasured"
+        if self.low >= rules.patience and self.exposure >= rules.exposure:
+            return "retire"
+        return "keep" if self.average >= rules.keep else "watch"
+
+    def why(self, rules: Rules) -> str:
+        """The reason of the stage, in words."""
+        if self.average is None:
+            return "no audit has measured it"
+        points = f"{100 * self.average:+.1f} points on average over {self.exposure} tasks"
+        match self.stage(rules):
+            case "keep":
+                return f"contributes {points}"
+            case "retire":
+                return f"contributes {points}, low in {self.low} audits in a row"
+            case _ if self.average >= rules.low:
+                return f"contributes {points}, which is little"
+            case _:
+                wanting = [
+                    f"{have} of {need} {what}"
+                    for have, need, what in (
+                        (self.low, rules.patience, "low audits in a row"),
+                        (self.exposure, rules.exposure, "tasks"),
+                    )
+                    if have < need
+                ]
+                return f"contributes {points}; {' and '.join(wanting)} before it is nominated"
+
+
+def standing(contributions: Iterable[tuple[float, int]], rules: Rules) -> Standing:
+    """The standing after audits given as (effect, tasks), oldest first."""
+    now = Standing()
+    for effect, n in contributions:
+        now = now.after(effect, n, rules)
+    return now

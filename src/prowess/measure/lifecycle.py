@@ -1,14 +1,13 @@
 """When a skill is kept, watched, retired or missing, as rules over measured contributions. Nothing is run here.
 
-The rules are those of SLIM (Dynamic Skill Lifecycle Management, arXiv 2605.10923; its released `lifecycle.py`). An
-audit runs the tasks that a skill is shown on with it and without it; the difference of the success rates feeds a moving
-average; a skill whose average stays in the low zone for several audits, over enough tasks, is to be retired; a family
-that fails again and again with no skill that helps needs a new one. Two things differ. The model is frozen, so that no
-skill is retired because the model has learned it. And the rules only *nominate*: a moving average over a few tasks is
-noise, so what is nominated still has to pass a proof of no loss on other tasks (`TrialsGate`).
+The rules are those of SLIM (arXiv 2605.10923): an audit runs the tasks that a skill is shown on with it and without it,
+and the difference of the success rates feeds a moving average (`prowess.measure.contribution`); a family that fails
+again and again with no skill that helps needs a new one. Two things differ. The model is frozen, so that no skill is
+retired because the model has learned it. And the rules only *nominate*: a moving average over a few tasks is noise, so
+what is nominated still has to pass a proof of no loss on other tasks (`TrialsGate`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -17,25 +16,14 @@ from prowess.core.errors import UserError
 from prowess.core.skill import Skill, Snapshot
 from prowess.core.upkeep import Audit
 from prowess.library import Library, Use
-
-Stage = Literal["unmeasured", "watch", "keep", "retire"]
-"""`retire`: nominated. `watch`: measured, and neither clearly worth its place nor clearly not."""
+from prowess.measure import contribution
+from prowess.measure.contribution import Stage, Standing, standing
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(contribution.Rules):
     """Thresholds; the defaults are those of the paper."""
 
-    decay: float = 0.9
-    """Weight of the past in the moving average."""
-    low: float = 0.001
-    """An average below this is in the low zone."""
-    keep: float = 0.03
-    """A skill with at least this average is worth its place."""
-    patience: int = 3
-    """Audits in a row in the low zone before a skill is nominated."""
-    exposure: int = 30
-    """Audited tasks, over all audits, before a skill is nominated."""
     failures: int = 20
     """Failed tasks of one family before it counts as a gap."""
     success: float = 0.4
@@ -48,74 +36,9 @@ class Rules:
     """For the baseline that retires by usage: fewer uses than this over `exposure` tasks are too few."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.decay < 1:
-            raise UserError(f"decay is {self.decay!r}", "give a share from 0 to below 1")
-        if self.keep < self.low:
-            raise UserError(f"the keep zone begins at {self.keep!r}, below the low zone {self.low!r}", "swap them")
-        if min(self.patience, self.exposure, self.failures, self.examples, self.expand) < 1:
+        contribution.Rules.__post_init__(self)
+        if min(self.failures, self.examples, self.expand) < 1:
             raise UserError("a count among the lifecycle rules is below 1", "give at least 1")
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """All that is known of one skill's contribution."""
-
-    average: float | None = None
-    """Moving average of the contributions, in success rate; None before the first audit."""
-    low: int = 0
-    """Audits in a row, up to now, that left the average in the low zone."""
-    exposure: int = 0
-    """Tasks over all audits."""
-    audits: int = 0
-
-    def after(self, effect: float, n: int, rules: Rules) -> "Standing":
-        """The standing after an audit of `n` tasks with contribution `effect`; one of no task changes nothing.
-
-        average ← decay · average + (1 - decay) · effect, begun at the first effect.
-        """
-        if n == 0:
-            return self
-        average = effect if self.average is None else rules.decay * self.average + (1 - rules.decay) * effect
-        low = self.low + 1 if average < rules.low else 0
-        return Standing(average, low, self.exposure + n, self.audits + 1)
-
-    def stage(self, rules: Rules) -> Stage:
-        if self.average is None:
-            return "unmeasured"
-        if self.low >= rules.patience and self.exposure >= rules.exposure:
-            return "retire"
-        return "keep" if self.average >= rules.keep else "watch"
-
-    def why(self, rules: Rules) -> str:
-        """The reason of the stage, in words."""
-        if self.average is None:
-            return "no audit has measured it"
-        points = f"{100 * self.average:+.1f} points on average over {self.exposure} tasks"
-        match self.stage(rules):
-            case "keep":
-                return f"contributes {points}"
-            case "retire":
-                return f"contributes {points}, low in {self.low} audits in a row"
-            case _ if self.average >= rules.low:
-                return f"contributes {points}, which is little"
-            case _:
-                wanting = [
-                    f"{have} of {need} {what}"
-                    for have, need, what in (
-                        (self.low, rules.patience, "low audits in a row"),
-                        (self.exposure, rules.exposure, "tasks"),
-                    )
-                    if have < need
-                ]
-                return f"contributes {points}; {' and '.join(wanting)} before it is nominated"
-
-
-def standing(contributions: Iterable[tuple[float, int]], rules: Rules) -> Standing:
-    """The standing after audits given as (effect, tasks), oldest first."""
-    now = Standing()
-    for effect, n in contributions:
-        now = now.after(effect, n, rules)
-    return now
 
 
 def standing_of(skill: Skill, audits: Sequence[Audit], rules: Rules, agent: str | None = None) -> Standing:

@@ -221,7 +221,8 @@ class TrajectoryStore:
                     db.executemany(f"DELETE FROM {table} WHERE id = ?", [(id,) for id in gone])
                 db.execute("COMMIT")
             except BaseException:
-                db.execute("ROLLBACK")
+                if db.in_transaction:  # else an interrupt came behind the commit
+                    db.execute("ROLLBACK")
                 raise
 
     def __contains__(self, id: str) -> bool:
@@ -256,7 +257,8 @@ class TrajectoryStore:
                     changed += _write_one(db, row, data)
                 db.execute("COMMIT")
             except BaseException:
-                db.execute("ROLLBACK")
+                if db.in_transaction:  # else an interrupt came behind the commit
+                    db.execute("ROLLBACK")
                 raise
         return changed
 

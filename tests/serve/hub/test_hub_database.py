@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from pydantic_core import to_json
@@ -180,6 +181,26 @@ def test_a_dead_workers_job_is_taken_again_but_not_for_ever(
     clock.now += LEASE + 1
     assert jobs.take("w9") is None
     assert jobs.get("red", job.id).state == "failed"
+
+
+def test_a_clock_that_was_set_back_hides_no_job(
+    accounts: Accounts, database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs, day = Jobs(database, clock), 86_400
+    first = jobs.ask("red", "learn", "alice")
+    taken = jobs.take("w0")
+    assert taken is not None and jobs.end(taken, "done", "")
+    clock.now -= day
+    yesterday = time.time_ns() - day * 10**9
+    monkeypatch.setattr(time, "time_ns", lambda: yesterday)
+    again = jobs.ask("red", "learn", "alice")
+    assert again.id != first.id and again.state == "waiting"
+    clock.now += day
+    dies = jobs.take("w1")
+    clock.now -= day
+    other = jobs.take("w2")
+    assert dies is not None and other is not None and other.id == dies.id, "not kept until tomorrow"
+    assert not jobs.end(dies, "done", "late") and jobs.end(other, "done", "")
 
 
 def test_many_workers_never_share_a_job(accounts: Accounts, url: str, database: Database) -> None:

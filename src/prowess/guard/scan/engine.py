@@ -20,9 +20,10 @@ from prowess.guard.scan import packages, pycode, script, whole
 from prowess.guard.scan.configs import tool_servers
 from prowess.guard.scan.content import content, secrets
 from prowess.guard.scan.flow import Labels, addresses, key, known_publisher, own_installer, stores
-from prowess.guard.scan.hidden import encoded, hidden, plain
+from prowess.guard.scan.hidden import as_it_looks, encoded, hidden, plain
 from prowess.guard.scan.mismatch import Code, mismatches
-from prowess.guard.scan.rules import OURS, Finding, Hit, Told, finding, rules, search
+from prowess.guard.scan.purpose import purposes
+from prowess.guard.scan.rules import OURS, PIECE, Finding, Hit, Told, finding, rules, search
 from prowess.guard.scan.segments import PYTHON, SCRIPT, SHELL, Segment, describes, segments
 from prowess.guard.scan.shellflow import ShellPass
 from prowess.library.skillmd import render
@@ -35,6 +36,16 @@ SECONDS: Final = 1.0
 """Processor time after which no further part is read, which is a finding; the part at hand takes at most as long again.
 A busy machine changes no result."""
 _INSTALLS: Final = frozenset(["told-remote", "encoded-command"])
+_FOREIGN = re.compile(rf"(?<![^!-~\n])([^!-~\n]{{{PIECE}}})[^!-~\n]*([^!-~\n])")
+"""Another script, for longer than any rule looks: what lies in between tells no rule anything, and is not searched."""
+_REACHES = re.compile(
+    r"\b(?:system|exec[vl]?p?|popen[23]?|spawn\w{0,8}|shell_exec|passthru|proc_open|Open3|os\.execute|qx|ProcessBuilder|getRuntime"
+    r"|Process\.(?:run|start)|exec\.Command|Command::new)\b|%x[{(]"
+    r"|\b(?:Net::HTTP|open-uri|URI\.open|LWP|HTTP::Tiny|IO::Socket|TCPSocket|curl_init|fsockopen|socket\.http|net/http"
+    r"|http\.(?:Get|Post)|reqwest|HttpClient|URLSession|TcpStream|java\.net)\b"
+)
+"""How programs in other languages start others, or talk to the network."""
+_QUOTED = re.compile(r"\"((?:[^\"\\\n]|\\.){4,2000})\"|'((?:[^'\\\n]|\\.){4,2000})'")
 _READ = re.compile(
     r"\b(?:read|cat|copy|collect|gather|extract|dump|load|fetch|harvest|include|print|display|output|retrieve|upload|send)s?\b[^\n]{0,200}",
     re.IGNORECASE,
@@ -90,7 +101,11 @@ class _Scan:
         self._names: dict[str, Labels] = {}
         self._said: list[str] = []
         """Description and prose of SKILL.md."""
+        self._head = ""
+        """Its frontmatter."""
         self._programs: list[Code] = []
+        self._opaque: set[str] = set()
+        """Files that nobody can read."""
 
     def run(self) -> list[Finding]:
         left, unread = TOTAL_CAP, list[str]()
@@ -101,6 +116,8 @@ class _Scan:
             text, rule = content(path, self._files[path])
             if rule:
                 self._add(rule, path, 0, "")
+            if whole.opaque(path, text):
+                self._opaque.add(path)
             if text is None:
                 continue
             read = text[: max(0, min(TEXT_CAP, left))]
@@ -123,10 +140,12 @@ class _Scan:
         self._session, self._names = ShellPass(_nested), {}
         for hit in hidden(text):
             self._add(hit.rule, path, hit.line, hit.text)
-        clear = plain(text, TEXT_CAP)
+        clear = as_it_looks(plain(text, TEXT_CAP))
         if len(clear) > TEXT_CAP:
             self._add("unread", path, 0, f"unfolds to more than {TEXT_CAP} characters")
             clear = clear[:TEXT_CAP]
+        if not clear.isascii():
+            clear = _FOREIGN.sub("\\1\\2", clear)
         for hit in encoded(clear):
             self._add(hit.rule, path, hit.line, hit.text)
         for hit in secrets(clear):
@@ -147,6 +166,7 @@ class _Scan:
             self._programs.append(Code(path, segment.line, segment.text))
         elif segment.kind in ("prose", "head", "inline") and path.lower() == "skill.md":
             self._said.append(segment.text)
+            self._head = self._head or (segment.text if segment.kind == "head" else "")
         # Shells join lines that end in a backslash, so the rules must see them joined; lengths stay the same.
         joined = segment.text.replace("\\\n", "  ")
         for fired, start, text in search(joined, segment.scopes, self._deadline):
@@ -190,12 +210,29 @@ class _Scan:
             read = script.ScriptPass(text, line)
             self._passed(path, segment, read.hits, read.touched)
             return
+        if segment.lang == "other":
+            self._foreign(path, segment)
         if (
             segment.lang in SHELL
             or segment.lang in PYTHON
             or segment.lang in ("", "text", "txt", "cmd", "applescript", "makefile")
         ):
             self._shell(path, segment, text, line, self._session if segment.told == "ordered" else ShellPass(_nested))
+
+    def _foreign(self, path: str, segment: Segment) -> None:
+        """A script in a language that no pass follows: what it hands to a shell or to Python is read as that."""
+        reaches = _REACHES.search(segment.text)
+        if reaches is None:
+            return
+        line = segment.line + segment.text.count("\n", 0, reaches.start())
+        self._add("unfollowed", path, line, segment.text[reaches.start() : reaches.end() + 80], segment.told)
+        for match in _QUOTED.finditer(segment.text):
+            text = (match[1] or match[2]).replace("\\n", "\n").replace('\\"', '"').replace("\\'", "'")
+            at = segment.line + segment.text.count("\n", 0, match.start())
+            if " " in text:
+                self._shell(path, segment, text, at, ShellPass(_nested))
+            if "import " in text:
+                self._python(path, segment, text, at)
 
     def _python(self, path: str, segment: Segment, text: str, line: int) -> bool:
         read = pycode.read(text, line, self._names)
@@ -259,9 +296,16 @@ class _Scan:
             *whole.harvest(self._touched),
             *mismatches("\n".join(self._said), self._programs),
             *whole.missing_script(body, self._files),
+            *whole.packed(self._programs, self._opaque, self._files.keys() - self._opaque),
             *whole.named(self._name),
         ):
             self._add(*seen)
+        if time.thread_time() > self._deadline:
+            self._add("unread", "SKILL.md", 0, "time was up before the text was held against its description")
+        else:
+            told = "\n".join(text for text in self._said if text is not self._head)
+            for seen in purposes(self._head, told, self._programs):
+                self._add(*seen)
         for seen in whole.together(self._found):
             self._add(*seen)
 

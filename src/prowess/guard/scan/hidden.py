@@ -9,24 +9,37 @@ from typing import Final
 
 from prowess.guard.scan.rules import Hit
 
+
+def _out_of_sight(what: str, characters: str, shape: str = "@") -> tuple[str, "re.Pattern[str]", "re.Pattern[str]"]:
+    """What it is called; any of the characters; how they must stand, `@` being one of them."""
+    return what, re.compile(f"[{characters}]"), re.compile(shape.replace("@", f"[{characters}]"))
+
+
 _HIDDEN: Final = (
-    ("tag characters", re.compile("[\U000e0000-\U000e007f]")),
-    ("bidirectional controls", re.compile("[\u202a-\u202e\u2066-\u2069]")),
-    ("a run of invisible characters", re.compile("[\u200b-\u200d\u2060-\u2064\u180e\ufeff\u00ad\ufe00-\ufe0d]{4,}")),
-    ("invisible characters inside a word", re.compile("[A-Za-z][\u200b-\u200d\u2060-\u2064\u00ad\ufeff]+[A-Za-z]")),
-    ("many variation selectors", re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{3,}")),
-    ("characters without a meaning of their own", re.compile("[\ue000-\uf8ff\U000f0000-\U0010ffff]{8,}")),
+    _out_of_sight("tag characters", "\U000e0000-\U000e007f"),
+    _out_of_sight("bidirectional controls", "\u202a-\u202e\u2066-\u2069"),
+    _out_of_sight(
+        "a run of invisible characters", "\u200b-\u200d\u2060-\u2064\u180e\ufeff\u00ad\ufe00-\ufe0d", "@{4,}"
+    ),
+    _out_of_sight("invisible characters inside a word", "\u200b-\u200d\u2060-\u2064\u00ad\ufeff", "[A-Za-z]@+[A-Za-z]"),
+    _out_of_sight("many variation selectors", "\ufe00-\ufe0f\U000e0100-\U000e01ef", "@{3,}"),
+    _out_of_sight("characters without a meaning of their own", "\ue000-\uf8ff\U000f0000-\U0010ffff", "@{8,}"),
 )
 _FLAG = re.compile("\U0001f3f4[\U000e0061-\U000e007a\U000e0030-\U000e0039]{1,6}\U000e007f")
 """The flags of England, Scotland, Wales and the like are the one proper use of tag characters."""
 _WORD = re.compile(r"[^\W\d_]{3,40}")
+_LETTERS = re.compile(r"[^\W\d_]{2,40}")
 _LATIN = re.compile("[A-Za-z]")
-# Letters that pass for Latin ones: Cyrillic, Greek, Armenian, Cherokee and the like. Full-width forms are folded away
-# before the rules look, and nobody takes them for plain ones.
-_ALIKE = re.compile(
-    "[\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u0501\u051b\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0425"
-    "\u03bf\u03b1\u03bd\u03b9\u03c1\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7\u0585\u0578\u057d\u0581\u0131]"
+# Letters that pass for Latin ones: Cyrillic, Greek, Armenian. Full-width forms are folded away before the rules look,
+# and nobody takes them for plain ones.
+_LOOKS: Final = str.maketrans(
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u0501\u051b"
+    "\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0425\u03bf\u03b1\u03bd\u03b9\u03c1"
+    "\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7"
+    "\u0585\u0578\u057d\u0581\u0131",
+    "aeopcyxijsdqABEKMHOPCTXoavipABEZHIKMNOPTYXonugi",
 )
+_ALIKE = re.compile(f"[{''.join(map(chr, _LOOKS))}]")
 _PUSHED = re.compile(r"\S[ \t\u00a0\u2000-\u200a\u3000]{120,}[^\s|]")
 _ENCODED = re.compile(
     r"[A-Za-z0-9+/]{16,8000}={0,2}|(?:\\x[0-9a-fA-F]{2}){8,2000}|(?:[0-9a-fA-F]{2}[ :]){10,2000}[0-9a-fA-F]{2}"
@@ -37,7 +50,9 @@ _COMMAND = re.compile(
 _ADDRESS = re.compile(r"^\s*(?:https?|wss?|ftp|tcp)://\S{1,500}\s*$|https?://\S{1,300}\.(?:sh|py|exe|ps1)\b")
 _DECODINGS: Final = 200
 """Texts of one file that are decoded."""
-_PIECE: Final = 500
+_PIECE: Final = 4_000
+_MARKS: Final = 30
+"""Combining marks in a row that the stream-safe text format allows (Unicode Standard Annex 15, section 13)."""
 _DEEP: Final = 60
 """Blank lines in a row after which nobody scrolls on."""
 
@@ -56,16 +71,18 @@ def hidden(text: str) -> Iterator[Hit]:
             yield Hit("white-space", number, f"{len(match.group()) - 2} blanks before: {line[match.end() - 1 :]}")
     if text.isascii():
         return
+    there = set(text)
+    sought = [(what, shape) for what, any_of, shape in _HIDDEN if any(map(any_of.match, there))]
     for number, line in enumerate(text.split("\n"), 1):
         if line.isascii():
             continue
-        bare = _FLAG.sub("", line)
-        for what, pattern in _HIDDEN:
-            if (match := pattern.search(bare)) is not None:
+        bare = _FLAG.sub("", line) if sought else line
+        for what, shape in sought:
+            if (match := shape.search(bare)) is not None:
                 yield Hit("hidden-text", number, f"{what}: {bare[max(0, match.start() - 20) : match.end() + 20]}")
-        for word in _WORD.findall(bare):
-            if _LATIN.search(word) and _ALIKE.search(word):
-                yield Hit("lookalike", number, ascii(word)[1:-1])
+        for word in _WORD.finditer(bare):
+            if _LATIN.search(word[0]) and _ALIKE.search(word[0]):
+                yield Hit("lookalike", number, ascii(word[0])[1:-1])
                 break
 
 
@@ -96,6 +113,16 @@ def _base64(text: str) -> bytes:
     return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
 
 
+def as_it_looks(text: str) -> str:
+    """`text` with words of mixed alphabets in Latin letters, as a reader and a model take them."""
+
+    def latin(word: re.Match[str]) -> str:
+        mixed = _LATIN.search(word[0]) and _ALIKE.search(word[0])
+        return word[0].translate(_LOOKS) if mixed else word[0]
+
+    return _LETTERS.sub(latin, text) if _ALIKE.search(text) else text
+
+
 def plain(text: str, limit: int | None = None) -> str:
     """The text as a reader takes it: compatibility forms folded, invisible characters dropped, lines kept.
 
@@ -104,8 +131,11 @@ def plain(text: str, limit: int | None = None) -> str:
     """
     if text.isascii():
         return text
+    # Normalising sorts a run of combining marks in quadratic time. All but the letters that the first of them make is
+    # dropped below, so that no more than Unicode's stream-safe format allows need be sorted.
+    if marks := "".join(char for char in set(text) if unicodedata.category(char) == "Mn"):
+        text = re.sub(f"(?<=[{marks}]{{{_MARKS}}})[{marks}]+", "", text)
     kept, size = list[str](), 0
-    # Normalising sorts runs of combining marks in quadratic time, so it is given pieces.
     for start in range(0, len(text), _PIECE):
         folded = unicodedata.normalize("NFKC", text[start : start + _PIECE])
         unseen = {ord(char): None for char in set(folded) if unicodedata.category(char) in ("Cf", "Mn")}

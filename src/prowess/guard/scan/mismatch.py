@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from prowess.guard.scan.whole import Seen
 
-_NETWORK = re.compile(
+NETWORK = re.compile(
     r"\brequests\.(?:get|post|put|patch|delete|request|Session)\b|\burlopen\(|\burllib\.request\b|\bhttpx\.|\baiohttp\."
     r"|\bhttp\.client\b|\bsocket\.(?:socket|create_connection|gethostby\w{1,12})\b|\bsmtplib\.|\bftplib\.|\bparamiko\."
     r"|\bfetch\(\s*[\"'`]https?:|\baxios\b|\bXMLHttpRequest\b|\bnew\s+WebSocket\b|\bhttps?\.request\("
@@ -25,7 +25,7 @@ _SAID_NETWORK = re.compile(
     r"|socket\w{0,1}|domain|dns|call|calls|subscri\w{1,5}|stream\w{0,3}|live|feed\w{0,1}|lookup)\b",
     re.IGNORECASE,
 )
-_SECRET = re.compile(
+SECRET = re.compile(
     r"\b(?:os\.(?:environ(?:\.get)?|getenv)|process\.env)\s*[\[(.]\s*[\"']?(\w*(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL)\w*)"
 )
 _SAID_SECRET = re.compile(
@@ -48,7 +48,7 @@ _READ_ONLY = re.compile(
     r"|non-?destructive|without\s+(?:modifying|changing)\s+(?:any|your|the)\s+(?:files?|data|system))",
     re.IGNORECASE,
 )
-_CHANGES = re.compile(
+CHANGES = re.compile(
     r"\bshutil\.rmtree\(|\bos\.(?:remove|unlink|rmdir|removedirs)\(|\.unlink\(|(?:^|[\s;|&(])(?:rm\s+-\w{0,3}r\w{0,3}|mkfs|shred)\b"
     r"|\bfs\.(?:rm|unlink|rmdir)(?:Sync)?\(|(?:^|[\s;|&(])git\s+(?:push|commit|reset\s+--hard)\b",
     re.MULTILINE,
@@ -75,14 +75,16 @@ def mismatches(said: str, programs: Iterable[Code]) -> list[Seen]:
         said: The description and the prose of SKILL.md, without code.
         programs: Scripts, and blocks of code that are not shown as bad examples.
     """
+    if not (programs := list(programs)):
+        return []
     said = said[:_TEXT_CAP]
     short = len(said.split()) < _WORDS
     network = short or _SAID_NETWORK.search(said) is not None
     secret = short or _SAID_SECRET.search(said) is not None
-    promised = ((_NO_NETWORK.search(said), _NETWORK), (_READ_ONLY.search(said), _CHANGES))
+    promised = ((_NO_NETWORK.search(said), NETWORK), (_READ_ONLY.search(said), CHANGES))
     wanted = [
-        *([] if network else [("unsaid-network", "", _NETWORK)]),
-        *([] if secret else [("unsaid-secret", "", _SECRET)]),
+        *([] if network else [("unsaid-network", "", NETWORK)]),
+        *([] if secret else [("unsaid-secret", "", SECRET)]),
         *(("false-promise", f"{told.group()} — and: ", broken) for told, broken in promised if told is not None),
     ]
     found: dict[str, Seen] = {}

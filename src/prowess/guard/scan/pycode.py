@@ -82,7 +82,7 @@ class PythonPass(PythonValues):
                 and not isinstance(node.args[0], ast.Constant | ast.Call)
             ):
                 self._hit("dynamic-code", node)
-            text = self._decoded_text(node.args[0]) if node.args else ""
+            text = (self._decoded_text(node.args[0]) or self._longest(node.args[0])) if node.args else ""
             if text and (inner := read(text, node.lineno + self._offset)) is not None:
                 self.hits += inner.hits
         elif name in ("__import__", "importlib.import_module"):
@@ -97,11 +97,15 @@ class PythonPass(PythonValues):
         ):
             if self._full(node.args[0]) in ("os", "subprocess", "builtins", "__builtins__", "sys", "socket"):
                 self._hit("decoded-code" if "decoded" in given else "dynamic-code", node)
+        elif name in ("marshal.loads", "marshal.load"):
+            self._hit("decoded-code", node)  # compiled code, of which nobody can read what it does
         elif name in pytree.LOADERS:
             safe = any("Safe" in ast.dump(v) for v in values) or any(k.arg == "weights_only" for k in node.keywords)
             if held(given, "net") and not safe:
                 self._hit("unsafe-load", node)
         elif name in pytree.SHELLS or name in pytree.PROCESSES:
+            if "decoded" in given and name in pytree.SHELLS:
+                self._hit("decoded-code", node)
             inner = self._shell(node, name)
             self.hits += [Hit(h.rule, node.lineno + self._offset, h.text) for h in inner.hits]
             self.touched |= inner.touched
@@ -114,6 +118,11 @@ class PythonPass(PythonValues):
                 self.hits += [Hit(h.rule, node.lineno + self._offset, ast.unparse(node)[:300]) for h in inner]
         elif self._is_client(name) and last in pytree.SENDS | pytree.GETS:
             self._sent(node, name, last)
+
+    def _longest(self, node: ast.AST) -> str:
+        """The longest text in an expression, pieces put together: what is run, if the rest changes little."""
+        said = [self._text(each) for each in ast.walk(node) if isinstance(each, ast.expr)]
+        return max(said, key=len, default="")
 
     def _sent(self, node: ast.Call, name: str, last: str) -> None:
         head = union(

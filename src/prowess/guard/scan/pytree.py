@@ -131,6 +131,12 @@ def dotted(node: ast.AST) -> str:
     return ".".join(reversed(parts))
 
 
+def backwards(node: ast.AST) -> bool:
+    """Whether an index is `[::-1]`."""
+    step = node.step if isinstance(node, ast.Slice) and node.lower is None and node.upper is None else None
+    return isinstance(step, ast.UnaryOp) and isinstance(step.op, ast.USub) and ast.unparse(step) == "-1"
+
+
 def root(node: ast.AST) -> str:
     """The name that an assignment to `node` changes."""
     while isinstance(node, ast.Attribute | ast.Subscript | ast.Starred):

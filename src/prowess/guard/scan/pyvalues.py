@@ -14,6 +14,8 @@ from prowess.guard.scan.rules import Hit
 from prowess.guard.scan.shellflow import ShellPass
 
 ENV: Final = "os.environ"
+_NUMBERS: Final = 16
+"""Numbers in a row from which on they are a text that nobody can read."""
 _READS_ENV: Final = ("os.getenv", "environ.get", f"{ENV}.get", f"{ENV}.pop")
 
 
@@ -140,6 +142,10 @@ class PythonValues:
         if isinstance(node, ast.Call):
             return self._result(node)
         found = NONE
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+            found |= stores(self._path(node))
+        elif isinstance(node, ast.Subscript) and pytree.backwards(node.slice):
+            found |= {"decoded"}
         for child in ast.iter_child_nodes(node):
             if not isinstance(child, ast.expr_context | ast.operator):
                 found |= self._labels(child)
@@ -182,6 +188,10 @@ class PythonValues:
             "dotenv.dotenv_values",
         ):
             return given | stores(self._written(node)) | (frozenset(["store:env"]) if "dotenv" in name else NONE)
+        if name in ("pathlib.Path.home", "Path.home"):
+            return NONE
+        if _from_numbers(node, name):
+            return given | {"decoded"}
         if last in pytree.DECODERS or (last == "decode" and first in ("base64", "rot13", "rot_13", "hex", "zlib")):
             return given | {"decoded"}
         own = self._labels(node.func.value) if isinstance(node.func, ast.Attribute) else NONE
@@ -302,6 +312,14 @@ class PythonValues:
         inner = node.value if isinstance(node, ast.FormattedValue) else node
         return self._strings.get(inner.id, "$") if isinstance(inner, ast.Name) else "$"
 
+    def _path(self, node: ast.expr) -> str:
+        """The parts of a path that stand in `a / b / c`; values as `$`."""
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+            return f"{self._path(node.left)}/{self._path(node.right)}"
+        if isinstance(node, ast.Call) and self._full(node.func) in ("pathlib.Path.home", "Path.home"):
+            return "~"
+        return self._text(node) or "$"
+
     def _text(self, node: ast.AST) -> str:
         """The string that an expression certainly is; empty otherwise."""
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -313,6 +331,8 @@ class PythonValues:
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
             left, right = self._text(node.left), self._text(node.right)
             return left + right if left and right else ""
+        if isinstance(node, ast.Subscript) and pytree.backwards(node.slice):
+            return self._text(node.value)[::-1]
         if (
             isinstance(node, ast.Call)
             and self._full(node.func) in ("os.path.expanduser", "Path", "pathlib.Path", "str")
@@ -340,6 +360,18 @@ class PythonValues:
         if (rule, node.lineno) not in self._seen:
             self._seen.add((rule, node.lineno))
             self.hits.append(Hit(rule, node.lineno + self._offset, pytree.source(node)))
+
+
+def _from_numbers(node: ast.Call, name: str) -> bool:
+    """Whether the call makes text out of numbers: `"".join(map(chr, …))`, `bytes(b ^ 9 for …)`."""
+    inner = [each for value in node.args for each in ast.walk(value)]
+    if name.endswith("join"):
+        return any(isinstance(each, ast.Name) and each.id == "chr" for each in inner)
+    if name not in ("bytes", "bytearray"):
+        return False
+    return any(isinstance(each, ast.GeneratorExp | ast.ListComp) for each in inner[:1]) or (
+        sum(isinstance(each, ast.Constant) and isinstance(each.value, int) for each in inner) >= _NUMBERS
+    )
 
 
 class CommandLine(ShellPass):

@@ -148,8 +148,10 @@ def search(text: str, scopes: frozenset[str], deadline: float = math.inf) -> lis
     found: list[tuple[str, int, str]] = []
     ours = text.encode("ascii", "ignore").lower()
     starts = [at for at in range(0, len(text), PIECE - _OVERLAP) if OURS.search(text, at, at + PIECE) is not None]
+    # Few of the words of a text are said once, and hundreds of hints are looked up; none of most is longer than a word.
+    words = b" ".join(set(ours.split()))
     for rule, hints, pattern in _compiled(scopes) if starts else ():
-        if hints and not any(hint in ours for hint in hints):
+        if hints and not any(hint in (ours if b" " in hint else words) for hint in hints):
             continue
         for start in starts:
             if start and time.thread_time() > deadline:

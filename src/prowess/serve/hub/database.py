@@ -172,7 +172,8 @@ class _Sqlite:
                     yield _SqliteRows(self._db)
                     self._db.execute("COMMIT")
                 except BaseException:
-                    self._db.execute("ROLLBACK")
+                    if self._db.in_transaction:  # else an interrupt came behind the commit
+                        self._db.execute("ROLLBACK")
                     raise
             except sqlite3.OperationalError as error:
                 raise DatabaseError(error) from error

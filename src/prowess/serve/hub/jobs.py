@@ -19,6 +19,9 @@ Kind = Literal["learn", "validate", "vouch", "tidy"]
 State = Literal["waiting", "running", "done", "failed"]
 LEASE: Final = 60.0
 """Seconds after which the job of a worker that does not say anything is taken by another."""
+SKEW: Final = 10
+"""Leases ahead: one that ends later than this was given under a clock that has been set back since, and has run out.
+Clocks of several machines may differ by less."""
 TRIES: Final = 3
 """Workers that may die on a job before it counts as failed."""
 _COLUMNS: Final = "id, project, kind, given, account, state, made, tries, worker, ended, said"
@@ -58,7 +61,9 @@ class Jobs:
                 new_id(), project, kind, given, account, self._clock(),
             )  # fmt: skip
             found = rows.one(
-                f"SELECT {_COLUMNS} FROM job WHERE project = ? AND kind = ? AND given = ? ORDER BY id DESC LIMIT 1",
+                # Ids sort by a clock that may have been set back; what waits, or has just been taken, comes first.
+                f"SELECT {_COLUMNS} FROM job WHERE project = ? AND kind = ? AND given = ?"
+                " ORDER BY CASE state WHEN 'waiting' THEN 0 WHEN 'running' THEN 1 ELSE 2 END, id DESC LIMIT 1",
                 project, kind, given,
             )  # fmt: skip
         assert found is not None  # this transaction has seen it
@@ -67,16 +72,16 @@ class Jobs:
     def take(self, worker: str, kinds: Sequence[Kind] = ("learn", "validate", "vouch", "tidy")) -> Job | None:
         """The oldest job that waits, or whose worker has died, now this worker's; None when there is none."""
         now, marks = self._clock(), ", ".join("?" * len(kinds))
+        over = now, now + SKEW * LEASE
         with self._db.writing() as rows:
             rows.run(
                 "UPDATE job SET state = 'failed', ended = ?, said = 'its workers died' "
-                "WHERE state = 'running' AND lease < ? AND tries >= ?", now, now, TRIES,
+                f"WHERE {_ENDED} AND tries >= ?", now, *over, TRIES,
             )  # fmt: skip
             # A job whose twin waits is not put back among the waiting: it runs again as it is.
             found = rows.one(
                 f"SELECT id FROM job WHERE kind IN ({marks})"
-                " AND (state = 'waiting' OR (state = 'running' AND lease < ?))"
-                f" ORDER BY made, id LIMIT 1 {rows.skip_locked}", *kinds, now,
+                f" AND (state = 'waiting' OR ({_ENDED})) ORDER BY made, id LIMIT 1 {rows.skip_locked}", *kinds, *over,
             )  # fmt: skip
             if found is None:
                 return None
@@ -118,6 +123,7 @@ class Jobs:
         return [_job(row) for row in found]
 
 
+_ENDED: Final = "state = 'running' AND (lease < ? OR lease > ?)"
 _MINE: Final = "WHERE id = ? AND state = 'running' AND worker = ? AND tries = ?"
 
 

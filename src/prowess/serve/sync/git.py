@@ -19,7 +19,10 @@ from prowess.settings import variables
 SECONDS = 120
 """For one command of git."""
 _KEPT = ("PATH", "HOME", "SSH_AUTH_SOCK", "XDG_CONFIG_HOME", "GIT_SSH_COMMAND", "LANG")
-_SAFE = ("-c", "protocol.ext.allow=never", "-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false")
+_SAFE = (
+    "-c", "protocol.ext.allow=never", "-c", "http.followRedirects=false", "-c", "core.hooksPath=/dev/null",
+    "-c", "commit.gpgSign=false",
+)  # fmt: skip
 
 
 class GitError(BoundaryError):

@@ -21,8 +21,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from prowess.core.task import Task
-from prowess.measure.contribution import Followed
 from prowess.measure.contribution import Rules as Constants
+from prowess.measure.contribution import Standing
 from prowess.train.advantages import GroupNorm
 from prowess.train.losses import PolicyGradient
 from prowess.train.mechanisms.base import Example
@@ -66,7 +66,7 @@ class Lifecycle:
     retire: bool = True
     expand: bool = True
     constants: Constants = CONSTANTS
-    followed: dict[str, Followed] = field(default_factory=dict[str, Followed])
+    followed: dict[str, Standing] = field(default_factory=dict[str, Standing])
     used: Counter[str] = field(default_factory=Counter[str])
     """Times each skill was shown since its last audit."""
     failed: Counter[str] = field(default_factory=Counter[str])
@@ -84,9 +84,9 @@ class Lifecycle:
     def __call__(self, policies: Mapping[str, Policy], ctx: Context) -> None:
         for name in sorted(ctx.skills, key=lambda skill: -self.used[skill])[:AUDITED]:
             used, alone = with_and_without(self.world, name, ROUTED, policies, ctx)
-            self.followed[name] = self.followed.get(name, Followed()).audited(used, alone, ROUTED, self.constants)
+            self.followed[name] = self.followed.get(name, Standing()).after(used - alone, ROUTED, self.constants)
             self.used[name] = 0
-            if self.retire and self.followed[name].standing(self.constants) == "retire":
+            if self.retire and self.followed[name].stage(self.constants) == "retire":
                 ctx.skills = {other: text for other, text in ctx.skills.items() if other != name}
         if self.expand:
             for name in self._gaps(policies, ctx)[:NEW]:
@@ -105,7 +105,7 @@ class Lifecycle:
         return {"followed": followed, "used": dict(self.used), "failed": dict(self.failed)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.followed = {name: Followed(**of) for name, of in state["followed"].items()}
+        self.followed = {name: Standing(**of) for name, of in state["followed"].items()}
         self.used, self.failed = Counter(state["used"]), Counter(state["failed"])
 
 
