@@ -15,17 +15,26 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from urllib.request import urlopen
 
-from prowess.serve.guarded import listening
 from prowess.serve.hub import server
 from prowess.serve.hub.api import ROUTES
 from prowess.serve.hub.service import Hub
+from prowess.serve.listen import bound
 
 
 def serve(plan: server.Plan, port: "multiprocessing.Queue[int]") -> None:
-    opened = listening("127.0.0.1", 0)
-    port.put(opened.getsockname()[1])
-    server.serve_one(plan, opened)
+    with bound("127.0.0.1", 0, shared=True) as kept:
+        number = kept.getsockname()[1]
+        port.put(number)
+        server.serve_one(plan, "127.0.0.1", number)
+
+
+def answers(address: str) -> bool:
+    try:
+        return urlopen(f"{address}/api/health", timeout=5).status == 200
+    except OSError:
+        return False
 
 
 def main() -> int:
@@ -43,7 +52,8 @@ def main() -> int:
     process = multiprocessing.get_context("spawn").Process(target=serve, args=(server.Plan(folder), told))
     process.start()
     address = f"http://127.0.0.1:{told.get(timeout=60)}"
-    time.sleep(3)
+    while not answers(address):
+        time.sleep(0.1)
     worst = 0
     try:
         for account in ("alice", "bob", None):

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from prowess.core.patch import Patch, SetDescription
 from prowess.library import Library
-from prowess.serve.guarded import listening
+from prowess.serve.listen import listening
 from prowess.serve.web.app import local
 from prowess.serve.web.local import site
 from prowess.trajectories.store import TrajectoryStore

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -143,12 +142,9 @@ async def proxied(
     upstream = Upstream(url=f"http://127.0.0.1:{provider.port}/v1", dialects=("chat", "responses", "messages"), key="K")
     store = folder / "trajectories.db"
     proxy = Proxy(Routes((Route(upstream, KEY),), token), store if record else None, **more)
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen(100)
+    with listen.listening("127.0.0.1", 0) as listening:
         port = listening.getsockname()[1]
-        server = listen.server(app(proxy), "127.0.0.1", port)
-        server.config.load()
+        server = listen.server(app(proxy), lifespan="on")
         task = asyncio.ensure_future(server.serve([listening]))
         try:
             while not server.started:

@@ -1,6 +1,5 @@
 """What the verbs share that look at skills: where these lie, the index kept current, and the router."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,19 +137,11 @@ def libraries(given: Path | None, scope: str) -> "list[Library]":
 
 
 def open_current(screen: "Screen", library: "Library") -> "SearchIndex":
-    """The index of `library`, brought up to date; without its vectors, with a remark, where their encoder is gone."""
-    from prowess.core.errors import UserError
-    from prowess.search.index import SearchIndex
-    from prowess.search.keeping import index_path, open_index, refresh
+    """The index of `library`, brought up to date; what it lacks is told on the screen."""
+    from prowess.search import keeping
     from prowess.settings import load
 
-    try:
-        index = open_index(library, load().settings.cache / "encoders")
-    except UserError as error:
-        screen.note(f"search by words alone: {error.message}")
-        index = SearchIndex(index_path(library))
-    refresh(index, library)
-    return index
+    return keeping.open_current(library, load().settings.cache / "encoders", screen.note)
 
 
 def rank(
@@ -168,12 +159,9 @@ def rank(
     return Answer(found, place.index, chosen.name)
 
 
-def router_path(library: "Library") -> Path:
-    return library.own / "router.npz"
-
-
 def _router(screen: "Screen", name: str, place: Place, model: str) -> "Router":
     from prowess.core.errors import UserError
+    from prowess.search.keeping import router_path
     from prowess.search.routers import Dense, Hybrid, Lexical, load
 
     if not name:
@@ -208,21 +196,8 @@ def _hierarchical(screen: "Screen", place: Place) -> "Router":
 
 
 def best_ready(screen: "Screen", place: Place) -> "Router":
-    """The learned router where one fits the index, else words and vectors, else words.
+    """The best router that the place's index bears."""
+    from prowess.search import keeping, routers
 
-    A damaged router is told, and not used.
-    """
-    from prowess.core.errors import UserError
-    from prowess.search.routers import Hybrid, Lexical, load
-
-    if place.index.encoder is None:
-        return Lexical()
-    if place.library is not None and os.path.exists(path := router_path(place.library)):
-        try:
-            learned = load(path)
-        except UserError as error:
-            screen.note(f"search without what was learned: {error.message}")
-        else:
-            if learned.encoder == place.index.encoder.name:
-                return learned
-    return Hybrid()
+    learned = None if place.library is None else keeping.router_path(place.library)
+    return routers.best_ready(place.index, learned, screen.note)

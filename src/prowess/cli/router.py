@@ -36,10 +36,11 @@ def train(
     import anyio
 
     from prowess.cli.entries import evidence as shown
-    from prowess.cli.finding import best_ready, place, router_path
+    from prowess.cli.finding import best_ready, place
     from prowess.cli.screen import Screen
     from prowess.measure.routing import compare_routers, split
     from prowess.search.experience import read_experience
+    from prowess.search.keeping import router_path
     from prowess.search.routers import save
     from prowess.search.training import train as learn
 

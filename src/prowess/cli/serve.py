@@ -104,8 +104,9 @@ def proxy(
     logs.set_up()
     made = Proxy(routes, trajectories().path if record else None, _shelf(library), always=shelf)
     figures = telemetry.set_up(variables("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_SERVICE_NAME"))
-    typer.echo(f"http://{host}:{port}/v1", err=True)
-    listen.server(app(made, figures), host, port).run()
+    with listen.listening(host, port) as opened:
+        typer.echo(f"http://{host}:{port}/v1", err=True)
+        listen.server(app(made, figures), lifespan="on").run(sockets=[opened])
 
 
 def _shelf(library: Path | None) -> "Shelf | None":

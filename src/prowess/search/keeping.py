@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from prowess.core.errors import UserError
 from prowess.core.skill import Skill
 from prowess.library import Library
 from prowess.search.encoders import Encoder, open_encoder
@@ -30,6 +31,26 @@ class Kept:
 
 def index_path(library: Library) -> Path:
     return library.own / "search.db"
+
+
+def router_path(library: Library) -> Path:
+    """Where a router that was learned for the library lies."""
+    return library.own / "router.npz"
+
+
+def open_current(library: Library, cache: Path, note: Callable[[str], None] = lambda said: None) -> SearchIndex:
+    """The index of `library`, brought up to date; without its vectors, with a remark, where their encoder is gone.
+
+    Raises:
+        UserError: the index cannot be used.
+    """
+    try:
+        index = open_index(library, cache)
+    except UserError as error:
+        note(f"search by words alone: {error.message}")
+        index = SearchIndex(index_path(library))
+    refresh(index, library)
+    return index
 
 
 def open_index(library: Library, cache: Path, encoder: Encoder | None = None) -> SearchIndex:

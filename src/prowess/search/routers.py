@@ -5,7 +5,8 @@ asks a model is in `prowess.agents.rerank`; a learned one is trained in `prowess
 """
 
 import zipfile
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -35,28 +36,41 @@ class Router(Protocol):
         ...
 
 
+class Ready(ABC):
+    """A router that waits for nobody: what serves many at once asks it without an event loop."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def ranked(self, query: str, skills: SearchIndex, limit: int = 10, only: Filter = EVERYTHING) -> list[Hit]:
+        """As `rank`."""
+
+    async def rank(self, query: str, skills: SearchIndex, limit: int = 10, only: Filter = EVERYTHING) -> list[Hit]:
+        return self.ranked(query, skills, limit, only)
+
+
 @dataclass(frozen=True, slots=True)
-class Lexical:
+class Lexical(Ready):
     """By words alone: BM25 over weighted fields."""
 
     name: str = "lexical"
 
-    async def rank(self, query: str, skills: SearchIndex, limit: int = 10, only: Filter = EVERYTHING) -> list[Hit]:
+    def ranked(self, query: str, skills: SearchIndex, limit: int = 10, only: Filter = EVERYTHING) -> list[Hit]:
         return skills.search(query, limit, only)
 
 
 @dataclass(frozen=True, slots=True)
-class Dense:
+class Dense(Ready):
     """By vectors alone."""
 
     name: str = "dense"
 
-    async def rank(self, query: str, skills: SearchIndex, limit: int = 10, only: Filter = EVERYTHING) -> list[Hit]:
+    def ranked(self, query: str, skills: SearchIndex, limit: int = 10, only: Filter = EVERYTHING) -> list[Hit]:
         return skills.nearest(encoded(query, skills), limit, only)
 
 
 @dataclass(frozen=True, slots=True)
-class Hybrid:
+class Hybrid(Ready):
     """By words and vectors: each side's scores, from 0 for the last of its candidates to 1 for its first, weighted.
 
     Weighted scores beat reciprocal ranks (G. Cormack, C. Clarke, S. Büttcher, SIGIR 2009) on the tuning queries: words
@@ -66,14 +80,14 @@ class Hybrid:
     meaning: float = MEANING
     name: str = "hybrid"
 
-    async def rank(self, query: str, skills: SearchIndex, limit: int = 10, only: Filter = EVERYTHING) -> list[Hit]:
+    def ranked(self, query: str, skills: SearchIndex, limit: int = 10, only: Filter = EVERYTHING) -> list[Hit]:
         words = skills.search(query, CANDIDATES, only)
         near = skills.nearest(encoded(query, skills), CANDIDATES, only)
         return fused([(1 - self.meaning, words), (self.meaning, near)], limit)
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class Learned(Ready):
     """By words and by vectors, after a linear map that was trained on which skills helped with which queries.
 
     Memento-Skills (arXiv 2603.18743) trains the encoder itself; here it stays frozen and the map of the query is
@@ -88,7 +102,7 @@ class Learned:
     """Name of the encoder that it was trained with."""
     name: str = "learned"
 
-    async def rank(self, query: str, skills: SearchIndex, limit: int = 10, only: Filter = EVERYTHING) -> list[Hit]:
+    def ranked(self, query: str, skills: SearchIndex, limit: int = 10, only: Filter = EVERYTHING) -> list[Hit]:
         known = "" if skills.encoder is None else skills.encoder.name
         if known != self.encoder:
             raise UserError(
@@ -104,6 +118,30 @@ class Learned:
         scores = skills.vectors(names) @ mapped + self.words * np.array([found[name] for name in names], np.float32)
         order = np.argsort(-scores, kind="stable")[:limit]
         return [Hit(names[i], float(scores[i])) for i in order.tolist()]
+
+
+Best = Lexical | Hybrid | Learned
+
+
+def best_ready(
+    skills: SearchIndex, learned: Path | None = None, note: Callable[[str], None] = lambda said: None
+) -> Best:
+    """The learned router at `learned` where it fits the index, else words and vectors, else words.
+
+    Args:
+        note: Told why a learned router is not used.
+    """
+    if skills.encoder is None:
+        return Lexical()
+    if learned is not None and learned.exists():
+        try:
+            router = load(learned)
+        except UserError as error:
+            note(f"search without what was learned: {error.message}")
+        else:
+            if router.encoder == skills.encoder.name:
+                return router
+    return Hybrid()
 
 
 def save(router: Learned, path: Path) -> None:

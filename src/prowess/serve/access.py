@@ -6,6 +6,7 @@ reports is kept as an untrusted score, and a skill it writes becomes a proposal,
 """
 
 import hashlib
+import logging
 import mimetypes
 import threading
 import uuid
@@ -28,10 +29,15 @@ from prowess.guard.scan import scan_change
 from prowess.library import Library
 from prowess.library.skillmd import frontmatter, parse
 from prowess.library.trees import Tree, skill_of, tree_digest
-from prowess.search.index import SearchIndex
+from prowess.search.filters import Filter
+from prowess.search.index import EVERYTHING, Hit, SearchIndex
+from prowess.search.keeping import index_path, open_current, router_path
 from prowess.search.need import fit
+from prowess.search.routers import Best, Lexical, best_ready
+from prowess.settings import load
 from prowess.trajectories.store import TrajectoryStore
 
+_log = logging.getLogger(__name__)
 SCHEME = "skill://"
 MAX_LIMIT = 50
 """Most skills that one search gives."""
@@ -106,6 +112,11 @@ class Served:
     head: str
     """Tells these skills from others."""
     index: SearchIndex
+    """The library's own where it has one, which may hold more than is served; else one of words."""
+    router: Best
+    """The best that the index bears."""
+    only: Filter
+    """Lets through what is served."""
     barred: Mapping[str, str]
     """Skills that are there and not served, with the reason."""
 
@@ -117,6 +128,7 @@ class Served:
         trees = {name: tree for name, tree in trees.items() if not reasons[name]}
         read = (skill_of(name, tree).skill for name, tree in trees.items())
         skills = Snapshot.of([skill for skill in read if skill is not None])
+        index = _index(library, skills)
         return cls(
             state=state,
             skills=skills,
@@ -124,9 +136,27 @@ class Served:
             trees=trees,
             digests={name: tree_digest(tree) for name, tree in trees.items()},
             head=skills.digest,
-            index=SearchIndex.of(skills),
+            index=index,
+            router=best_ready(index, router_path(library), _log.warning),
+            only=EVERYTHING.among(skills.names) if len(index) > len(skills.skills) else EVERYTHING,
             barred={name: reason for name, reason in reasons.items() if reason},
         )
+
+    def search(self, query: str, limit: int) -> list[Hit]:
+        """The skills that fit best, best first; none where no skill has a word of the query, however near one may be:
+        an agent that is shown a skill follows it, whether it fits or not."""
+        if not isinstance(self.router, Lexical) and not self.index.search(query, 1, self.only):
+            return []
+        return [hit for hit in self.router.ranked(query, self.index, limit, self.only) if hit.name in self.by_name]
+
+
+def _index(library: Library, served: Snapshot) -> SearchIndex:
+    if index_path(library).exists():
+        try:
+            return open_current(library, load().settings.cache / "encoders", _log.warning)
+        except UserError as error:
+            _log.warning("the library's own index is not used: %s", error.message)
+    return SearchIndex.of(served)
 
 
 class Access:
@@ -155,7 +185,7 @@ class Access:
         if not 1 <= limit <= MAX_LIMIT:
             raise UserError(f"limit is {limit}", f"ask for 1 to {MAX_LIMIT} skills")
         now = self._now()
-        found = [(hit.score, now.by_name[hit.name]) for hit in now.index.search(query, limit)]
+        found = [(hit.score, now.by_name[hit.name]) for hit in now.search(query, limit)]
         return tuple(
             Match(name=skill.name, description=skill.description, uri=f"{SCHEME}{skill.name}/SKILL.md", score=score)
             for score, skill in found
@@ -164,8 +194,8 @@ class Access:
     def fitting(self, task: str, limit: int) -> tuple[tuple[Skill, ...], str]:
         """The skills that fit a task well enough to be shown unasked, best first, and the digest of the library."""
         now = self._now()
-        found = (now.skills.get(hit.name) for hit in now.index.search(task, limit))
-        fits = tuple(skill for skill in found if skill is not None and fit(task, skill, now.index).needed)
+        found = (now.by_name[hit.name] for hit in now.search(task, limit))
+        fits = tuple(skill for skill in found if fit(task, skill, now.index).needed)
         return fits, now.head
 
     def load(self, name: str) -> Loaded:

@@ -1,37 +1,21 @@
-"""What stands between a listening socket and our code: limits of size and time, and headers that keep pages inert.
+"""What stands before our pages and our API: bodies of bounded size and time, and headers that keep pages inert.
 
-Used by every page and API of ours. A request that is too large, too slow or packed is answered before any code of ours
-has looked at it; the protocol below closes connections that never finish their headers.
+A request that is too large, too slow or packed is answered before any code of ours has looked at it. Headers that never
+end, and answers that nobody reads, are the business of `prowess.serve.listen`.
 """
 
 import asyncio
-import socket
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
-import anyio
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from prowess.core.errors import UserError
-
-if TYPE_CHECKING:
-    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-else:
-    try:
-        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-    except ImportError:  # the extra is not installed whole; servers say so when they start
-        HttpToolsProtocol = object
-
 MAX_BODY: Final = 16_000_000
 """Bytes of one request: a session of a long day is some megabytes."""
-MAX_HEADERS: Final = 64 * 1024
-"""Bytes of request line and headers together."""
 BODY_SECONDS: Final = 60.0
 """In which a body must have come."""
-HEADER_SECONDS: Final = 15.0
-UNREAD_SECONDS: Final = 60.0
-"""For which a client may leave an answer unread."""
 POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -44,21 +28,6 @@ HEADERS: Final[Mapping[str, str]] = {
     "cross-origin-resource-policy": "same-origin",
 }
 _RAW: Final = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
-
-
-def listening(host: str, port: int) -> socket.socket:
-    """A socket that listens there. Raises UserError where it cannot be."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        made.bind((host, port))
-    except OSError as error:
-        made.close()
-        raise UserError(f"{host}:{port} cannot be used: {error.strerror}", "name another port") from error
-    made.listen(2048)
-    made.set_inheritable(True)
-    return made
 
 
 class Beyond(Exception):
@@ -96,6 +65,8 @@ class Guarded:
         if problem is None:
             try:
                 await self._app(scope, self._bounded(receive, beyond), out)
+            except ClientDisconnect:
+                return  # nobody waits for an answer any more
             except Exception:
                 if problem is None:
                     raise
@@ -112,14 +83,14 @@ class Guarded:
         return _too_large(self._max) if length.isdigit() and int(length[:20]) > self._max else None
 
     def _bounded(self, receive: Receive, beyond: Callable[[JSONResponse], Beyond]) -> Receive:
-        size, deadline, ended = 0, anyio.current_time() + self._seconds, False
+        size, deadline, ended = 0, asyncio.get_running_loop().time() + self._seconds, False
 
         async def bounded() -> Message:
             nonlocal size, ended
             if ended:
                 return await receive()  # waits for the client to go away
             try:
-                with anyio.fail_after(max(0.0, deadline - anyio.current_time())):
+                async with asyncio.timeout_at(deadline):
                     message = await receive()
             except TimeoutError:
                 raise beyond(_answer(408, "the body did not come in time", "send it faster, or in parts")) from None
@@ -138,66 +109,3 @@ def _too_large(limit: int) -> JSONResponse:
 
 def _answer(status: int, error: str, hint: str) -> JSONResponse:
     return JSONResponse({"error": error, "hint": hint}, status)
-
-
-class Protocol(HttpToolsProtocol):
-    """uvicorn's quick one, with an end to headers that never end and to answers that nobody reads."""
-
-    _seen: int = 0
-    _closer: asyncio.TimerHandle | None = None
-    _unread: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self._expect()
-
-    def data_received(self, data: bytes) -> None:
-        if self._closer is not None:
-            self._seen += len(data)
-        # A large body may come with its headers; what counts is that the headers are done once so much has come.
-        super().data_received(data)
-        if self._closer is not None and self._seen > MAX_HEADERS:
-            self._refuse(b"431 Request Header Fields Too Large")
-
-    def on_message_begin(self) -> None:
-        self._expect()
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        self._forget()
-        super().on_headers_complete()
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        if self._unread is None:
-            self._unread = self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._read()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._forget()
-        self._read()
-        super().connection_lost(exc)
-
-    def _read(self) -> None:
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
-
-    def _expect(self) -> None:
-        if self._closer is None:
-            self._seen = 0
-            self._closer = self.loop.call_later(HEADER_SECONDS, self._refuse, b"408 Request Timeout")
-
-    def _forget(self) -> None:
-        if self._closer is not None:
-            self._closer.cancel()
-            self._closer = None
-
-    def _refuse(self, status: bytes) -> None:
-        self._forget()
-        if not self.transport.is_closing():
-            self.transport.write(b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
-            self.transport.close()

@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from prowess.guard.redact import redact_value, rules_for
 
@@ -30,15 +30,23 @@ class JsonLines(logging.Formatter):
         return json.dumps(redact_value(json.loads(text), rules=rules), ensure_ascii=False) if rules else text
 
 
+class _Handler(logging.StreamHandler[TextIO]):
+    """Writes lines; what cannot be written is let go, since the usual way prints it as it is, secrets and all."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+
 def event(log: logging.Logger, message: str, fields: dict[str, Any]) -> None:
     """Say that something happened, in words and with its figures."""
     log.info(message, extra={EVENT: fields})
 
 
 def set_up(level: int = logging.INFO) -> None:
-    """All loggers of prowess write JSON lines to standard error."""
-    handler = logging.StreamHandler(sys.stderr)
+    """All loggers of prowess, and the errors of the web server under it, write JSON lines to standard error."""
+    handler = _Handler(sys.stderr)
     handler.setFormatter(JsonLines())
-    log = logging.getLogger("prowess")
-    log.handlers, log.propagate = [handler], False
-    log.setLevel(level)
+    for name, least in (("prowess", level), ("uvicorn.error", logging.ERROR)):
+        log = logging.getLogger(name)
+        log.handlers, log.propagate = [handler], False
+        log.setLevel(least)

@@ -79,9 +79,9 @@ def test_headers_that_never_end_are_ended(monkeypatch: pytest.MonkeyPatch) -> No
     """By the protocol alone: time runs out, size runs out, and headers that are whole forget both."""
     uvicorn = pytest.importorskip("uvicorn")
     pytest.importorskip("httptools")
-    from prowess.serve import guarded
+    from prowess.serve import listen
 
-    monkeypatch.setattr(guarded, "HEADER_SECONDS", 0.1)
+    monkeypatch.setattr(listen, "HEADER_SECONDS", 0.1)
 
     class Transport:
         def __init__(self) -> None:
@@ -110,12 +110,12 @@ def test_headers_that_never_end_are_ended(monkeypatch: pytest.MonkeyPatch) -> No
     async def go() -> None:
         import asyncio
 
-        config = uvicorn.Config(APP, http=guarded.Protocol, ws="none", lifespan="off")
+        config = uvicorn.Config(APP, http=listen.Protocol, ws="none", lifespan="off")
         config.load()
         state = uvicorn.Server(config).server_state
 
         def connected() -> tuple[Any, Transport]:
-            protocol = guarded.Protocol(
+            protocol = listen.Protocol(
                 config=config, server_state=state, app_state={}, _loop=asyncio.get_running_loop()
             )
             transport = Transport()
@@ -125,7 +125,7 @@ def test_headers_that_never_end_are_ended(monkeypatch: pytest.MonkeyPatch) -> No
         _, transport = connected()
         await asyncio.sleep(0.2)
         assert transport.closed and b"408" in transport.said
-        monkeypatch.setattr(guarded, "HEADER_SECONDS", 60.0)
+        monkeypatch.setattr(listen, "HEADER_SECONDS", 60.0)
 
         flood, transport = connected()
         flood.data_received(b"POST / HTTP/1.1\r\n")

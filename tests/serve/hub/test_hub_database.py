@@ -1,12 +1,15 @@
 """Accounts, tokens, jobs and sessions, on both databases."""
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from typing import Any
 
+import anyio
 import pytest
 from pydantic_core import to_json
 
@@ -16,9 +19,9 @@ from prowess.core.task import Score
 from prowess.core.trajectory import Step, Trajectory
 from prowess.guard.taint import principal_of
 from prowess.serve.hub.accounts import Accounts, NotFound, Settings
-from prowess.serve.hub.database import Database, open_database
+from prowess.serve.hub.database import Database, DatabaseError, open_database
 from prowess.serve.hub.jobs import LEASE, TRIES, Jobs
-from prowess.serve.hub.sessions import Sessions, read_sessions
+from prowess.serve.hub.sessions import Inbox, Sessions, read_sessions
 from prowess.trajectories.atif import to_atif
 
 
@@ -267,24 +270,41 @@ def test_sessions_stay_in_their_project(accounts: Accounts, database: Database, 
         store.get("red", "s1")
 
 
-def test_threads_that_give_at_once_all_succeed_or_know(accounts: Accounts, database: Database) -> None:
-    """They share transactions; one whose session cannot be stored spoils nobody else's."""
+def test_what_is_given_at_once_shares_transactions(
+    accounts: Accounts, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One whose session cannot be stored spoils nobody else's; where the database fails, all that waited know."""
     store = Sessions(database)
-    failed: list[int] = []
+    sizes: list[int] = []
+    write = store.write
 
-    def give(n: int) -> None:
-        try:
-            store.put([("red", "alice", session(f"s{n}", task_id="bad\0" if n % 10 == 3 else None))])
-        except UserError:
-            failed.append(n)
+    def counted(made: Any) -> None:
+        sizes.append(len(made))
+        if len(sizes) == 2:
+            raise DatabaseError(OSError("gone"))
+        write(made)
 
-    threads = [threading.Thread(target=give, args=(n,)) for n in range(60)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(failed) == [3, 13, 23, 33, 43, 53]
-    assert len(store.list("red", limit=100)) == 54
+    monkeypatch.setattr(store, "write", counted)
+
+    async def main() -> list[str]:
+        inbox = Inbox(store)
+
+        async def give(n: int) -> str:
+            try:
+                given = session(f"s{n}", task_id="bad\0" if n % 10 == 3 else None)
+                await inbox.put("red", "alice", [given])
+            except (UserError, DatabaseError) as error:
+                return type(error).__name__
+            return "kept"
+
+        first = await asyncio.gather(*map(give, range(60)))
+        failed = await asyncio.gather(*map(give, range(60, 63)))
+        return [*first, *failed, await give(64)]
+
+    said = anyio.run(main)
+    assert [n for n, word in enumerate(said) if word == "UserError"] == [3, 13, 23, 33, 43, 53]
+    assert said[60:] == ["DatabaseError"] * 3 + ["kept"] and sizes == [54, 3, 1]
+    assert len(store.list("red", limit=100)) == 55
 
 
 @pytest.mark.parametrize(

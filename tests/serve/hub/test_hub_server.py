@@ -26,8 +26,9 @@ from prowess.serve.hub.service import Hub
 START = """
 import sys
 from pathlib import Path
-from prowess.serve import guarded
+from prowess.serve import listen
 from prowess.serve.hub.server import Plan, serve
+listen.HEADER_SECONDS = 1.0
 if __name__ == "__main__":
     serve(Plan(Path(sys.argv[1]), workers=1, evolvers=0), "127.0.0.1", 0, lambda port: print(port, flush=True))
 """
@@ -98,10 +99,17 @@ def test_a_killed_process_loses_nothing_and_comes_back(running: tuple[int, int],
     client.close()
 
 
-def test_clients_that_never_finish_are_closed(running: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Headers without end in size; those without end in time wait for 15 s, which this does not."""
+def test_clients_that_never_finish_are_closed(running: tuple[int, int]) -> None:
+    """Those that say nothing, those whose headers never end, in size or in time; honest ones are served beside them."""
     port, _ = running
-    idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(200)]
+
+    def honest() -> None:
+        started = time.monotonic()
+        assert httpx2.get(f"http://127.0.0.1:{port}/api/health", timeout=10).status_code == 200
+        assert time.monotonic() - started < 5
+
+    silent = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(200)]
+    honest()
     with socket.create_connection(("127.0.0.1", port), timeout=20) as flood:
         flood.sendall(b"GET /api/health HTTP/1.1\r\nhost: x\r\n")
         told = b""
@@ -112,14 +120,38 @@ def test_clients_that_never_finish_are_closed(running: tuple[int, int], monkeypa
         except OSError:
             pass  # closed while we sent
         assert told == b"" or told.startswith((b"HTTP/1.1 431", b"HTTP/1.1 400"))
-    twice = b"POST /api/accounts HTTP/1.1\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n"
-    for bad in (b"GET / HTTP/9\r\n\r\n", b"\x00" * 100, twice):
-        with socket.create_connection(("127.0.0.1", port), timeout=20) as odd:
-            odd.sendall(bad)
-            assert odd.recv(100).startswith((b"HTTP/1.1 4", b""))
-    assert httpx2.get(f"http://127.0.0.1:{port}/api/health", timeout=10).status_code == 200
-    for connection in idle:
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as slow:
+        try:
+            for n in range(200):
+                slow.sendall(b"GET /api/health HTTP/1.1\r\n" if n == 0 else b"x-%d: y\r\n" % n)
+                time.sleep(0.1)
+        except OSError:
+            pass
+        else:
+            pytest.fail("headers may take as long as they like")
+    for connection in silent:
+        assert connection.recv(100).startswith(b"HTTP/1.1 408")
         connection.close()
+    honest()
+
+
+ODD_HEADS = [
+    b"GET / HTTP/9\r\n\r\n",
+    b"\x00" * 100,
+    b"POST /api/accounts HTTP/1.1\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n",
+    b"POST /api/accounts HTTP/1.1\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"POST /api/accounts HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\nx\r\n0\r\n\r\n",
+    b"POST /api/accounts HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nffffffffffffffffff\r\nx",
+]
+
+
+def test_requests_that_can_be_read_in_two_ways_are_refused(running: tuple[int, int]) -> None:
+    port, _ = running
+    for odd in ODD_HEADS:
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+            connection.sendall(odd)
+            assert connection.recv(100).startswith(b"HTTP/1.1 4"), odd
+    assert httpx2.get(f"http://127.0.0.1:{port}/api/health", timeout=10).status_code == 200
 
 
 # Odd requests, by the table

@@ -19,7 +19,7 @@ from test_web_pages import fill
 
 from prowess.core.trajectory import Step, Trajectory
 from prowess.library import Library
-from prowess.serve.guarded import listening
+from prowess.serve.listen import listening
 from prowess.serve.web.app import local
 from prowess.serve.web.local import site
 from prowess.serve.web.views import asset

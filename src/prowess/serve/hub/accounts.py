@@ -11,12 +11,13 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal, cast
+from typing import Annotated, Final, Literal, cast
 
 from pydantic import Field
 
 from prowess.core.base import Frozen
 from prowess.core.errors import Refused, UserError
+from prowess.guard.redact import redact
 from prowess.serve.hub.database import Database, Row, Rows
 
 Right = Literal["read", "contribute", "review", "manage"]
@@ -48,7 +49,7 @@ class Settings(Frozen):
     suite: Literal["", "workbench", "spreadsheetbench"] = ""
     """Where tasks with checks come from, for proofs; empty for none, and then nothing can be proven. With which model,
     the hub's own settings say: no client chooses whom the hub talks to."""
-    families: tuple[str, ...] = Field(default=(), max_length=64)
+    families: tuple[Annotated[str, Field(pattern=f"^{NAME}$")], ...] = Field(default=(), max_length=64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,7 @@ class Accounts:
         """
         if unknown := [right for right in rights if right not in RIGHTS]:
             raise UserError(f"there is no right {unknown[0]!r}", f"choose from {', '.join(RIGHTS)}")
-        secret, now = PREFIX + secrets.token_urlsafe(32), self._clock()
+        secret, now, label = PREFIX + secrets.token_urlsafe(32), self._clock(), redact(label)
         token = Token(
             id=new_id(), account=account, label=label, kind=kind, rights=tuple(r for r in RIGHTS if r in rights),
             project=project, created=now, expires=None if days is None else now + days * 86400,
@@ -279,7 +280,7 @@ def note(rows: Rows, at: float, account: str, action: str, what: str, project: s
     """The same within a transaction."""
     rows.run(
         "INSERT INTO audit (id, project, account, at, action, what) VALUES (?, ?, ?, ?, ?, ?)",
-        new_id(), project, account, at, action, what,
+        new_id(), project, account, at, action, redact(what),
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
+from inspect import iscoroutinefunction
 from typing import Any, Final
 
 from anyio import to_thread
@@ -83,6 +84,8 @@ async def _no_route(request: Request, error: Exception) -> Response:
 def _endpoint(
     hub: Hub, known: Known, route: Route, adapters: dict[str, TypeAdapter[Any]]
 ) -> Callable[[Request], Awaitable[Response]]:
+    waits = iscoroutinefunction(route.call)
+
     async def endpoint(request: Request) -> Response:
         try:
             secret = secret_of(request)
@@ -92,6 +95,8 @@ def _endpoint(
             who = permit(route, who, request.path_params.get("project"))
             query, body = await parsed(route, request)
             call = Call(hub, who, request.path_params, query, body)
+            if waits:
+                return encoded(route, await route.call(call), adapters)
             answer_ = partial(_answer, route, call, adapters, request.headers.get("if-none-match"))
             if route.name in _HOT and hub.project(call.project_name).is_current():
                 return answer_()

@@ -7,6 +7,7 @@ Statements keep to what both understand, with `?` for values; the one difference
 the server makes them in threads.
 """
 
+import re
 import sqlite3
 import threading
 from collections.abc import Generator, Iterable, Sequence
@@ -27,6 +28,8 @@ WAIT: Final = 20.0
 """Seconds to wait for a connection, or for another process that writes."""
 CONNECTIONS: Final = 8
 """To PostgreSQL, of one process at most."""
+_UNSTORABLE: Final = re.compile(r"[\0\ud800-\udfff]").search
+"""NUL, which PostgreSQL has no place for, and halves of surrogate pairs, which have no UTF-8."""
 _LOCK: Final = 0x70726F7765737320
 """Of PostgreSQL's advisory lock around changes of the schema."""
 
@@ -113,7 +116,7 @@ def checked(values: Sequence[Value]) -> Sequence[Value]:
         UserError: a text holds what no text column takes, or a number is too large.
     """
     for value in values:
-        if isinstance(value, str) and ("\0" in value or any("\ud800" <= char <= "\udfff" for char in value)):
+        if isinstance(value, str) and _UNSTORABLE(value):
             raise UserError("a text holds a character that cannot be stored", "take control characters out of it")
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             raise UserError(f"the number {value} is too large", "numbers have 64 bits")

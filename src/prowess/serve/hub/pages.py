@@ -13,7 +13,7 @@ from prowess.core.errors import UserError
 from prowess.core.trajectory import Trajectory
 from prowess.serve import review
 from prowess.serve.hub.accounts import WEB_HOURS, NotFound, Principal
-from prowess.serve.hub.api import decide
+from prowess.serve.hub.calls.skills import decide
 from prowess.serve.hub.service import Hub
 from prowess.serve.hub.sessions import Sessions
 from prowess.serve.web import app as web

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 
 from prowess import __version__
 from prowess.core.errors import PatchConflict, Refused, UserError
+from prowess.guard.redact import redact
 from prowess.serve.hub.accounts import NAME, NotFound, Principal, Right
 from prowess.serve.hub.database import DatabaseError
 from prowess.serve.hub.service import Hub, Project
@@ -71,7 +72,7 @@ class Route:
     path: str
     needs: Needs
     call: Callable[[Call], Any]
-    """Runs in a thread. What it gives is checked against `answer` by the types, and written as JSON."""
+    """Runs in a thread, or, a coroutine function, in the event loop. What it gives is written as JSON of `answer`."""
     answer: Any = Nothing
     body: type[BaseModel] | type[bytes] | None = None
     """`bytes`: whatever was sent, as it is."""
@@ -149,7 +150,8 @@ def failed(error: Exception) -> Response:
     if isinstance(error, UserError):
         status = next((code for kind, code in _STATUS if isinstance(error, kind)), 422)
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-        return JSONResponse({"error": error.message, "hint": error.hint}, status, headers)
+        # What was sent may be quoted in it, and answers lie in the logs of whatever stands between.
+        return JSONResponse({"error": redact(error.message), "hint": redact(error.hint)}, status, headers)
     if isinstance(error, DatabaseError):
         return JSONResponse(
             {"error": "the hub's database does not answer", "hint": "try again"}, 503, {"Retry-After": "2"}

@@ -4,7 +4,6 @@ import logging
 import multiprocessing
 import resource
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from prowess.core.errors import ProwessError
-from prowess.serve.guarded import Protocol, listening
+from prowess.serve import listen, logs
 from prowess.serve.hub.evolver import Evolver, every_project
 from prowess.serve.hub.service import Hub
 
@@ -51,12 +50,14 @@ def serve(plan: Plan, host: str, port: int, ready: Callable[[int], None] = lambd
     Raises:
         UserError: the address is taken, or the database cannot be used.
     """
+    logs.set_up(logging.WARNING)
     hub = Hub.open(plan.data, plan.database)  # makes the tables, and says what is wrong before anything is started
-    with listening(host, port) as opened:
-        ready(opened.getsockname()[1])
+    with listen.bound(host, port, shared=True) as kept:
+        number = kept.getsockname()[1]
         stop = threading.Event()
         _stops_at_signals(stop)
-        serving = [partial(serve_one, plan, opened)] * plan.workers
+        serving = [partial(serve_one, plan, host, number)] * plan.workers
+        ready(number)
         try:
             keep([*serving, *([partial(work_one, plan)] * plan.evolvers)], stop, _nightly(hub))
         finally:
@@ -103,36 +104,32 @@ def _nightly(hub: Hub) -> Callable[[], None]:
     return tick
 
 
-def serve_one(plan: Plan, opened: socket.socket) -> None:
-    """One process that serves."""
-    import uvicorn
-
+def serve_one(plan: Plan, host: str, port: int) -> None:
+    """One process that serves, beside others at the same address."""
     from prowess.serve.hub.app import application
     from prowess.serve.hub.pages import pages
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = 2 * MOST if hard == resource.RLIM_INFINITY else min(hard, 2 * MOST)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
+    logs.set_up(logging.WARNING)
     hub = Hub.open(plan.data, plan.database)
-    config = uvicorn.Config(
-        application(hub, partial(pages, secure=plan.secure)), http=Protocol, ws="none", lifespan="off",
-        access_log=False, server_header=False, log_level="warning", timeout_keep_alive=30,
-        timeout_graceful_shutdown=GRACE, limit_concurrency=MOST, proxy_headers=False,
-    )  # fmt: skip
-    server = uvicorn.Server(config)
+    server = listen.server(application(hub, partial(pages, secure=plan.secure)), connections=MOST, grace=GRACE)
 
     def stop() -> None:
         server.should_exit = True
 
     _with_parent(stop)
     try:
-        server.run(sockets=[opened])
+        with listen.listening(host, port, shared=True) as opened:
+            server.run(sockets=[opened])
     finally:
         hub.close()
 
 
 def work_one(plan: Plan) -> None:
     """One process that works off the queue."""
+    logs.set_up(logging.WARNING)
     stop = threading.Event()
     _stops_at_signals(stop)
     _with_parent(stop.set)

@@ -4,6 +4,7 @@ The skills of a project are a library like any other, so that versions, gates, t
 one's own machine; everything that is about people and work lies in the database.
 """
 
+import os
 import threading
 import time
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from prowess.serve.access import Served
 from prowess.serve.hub.accounts import Accounts, Clock, NotFound
 from prowess.serve.hub.database import Database, open_database
 from prowess.serve.hub.jobs import Jobs
-from prowess.serve.hub.sessions import Sessions
+from prowess.serve.hub.sessions import Inbox, Sessions
 
 _TICK = 20_000_000
 """Nanoseconds that are longer than a tick of any file system's clock that matters."""
@@ -42,6 +43,10 @@ class Project:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _served: Served | None = None
     _published: tuple[Served, dict[str, bytes]] | None = None
+    _ledger: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._ledger = str(self.library.own / "ledger")
 
     def served(self) -> Served:
         """What members' agents may have of it now. Made anew when its ledger has grown, by whatever process."""
@@ -70,7 +75,7 @@ class Project:
 
     def _state(self) -> int:
         """Nanoseconds since 1970 at which the ledger got its last entry."""
-        return (self.library.own / "ledger").stat().st_mtime_ns
+        return os.stat(self._ledger).st_mtime_ns
 
     def propose(self, name: str, tree: Tree | None, reason: str, by: str) -> Proposal:
         """Queues the whole text of a skill, or its removal (None), as a member has it.
@@ -121,6 +126,8 @@ class Hub:
         self.accounts = Accounts(db, clock)
         self.jobs = Jobs(db, clock)
         self.sessions = Sessions(db, clock)
+        self.inbox = Inbox(self.sessions)
+        """Of the event loop that serves."""
         self._keyring = Keyring(data / "keys")
         self._projects: dict[str, Project] = {}
         self._lock = threading.Lock()

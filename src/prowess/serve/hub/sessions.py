@@ -4,17 +4,17 @@ A session belongs to the account that gave it, whatever it claims of itself, and
 measures for itself. Its id here is made from the account and its own id, so that nobody can take another's place.
 """
 
+import asyncio
 import hashlib
 import json
 import tempfile
-import threading
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
 
+from anyio import to_thread
 from pydantic_core import from_json
 
 from prowess.core.base import Frozen, digest
@@ -121,46 +121,31 @@ def _owned(trajectory: Trajectory, account: str) -> Trajectory:
     )
 
 
-@dataclass(slots=True)
-class _Batch:
-    """Rows of several threads that go to the disk together."""
-
-    rows: list[Sequence[Value]] = field(default_factory=list[Sequence[Value]])
-    done: bool = False
-    error: Exception | None = None
-
-
 class Sessions:
     """The sessions of all projects; every call names one."""
 
     def __init__(self, db: Database, clock: Clock = time.time) -> None:
         self._db, self._clock = db, clock
-        self._batch, self._joining, self._writing = _Batch(), threading.Lock(), threading.Lock()
 
     def put(self, given: Iterable[tuple[str, str, Trajectory]]) -> None:
         """Keeps sessions (project, account, trajectory); when this returns they survive kill -9.
 
-        One that is there already is replaced, if it is its account's own. What threads give while one of them waits
-        for the disk goes there in one transaction.
+        One that is there already is replaced, if it is its account's own.
+
+        Raises:
+            UserError: no database could hold one of them; then none is kept.
         """
-        now = self._clock()
-        made = [checked(_row(project, account, now, t)) for project, account, t in given]
-        with self._joining:
-            batch = self._batch
-            batch.rows += made
-        with self._writing:
-            if not batch.done:
-                with self._joining:
-                    self._batch = _Batch()
-                try:
-                    with self._db.writing() as rows:
-                        # In one order everywhere, so that two processes never wait for each other in a circle.
-                        rows.many(_INSERT, sorted(batch.rows, key=lambda row: (row[0], row[1])))
-                except Exception as error:
-                    batch.error = error
-                batch.done = True
-        if batch.error is not None:
-            raise batch.error
+        self.write([self.row(*each) for each in given])
+
+    def row(self, project: str, account: str, trajectory: Trajectory) -> Sequence[Value]:
+        """A session as `write` takes it; raises UserError where no database could hold it."""
+        return checked(_row(project, account, self._clock(), trajectory))
+
+    def write(self, made: Iterable[Sequence[Value]]) -> None:
+        """Keeps rows of `row` in one transaction."""
+        with self._db.writing() as rows:
+            # In one order everywhere, so that two processes never wait for each other in a circle.
+            rows.many(_INSERT, sorted(made, key=lambda row: (row[0], row[1])))
 
     def list(
         self,
@@ -236,6 +221,42 @@ class Sessions:
         with self._db.reading() as rows:
             sql = "SELECT id FROM session WHERE project = ? AND received < ?"
             return [row[0] for row in rows.all(sql, project, self._clock() - days * 86400)]
+
+
+class Inbox:
+    """Sessions on their way to the disk: what comes while one transaction is written goes into the next, together.
+
+    Belongs to one event loop. A transaction costs a wait for the disk, whatever is in it; so many clients at once are
+    served at the pace of the processor, not of the disk.
+    """
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self._waiting: list[tuple[Sequence[Value], asyncio.Future[None]]] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    async def put(self, project: str, account: str, given: Iterable[Trajectory]) -> None:
+        """As `Sessions.put`."""
+        made = [self._sessions.row(project, account, each) for each in given]
+        loop = asyncio.get_running_loop()
+        done = [loop.create_future() for _ in made]
+        self._waiting += zip(made, done, strict=True)
+        if self._writer is None or self._writer.done():
+            self._writer = loop.create_task(self._write())
+        await asyncio.gather(*done)
+
+    async def _write(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            error: Exception | None = None
+            try:
+                await to_thread.run_sync(self._sessions.write, [row for row, _ in batch])
+            except Exception as found:
+                error = found
+            for _, done in batch:
+                if done.done():  # whoever waited was cancelled
+                    continue
+                done.set_result(None) if error is None else done.set_exception(error)
 
 
 def _row(project: str, account: str, now: float, t: Trajectory) -> tuple[Value, ...]:

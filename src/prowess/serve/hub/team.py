@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Final
 
 import anyio
-import uvicorn
 
 from prowess.agents.sandbox import find_sandbox
 from prowess.core.base import Frozen
@@ -30,7 +29,7 @@ from prowess.guard.tiers import standing
 from prowess.library import Library
 from prowess.measure.compare import compare
 from prowess.measure.trials import WITHOUT, Arm, Bench, run_trials, stored_trajectory
-from prowess.serve.guarded import listening
+from prowess.serve import listen
 from prowess.serve.hub.accounts import Settings
 from prowess.serve.hub.app import application
 from prowess.serve.hub.client import Client
@@ -69,7 +68,7 @@ def team(
     plan = replace(SHORT if short else PLAN, seed=seed, test=1, shifted=0, calibrate=False, human=False)
     hub = _hub(out / "hub", plan.families)
     anna, ben = (Library.open(out / name / "library", create=True) for name in ("anna", "ben"))
-    with _served(hub) as url, _clients(hub, url) as (as_anna, as_ben):
+    with served(hub) as url, _clients(hub, url) as (as_anna, as_ben):
         report(Event("explore", "Anna's agent works and learns", {}))
         anyio.run(partial(_learn, plan, open_model(), out / "anna", anna, concurrency, report))
         learned = anna.snapshot().names
@@ -105,11 +104,10 @@ def _hub(data: Path, families: Sequence[str]) -> Hub:
 
 
 @contextmanager
-def _served(hub: Hub) -> Generator[str]:
+def served(hub: Hub) -> Generator[str]:
     """The hub over HTTP, in a thread."""
-    with listening("127.0.0.1", 0) as opened:
-        config = uvicorn.Config(application(hub), ws="none", lifespan="off", log_level="warning", access_log=False)
-        server = uvicorn.Server(config)
+    with listen.listening("127.0.0.1", 0) as opened:
+        server = listen.server(application(hub))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [opened]}, daemon=True)
         thread.start()
         try:

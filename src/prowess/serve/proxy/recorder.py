@@ -93,6 +93,7 @@ def _tied() -> None:
     """This process ends with the one that started it and not before: an interrupt at the keyboard reaches both, and
     kill -9 only the other."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(10)  # whoever streams comes first
     parent = parent_process()
     assert parent is not None
 

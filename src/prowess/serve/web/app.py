@@ -21,6 +21,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from prowess.core.errors import ProwessError, UserError
+from prowess.guard.redact import redact
 from prowess.library import well_known
 from prowess.report import render
 from prowess.serve.access import Served, mime_type
@@ -118,7 +119,8 @@ def problem(error: ProwessError, site: Site | None = None) -> Response:
         )
         return html(text, 503)
     status = 404 if isinstance(error, NotFound) else 422
-    return html(views.rendered("problem.html", site, here="", error=error.message, hint=error.hint), status)
+    said = {"error": redact(error.message), "hint": redact(error.hint)}  # what was sent may be quoted in it
+    return html(views.rendered("problem.html", site, here="", **said), status)
 
 
 async def form_of(request: Request, guard: str) -> dict[str, str]:

@@ -5,12 +5,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import uvicorn
-
 from prowess.guard.keys import SELF, Keyring
 from prowess.library import Library
-from prowess.serve import review
-from prowess.serve.guarded import Protocol, listening
+from prowess.serve import listen, review
 from prowess.serve.web.app import local
 from prowess.serve.web.site import LocalSessions, Site, runs_below
 from prowess.trajectories.store import TrajectoryStore
@@ -42,12 +39,9 @@ def site(library: Library, store: TrajectoryStore, folder: Path, guard: str) -> 
 def serve(library: Library, store: TrajectoryStore, folder: Path, port: int, ready: Callable[[str], None]) -> None:
     """Serves until interrupted; `ready` is told the whole address. Raises UserError where the port is taken."""
     key = secrets.token_urlsafe(24)
-    with listening("127.0.0.1", port) as opened:
+    with listen.listening("127.0.0.1", port) as opened:
         number = opened.getsockname()[1]
         hosts = (f"127.0.0.1:{number}", f"localhost:{number}")
-        config = uvicorn.Config(
-            local(partial(site, library, store, folder), key, hosts), http=Protocol, ws="none", lifespan="off",
-            access_log=False, server_header=False, log_level="warning", limit_concurrency=200,
-        )  # fmt: skip
+        made = listen.server(local(partial(site, library, store, folder), key, hosts), connections=200)
         ready(f"http://127.0.0.1:{number}/enter?key={key}")
-        uvicorn.Server(config).run(sockets=[opened])
+        made.run(sockets=[opened])
