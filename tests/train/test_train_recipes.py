@@ -111,10 +111,10 @@ def test_skill0_drops_the_skill_that_does_not_help() -> None:
         return f"{rule[0]}{rest[2]}{rule[1]}"
 
     ctx = Context(random.Random(0), step=40, steps=100, skills=dict(world.rules))
-    skill0.Withdraw(world)({"actor": ScriptedPolicy("actor", script)}, ctx)
+    skill0.Withdraw(skill0.helped(world))({"actor": ScriptedPolicy("actor", script)}, ctx)
     assert len(ctx.skills) == 3 and "A" not in ctx.skills
     wrong = Context(random.Random(0), step=1, steps=100, skills={**world.rules, "A": "zz"})
-    skill0.Withdraw(world)({"actor": ScriptedPolicy("actor", script)}, wrong)
+    skill0.Withdraw(skill0.helped(world))({"actor": ScriptedPolicy("actor", script)}, wrong)
     assert set(wrong.skills) == set("BCDEF")  # one that harms goes at once
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from prowess.core.model import Message
 from prowess.core.task import Task
 from prowess.train.samples import Completion, Context, Group
 
@@ -30,6 +31,10 @@ class Tokens(Protocol):
 
     def prompt(self, text: str) -> list[int]:
         """A first message, ready to be answered."""
+        ...
+
+    def conversation(self, messages: Sequence[Message]) -> list[int]:
+        """A whole conversation, ready to be answered."""
         ...
 
     def reply(self, text: str) -> list[int]:

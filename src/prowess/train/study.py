@@ -61,7 +61,8 @@ class Study:
     headline: str
     start: Callable[[int], ModelPolicy]
     """From a seed to an untrained actor."""
-    warm: Callable[[int], Phase]
+    warm: Callable[[int], Phase] | None
+    """None for an actor that knows enough already."""
     arms: Mapping[str, Arm]
     """The method itself comes first."""
     measure: Callable[[Policies, Skills, int, int], Metrics]
@@ -117,10 +118,30 @@ def run_study(
     return record
 
 
+def trained(study: Study, arm: str, seed: int, folder: Path, *, scale: float = 1.0) -> tuple[ModelPolicy, Policies]:
+    """The actor before an arm, and all policies as a finished arm left them.
+
+    Raises:
+        UserError: the arm was not run in this folder.
+    """
+    state = checkpoints.latest(_kept(folder, arm, seed))
+    if state is None or state["trainer"] is None:
+        raise UserError(f"{folder} has no run of {arm!r} with seed {seed}", "run the study first")
+    before = _warmed(study, folder, seed, scale, lambda what, done, total, note: None)
+    policies = study.cast(before.clone("actor", trainable=True))
+    _carry(policies, state["trainer"]["state"])
+    return before, policies
+
+
 def machine() -> str:
     """What ran it, in a few words."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
     return f"{device}, {torch.get_num_threads()} of {os.cpu_count()} threads, torch {torch.__version__}"
+
+
+def _kept(folder: Path, arm: str, seed: int) -> Path:
+    """Where the checkpoints of one run lie."""
+    return folder / f"{arm}-{seed}".replace(" ", "-")
 
 
 def _claim(folder: Path, what: dict[str, Any]) -> None:
@@ -135,6 +156,8 @@ def _claim(folder: Path, what: dict[str, Any]) -> None:
 def _warmed(study: Study, folder: Path, seed: int, scale: float, told: Told) -> ModelPolicy:
     """The warm-started actor: from the folder, else trained now."""
     actor = study.start(seed)
+    if study.warm is None:
+        return actor
     keep = folder / f"warm-{seed}"
     recipe, steps = study.warm(seed)
     trainer = Trainer({"actor": actor}, recipe, steps=_scaled(steps, scale), seed=seed)
@@ -154,7 +177,7 @@ def _run(
     told: Told,
 ) -> SeedRun:  # fmt: skip
     """One arm under one seed, from the last checkpoint where there is one."""
-    keep = folder / f"{arm}-{seed}".replace(" ", "-")
+    keep = _kept(folder, arm, seed)
     policies = study.cast(warmed.clone("actor", trainable=True))
     phases = [Phase(p.recipe, _scaled(p.steps, scale)) for p in study.arms[arm].phases(seed)]
     planned = sum(p.steps for p in phases)

@@ -102,10 +102,14 @@ def _turned(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
     return x * angles[0] + torch.cat((-right, left), -1) * angles[1]
 
 
+def _inner(shape: Shape) -> int:
+    return shape.inner or -(-shape.width * 8 // 48) * 16
+
+
 class FeedForward(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        inner = shape.inner or -(-shape.width * 8 // 48) * 16
+        inner = _inner(shape)
         self.gate_proj = nn.Linear(shape.width, inner, bias=False)
         self.up_proj = nn.Linear(shape.width, inner, bias=False)
         self.down_proj = nn.Linear(inner, shape.width, bias=False)
@@ -189,6 +193,11 @@ class Decoder(nn.Module):
     @property
     def context(self) -> int:
         return self.shape.context
+
+    @property
+    def inner(self) -> int:
+        """Width between the two halves of each feed-forward block."""
+        return _inner(self.shape)
 
     def logits(self, hidden: Tensor) -> Tensor:
         return self.lm_head(hidden)
