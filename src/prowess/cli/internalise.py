@@ -62,7 +62,8 @@ def study_of(shelf: "Shelf", policy: str, tasks: int) -> "Study":
     from prowess.train.internalise import Sizes, skill0_study
 
     if policy != TINY:
-        return skill0_study(shelf, cache(lambda seed: _adapter(policy)), Sizes(tasks=tasks))
+        opened = cache(_adapter)
+        return skill0_study(shelf, lambda seed: opened(policy), Sizes(tasks=tasks))
     from prowess.train.mechanisms.suite import RulesSuite
     from prowess.train.policies.load import tiny
     from prowess.train.study import Phase
