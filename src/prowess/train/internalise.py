@@ -49,6 +49,8 @@ from prowess.train.trainer import Metrics
 
 METHOD = "SKILL0"
 ALPHA = 0.05
+TOKENS = 4096
+"""Through the network at once while training: what 135 million parameters keep of them fits into six gigabytes."""
 TOGETHER = 32
 """Trials in flight at once: as many answers in one batch."""
 
@@ -69,6 +71,11 @@ class Shelf:
         """`n` tasks of each family."""
         return tuple(t for family in self.families for t in self.suite.tasks(family, split, n, start=start))
 
+    @property
+    def skills(self) -> dict[str, str]:
+        """Name → text."""
+        return {skill.name: skill.body for skill in self.library.skills}
+
     def first(self, family: str) -> tuple[Task, ...]:
         """A few tasks of a family, to see what they show."""
         return self.suite.tasks(family, "evidence", 4)
@@ -83,6 +90,12 @@ class Shelf:
     def shown(self, name: str, tasks: Sequence[Task]) -> list[Task]:
         """The tasks on which the agent is shown the skill `name`."""
         return [t for t in tasks if any(s.name == name for s in self.provider.view(t, self.library).skills)]
+
+    def success(self, tasks: Sequence[Task], policies: Mapping[str, Policy], skills: Skills) -> float:
+        """Share of greedy runs that pass; missing ones count in none."""
+        groups: list[Group] = play(self.runs(1), tasks, policies, skills=skills)
+        found = [bool(e.info["passed"]) for group in groups for e in group if e.info["passed"] is not None]
+        return sum(found) / max(1, len(found))
 
     def bench(self, policy: ModelPolicy, source: str, store: Store) -> Bench:
         """What trials of a policy have in common; `source` says of which model it has the weights."""
@@ -113,7 +126,7 @@ def skill0_study(
 ) -> Study:
     """SKILL0 on a library, beside the same training with skills never, and always, in the prompt."""
     audited = shelf.tasks("evidence", sizes.audited, start=sizes.tasks)
-    skills = {skill.name: skill.body for skill in shelf.library.skills}
+    skills = shelf.skills
     schedule = tuple(round(share * len(skills)) for share in sizes.schedule)
 
     def delta(name: str, policies: Mapping[str, Policy], ctx: Context) -> float:
@@ -121,7 +134,7 @@ def skill0_study(
         others = {other: text for other, text in ctx.skills.items() if other != name}
         if not tasks:
             return -1.0  # nothing shows it, so nothing is learned from it
-        return _success(shelf, tasks, policies, ctx.skills) - _success(shelf, tasks, policies, others)
+        return shelf.success(tasks, policies, ctx.skills) - shelf.success(tasks, policies, others)
 
     def recipe(name: str, shown: Skills, *, withdraw: bool = False) -> Recipe:
         return Recipe(
@@ -131,7 +144,7 @@ def skill0_study(
             reward=passed,
             advantage=GroupNorm(),
             losses=(PolicyGradient(0.2, 0.2),),
-            optim=Optim(lr=sizes.lr),
+            optim=Optim(lr=sizes.lr, tokens=TOKENS),
             prompts=sizes.prompts,
             skills=shown,
             audits=(Withdraw(delta, schedule),) if withdraw else (),
@@ -142,8 +155,8 @@ def skill0_study(
         del now, seed
         tasks = shelf.tasks("test", n)
         return {
-            "without skills": _success(shelf, tasks, policies, {}),
-            "with skills": _success(shelf, tasks, policies, skills),
+            "without skills": shelf.success(tasks, policies, {}),
+            "with skills": shelf.success(tasks, policies, skills),
         }
 
     return Study(
@@ -166,13 +179,6 @@ def skill0_study(
         measured=sizes.measured,
         cast=lambda actor: {"actor": actor},
     )
-
-
-def _success(shelf: Shelf, tasks: Sequence[Task], policies: Mapping[str, Policy], skills: Skills) -> float:
-    """Share of greedy runs that pass; missing ones count in none."""
-    groups: list[Group] = play(shelf.runs(1), tasks, policies, skills=skills)
-    found = [bool(e.info["passed"]) for group in groups for e in group if e.info["passed"] is not None]
-    return sum(found) / max(1, len(found))
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ def pretrained(
     """
     import transformers
 
+    transformers.utils.logging.disable_progress_bar()
     models: Any = transformers.AutoModelForCausalLM
     tokenizers: Any = transformers.AutoTokenizer
     where, options = _where(source)
