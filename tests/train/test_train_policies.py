@@ -53,6 +53,37 @@ def test_a_prompt_is_answered_alike_in_any_company() -> None:
     assert [c.ids for c in together] == [c.ids for c in alone]
 
 
+def test_equal_prompts_are_read_once() -> None:
+    policy = actor()
+    start, read = policy.network.start, list[int]()
+
+    def counted(ids: torch.Tensor, *rest: Any) -> Any:
+        read.append(len(ids))
+        return start(ids, *rest)
+
+    policy.network.start = counted  # type: ignore[method-assign]
+    apart = policy.sample([PROMPTS[0], PROMPTS[1], PROMPTS[0]], longest=8, seed=4)
+    assert read == [2] and len(apart) == 3
+    assert policy.sample([PROMPTS[0]] * 3, longest=8, seed=4) == policy.sample(
+        [PROMPTS[0]], copies=3, longest=8, seed=4
+    )
+
+
+@pytest.mark.parametrize("least", [1, 1 << 60])
+def test_products_of_a_decoding_step_agree_with_the_forward_pass_however_weights_are_laid_out(
+    least: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prowess.train.policies.decoder.PACKED", least)
+    policies = with_adapters(network(), Characters(), ["one"], rank=2)
+    for parameter in policies["one"].parameters():
+        parameter.data += 0.05
+    for policy in (policies["one"], actor()):
+        said = policy.sample(PROMPTS, copies=3, longest=12, seed=1)
+        rows = [[*PROMPTS[i // 3], *c.ids] for i, c in enumerate(said)]
+        for row, c, scored in zip(rows, said, policy.score(rows), strict=True):
+            assert scored[len(row) - len(c.ids) :] == pytest.approx(c.logp, abs=1e-4)
+
+
 def test_the_sampler_draws_from_the_distribution() -> None:
     policy = actor(width=16)
     chances = torch.tensor([policy.score([[5, t]])[0][1] for t in range(Characters.size)]).exp()

@@ -25,6 +25,7 @@ from prowess.train.trainer import Metrics, Trainer
 
 Policies = Mapping[str, Any]
 Skills = Mapping[str, str]
+RECORD = "study.json"
 WARM_SAVED = 250
 """Steps of a warm start between two checkpoints."""
 Told = Callable[[str, int, int, str], object]
@@ -82,12 +83,15 @@ def run_study(
     study: Study, folder: Path, *, seeds: Sequence[int], arms: Sequence[str] = (), scale: float = 1.0, looks: int = 8,
     told: Told = lambda what, done, total, note: None,
 ) -> StudyRecord:  # fmt: skip
-    """Run arms under seeds, and write `study.json` in the folder after each.
+    """Run arms under seeds, and write `study.json` in the folder after each; what it holds already is not run again.
 
     Args:
         arms: names; all for none.
         scale: multiplies the steps of every phase, the warm start's included: less for a first look.
         looks: measurements along each run, its start and end included.
+
+    Returns:
+        Everything that the folder holds now, other arms and seeds included.
 
     Raises:
         UserError: an arm is unknown, or the folder holds another study.
@@ -98,24 +102,42 @@ def run_study(
     if unknown:
         raise UserError(f"study {study.name!r} has no arm {unknown[0]!r}", f"choose from {', '.join(study.arms)}")
     _claim(folder, {"study": study.name, "scale": scale, "looks": looks})
-    chosen = [a for a in study.arms if not arms or a in arms]
-    runs: dict[str, list[SeedRun]] = {a: [] for a in chosen}
-    record: StudyRecord | None = None
+    done = _done(folder / RECORD)
     for seed in seeds:
+        left = [a for a in study.arms if (not arms or a in arms) and seed not in done.get(a, {})]
+        if not left:
+            continue
         actor = _warmed(study, folder, seed, scale, told)
-        model = f"{count(actor.network):,} parameters"
-        library = next(iter(study.arms.values())).phases(seed)[0].recipe.skills
-        start = study.measure(study.cast(actor), library, seed, study.measured)
-        for arm in chosen:
-            runs[arm].append(_run(study, arm, actor, seed, folder, scale, looks, start, told))
-            record = StudyRecord(
-                study=study.name, source=study.source, claim=study.claim, substituted=study.substituted,
-                headline=study.headline, model=model, machine=machine(),
-                arms=tuple(ArmRecord(name=a, what=study.arms[a].what, runs=tuple(r)) for a, r in runs.items() if r),
-            )  # fmt: skip
-            write_file(folder / "study.json", record.model_dump_json(indent=1).encode(), folder)
-    assert record is not None  # there is a seed, and an arm
-    return record
+        start = next((runs[seed].points[0].figures for runs in done.values() if seed in runs), None)
+        if start is None:
+            library = next(iter(study.arms.values())).phases(seed)[0].recipe.skills
+            start = study.measure(study.cast(actor), library, seed, study.measured)
+        for arm in left:
+            run = _run(study, arm, actor, seed, folder, scale, looks, start, told)
+            done.setdefault(arm, {})[seed] = run
+            record = _record(study, done, f"{count(actor.network):,} parameters")
+            write_file(folder / RECORD, record.model_dump_json(indent=1).encode(), folder)
+    return StudyRecord.model_validate_json((folder / RECORD).read_text("utf-8"))
+
+
+def _done(path: Path) -> dict[str, dict[int, SeedRun]]:
+    """The runs that a record holds, by arm and seed; none where there is no record yet."""
+    if not path.is_file():
+        return {}
+    record = StudyRecord.model_validate_json(path.read_text("utf-8"))
+    return {arm.name: {run.seed: run for run in arm.runs} for arm in record.arms}
+
+
+def _record(study: Study, done: Mapping[str, Mapping[int, SeedRun]], model: str) -> StudyRecord:
+    arms = [
+        ArmRecord(name=name, what=arm.what, runs=tuple(done[name][seed] for seed in sorted(done[name])))
+        for name, arm in study.arms.items()
+        if done.get(name)
+    ]
+    return StudyRecord(
+        study=study.name, source=study.source, claim=study.claim, substituted=study.substituted,
+        headline=study.headline, model=model, machine=machine(), arms=tuple(arms),
+    )  # fmt: skip
 
 
 def trained(study: Study, arm: str, seed: int, folder: Path, *, scale: float = 1.0) -> tuple[ModelPolicy, Policies]:

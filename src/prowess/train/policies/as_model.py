@@ -128,9 +128,8 @@ class PolicyModel:
         rows = max(1, BATCH // (max(len(a.prompt) for a in batch) + longest))
         for i in range(0, len(batch), rows):
             part = batch[i : i + rows]
-            prompts, copies = _shared([a.prompt for a in part])
             found = self.policy.sample(
-                prompts, copies=copies, longest=longest,
+                [a.prompt for a in part], longest=longest,
                 temperature=first.temperature if self.temperature is None else self.temperature,
                 seed=first.seed if self._seed is None else self._seed(),
             )  # fmt: skip
@@ -151,13 +150,6 @@ class Seat:
 
     async def complete(self, request: Request) -> Response:
         return await self._model.ask(request, self._number, self.said)
-
-
-def _shared(prompts: list[list[int]]) -> tuple[list[list[int]], int]:
-    """The same rows as prompts times copies, where neighbours are equal: a group's prompt is read once."""
-    copies = next((i for i, p in enumerate(prompts) if p != prompts[0]), len(prompts))
-    even = len(prompts) % copies == 0 and all(p == prompts[i - i % copies] for i, p in enumerate(prompts))
-    return (prompts[::copies], copies) if even else (prompts, 1)
 
 
 def _until_stop(tokens: Any, said: Completion, stops: tuple[str, ...]) -> tuple[Completion, str]:

@@ -38,22 +38,60 @@ class Merged(NamedTuple):
     added in. Made once for each batch of completions."""
 
     before: Tensor
-    attend: Tensor
+    attend: "Product"
     """Queries, keys and values."""
-    out: Tensor
+    out: "Product"
     after: Tensor
-    gate: Tensor
+    gate: "Product"
     """Both halves of the feed-forward block that read its input."""
-    down: Tensor
+    down: "Product"
+
+
+class Product:
+    """The product with a weight in a decoding step, of a few rows with a large matrix, again and again.
+
+    On a CPU the matrix is laid out once as oneDNN's kernels read it: torch's own product does that anew each time,
+    which for few rows takes as long as the product (figures in decision 0281).
+    """
+
+    __slots__ = ("_packed", "_plain")
+
+    def __init__(self, weight: Tensor, rows: int) -> None:
+        packs = weight.numel() >= PACKED and weight.device.type == "cpu" and weight.dtype == torch.float32
+        self._plain = weight
+        self._packed = _ONEDNN._reorder_linear_weight(weight.detach(), rows) if packs and _ONEDNN else None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self._packed is None:
+            return functional.linear(x, self._plain)
+        return _ONEDNN._linear_pointwise(x, self._packed, None, "none", [], "")
+
+    def added(self, to: Tensor, x: Tensor) -> Tensor:
+        """`to` + product."""
+        if self._packed is None:
+            return torch.addmm(to, x, self._plain.t())
+        return _ONEDNN._linear_pointwise(x, to, self._packed, None, "add")
+
+
+def _onednn() -> Any:
+    """The operations that take weights in oneDNN's layout; None where this build of torch has none."""
+    found: Any = torch.ops.mkldnn
+    has = torch.backends.mkldnn.is_available() and hasattr(found, "_reorder_linear_weight")
+    return found if has and hasattr(found, "_linear_pointwise") else None
+
+
+_ONEDNN = _onednn()
+PACKED = 1 << 17
+"""Numbers from which on a weight is laid out anew; below, the call costs more than it saves."""
 
 
 class Cache:
     """Keys and values of a batch of sequences, one tensor for each layer, and how far each sequence has come."""
 
-    __slots__ = ("even", "kept", "lengths", "longest", "merged")
+    __slots__ = ("even", "head", "kept", "lengths", "longest", "merged")
 
-    def __init__(self, kept: list[Tensor], lengths: Tensor, merged: list[Merged]) -> None:
-        self.kept, self.lengths, self.merged = kept, lengths, merged
+    def __init__(self, kept: list[Tensor], lengths: Tensor, merged: list[Merged], head: Product) -> None:
+        self.kept, self.lengths, self.merged, self.head = kept, lengths, merged, head
         """`kept` is of shape (2, rows, groups, room, depth): keys, then values."""
         self.longest = int(lengths.max())
         self.even = bool((lengths == self.longest).all())
@@ -130,16 +168,16 @@ class Layer(nn.Module):
         x = x + self.self_attn(self.input_layernorm(x), angles, kept)
         return x + self.mlp(self.post_attention_layernorm(x))
 
-    def merged(self) -> Merged:
-        """The weights of a decoding step."""
+    def merged(self, rows: int) -> Merged:
+        """The weights of a decoding step for so many rows."""
         a, m = self.self_attn, self.mlp
         return Merged(
             self.input_layernorm.weight,
-            torch.cat([_weight(a.q_proj), _weight(a.k_proj), _weight(a.v_proj)]),
-            _weight(a.o_proj),
+            Product(torch.cat([_weight(a.q_proj), _weight(a.k_proj), _weight(a.v_proj)]), rows),
+            Product(_weight(a.o_proj), rows),
             self.post_attention_layernorm.weight,
-            torch.cat([_weight(m.gate_proj), _weight(m.up_proj)]),
-            _weight(m.down_proj),
+            Product(torch.cat([_weight(m.gate_proj), _weight(m.up_proj)]), rows),
+            Product(_weight(m.down_proj), rows),
         )
 
 
@@ -211,10 +249,16 @@ class Decoder(nn.Module):
             x = layer(x, angles)
         return self.model.norm(x)
 
-    def start(self, ids: Tensor, lengths: Tensor, copies: int, room: int) -> tuple[Tensor, Cache]:
-        """Read prompts once, and make `copies` rows of each, with space for `room` tokens in all.
+    def start(self, ids: Tensor, lengths: Tensor, rows: Tensor, room: int) -> tuple[Tensor, Cache]:
+        """Read prompts once, and make sequences of them, with space for `room` tokens in all.
 
-        Returns the last layer at each row's last token, and the cache.
+        Args:
+            ids: prompts, padded on the right.
+            lengths: of the prompts.
+            rows: for each sequence, the prompt that it continues.
+            room: most tokens of a sequence.
+
+        Returns the last layer at each sequence's last token, and the cache.
         """
         x = self.model.embed_tokens(ids)
         angles = self.cos[: ids.shape[1]].to(x.dtype), self.sin[: ids.shape[1]].to(x.dtype)
@@ -223,10 +267,14 @@ class Decoder(nn.Module):
         for layer, own in zip(self.model.layers, kept, strict=True):
             x = layer(x, angles, own)
         last = self.model.norm(x[torch.arange(len(ids), device=ids.device), lengths - 1])
-        if copies > 1:
-            kept = [k.repeat_interleave(copies, 1) for k in kept]
-        merged: list[Merged] = [cast("Layer", layer).merged() for layer in self.model.layers]
-        return last.repeat_interleave(copies, 0), Cache(kept, lengths.repeat_interleave(copies), merged)
+        kept = [k[:, rows] for k in kept]
+        merged: list[Merged] = [cast("Layer", layer).merged(len(rows)) for layer in self.model.layers]
+        head = Product(_weight(self.lm_head), len(rows))
+        return last[rows], Cache(kept, lengths[rows], merged, head)
+
+    def next(self, hidden: Tensor, cache: Cache) -> Tensor:
+        """What may come next: the logits of what `start` or `step` returned."""
+        return cache.head(hidden)
 
     def step(self, ids: Tensor, cache: Cache) -> Tensor:
         """Add one token to each row; returns the last layer there.
@@ -246,7 +294,7 @@ class Decoder(nn.Module):
         sin = torch.cat((-sin[..., :half], sin[..., half:]), -1)
         cos, sin = (cos, sin) if cache.even else (cos[:, None], sin[:, None])
         for w, kept in zip(cache.merged, cache.kept, strict=True):
-            read = functional.linear(functional.rms_norm(x, w.before.shape, w.before, shape.epsilon), w.attend)
+            read = w.attend(functional.rms_norm(x, w.before.shape, w.before, shape.epsilon))
             read = read.view(n, shape.heads + 2 * groups, depth)
             turned = read[:, : shape.heads + groups]
             turned = torch.addcmul(turned * cos, turned.roll(half, -1), sin)
@@ -259,10 +307,9 @@ class Decoder(nn.Module):
                 turned[:, : shape.heads, None], kept[0, :, :, : at + 1], kept[1, :, :, : at + 1],
                 attn_mask=seen, enable_gqa=groups != shape.heads,
             )  # fmt: skip
-            x = torch.addmm(x, y.reshape(n, -1), w.out.t())
-            wide = functional.linear(functional.rms_norm(x, w.after.shape, w.after, shape.epsilon), w.gate)
-            left, right = wide.chunk(2, -1)
-            x = torch.addmm(x, functional.silu(left) * right, w.down.t())
+            x = w.out.added(x, y.reshape(n, -1))
+            left, right = w.gate(functional.rms_norm(x, w.after.shape, w.after, shape.epsilon)).chunk(2, -1)
+            x = w.down.added(x, functional.silu(left) * right)
         cache.lengths = cache.lengths + 1
         cache.longest = at + 1
         return self.model.norm(x)

@@ -140,14 +140,13 @@ class Foreign(nn.Module):
         mask = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]
         return self.body(input_ids=ids, attention_mask=mask.long(), use_cache=False).last_hidden_state
 
-    def start(self, ids: Tensor, lengths: Tensor, copies: int, room: int) -> "tuple[Tensor, _ForeignCache]":
+    def start(self, ids: Tensor, lengths: Tensor, rows: Tensor, room: int) -> "tuple[Tensor, _ForeignCache]":
         del room  # that library's cache grows by itself
         mask = (torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]).long()
         out = self.body(input_ids=ids, attention_mask=mask, use_cache=True)
-        out.past_key_values.batch_repeat_interleave(copies)
+        out.past_key_values.batch_select_indices(rows)
         last = out.last_hidden_state[torch.arange(len(ids), device=ids.device), lengths - 1]
-        cache = _ForeignCache(out.past_key_values, mask.repeat_interleave(copies, 0), lengths.repeat_interleave(copies))
-        return last.repeat_interleave(copies, 0), cache
+        return last[rows], _ForeignCache(out.past_key_values, mask[rows], lengths[rows])
 
     def step(self, ids: Tensor, cache: "_ForeignCache") -> Tensor:
         """The padding of shorter prompts stays in the cache, unseen; positions count real tokens only."""
@@ -158,6 +157,10 @@ class Foreign(nn.Module):
         )  # fmt: skip
         cache.lengths = cache.lengths + 1
         return out.last_hidden_state[:, 0]
+
+    def next(self, hidden: Tensor, cache: "_ForeignCache") -> Tensor:
+        del cache
+        return self.logits(hidden)
 
 
 class _ForeignCache:
