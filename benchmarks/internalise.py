@@ -64,7 +64,7 @@ def main() -> None:
         gone: dict[str, tuple[str, ...]] = {}
         for name in suite.families:
             ask = partial(internalised, whole, name, "", *benches, whole.tasks("gate", 60))
-            gone[name] = () if not accepted((verdicts := anyio.run(ask)[1])) else tuple(v.note for v in verdicts)
+            gone[name] = () if not accepted(verdicts := anyio.run(ask)[1]) else tuple(v.note for v in verdicts)
         for kind, families in (("trained on", suite.families[:TRAINED]), ("not seen", suite.families[TRAINED:])):
             part = replace(whole, families=families)
             tasks = part.tasks("test", 40)

@@ -1,6 +1,6 @@
 """Every training recipe beside its baselines and ablations: does the paper's effect show, and how surely?
 
-    python benchmarks/mechanisms.py                                  # all, three seeds: about MINUTES minutes on one core
+    python benchmarks/mechanisms.py                              # all, three seeds
     python benchmarks/mechanisms.py --minutes 20                     # as far as that goes; again, and it goes on
     python benchmarks/mechanisms.py sage skill0 --seeds 5            # some, more seeds
     python benchmarks/mechanisms.py --scale 0.05 --seeds 1           # does it all run? about five minutes

@@ -199,6 +199,22 @@ def test_every_arm_runs_and_a_stopped_study_ends_the_same(
     assert StudyRecord.model_validate_json((tmp_path / "whole" / "study.json").read_text()) == whole
 
 
+def test_what_a_folder_holds_is_not_run_again_and_stays_in_the_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = small(study("sage"))
+    one, two, *_ = chosen.arms
+    studies.run_study(chosen, tmp_path, seeds=[0], arms=[two], scale=1e-6, looks=2)
+    both = studies.run_study(chosen, tmp_path, seeds=[1], arms=[one], scale=1e-6, looks=2)
+    assert [(a.name, [r.seed for r in a.runs]) for a in both.arms] == [(one, [1]), (two, [0])]
+
+    def stop(trainer: studies.Trainer) -> studies.Metrics:
+        raise AssertionError("nothing is left to do")
+
+    monkeypatch.setattr(studies.Trainer, "step", stop)
+    assert studies.run_study(chosen, tmp_path, seeds=[1], arms=[one], scale=1e-6, looks=2) == both
+
+
 def test_studies_say_what_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no training recipe is called 'nothing'"):
         study("nothing")

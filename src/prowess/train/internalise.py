@@ -53,6 +53,8 @@ TOKENS = 4096
 """Through the network at once while training: what 135 million parameters keep of them fits into six gigabytes."""
 TOGETHER = 32
 """Trials in flight at once: as many answers in one batch."""
+PATIENCE = 3600.0
+"""Seconds for one trial, which waits for its batch at every answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ class Shelf:
     def bench(self, policy: ModelPolicy, source: str, store: Store) -> Bench:
         """What trials of a policy have in common; `source` says of which model it has the weights."""
         model = PolicyModel(policy, f"policy:{source}@{fingerprint(policy)}", longest=self.longest)
-        return Bench(self.agent(model), self.suite, store, concurrency=TOGETHER)
+        return Bench(self.agent(model), self.suite, store, concurrency=TOGETHER, timeout=PATIENCE)
 
 
 @dataclass(frozen=True, slots=True)
