@@ -75,7 +75,7 @@ def varied(groups: list[Group], ctx: Context) -> None:
 class Ours:
     name = "prowess"
 
-    def __init__(self, model: Any, prompts: list[list[int]], new: int, rows: int) -> None:
+    def __init__(self, model: Any, prompts: list[list[int]], new: int) -> None:
         network = decoder_of(model, len(prompts[0]) + new + 8)
         assert network is not None
         self.policy = ModelPolicy("actor", network, Endless())
@@ -91,7 +91,7 @@ class Ours:
             reward=varied,
             advantage=GroupNorm(),
             losses=(PolicyGradient(),),
-            optim=Optim(lr=1e-6, tokens=rows * (len(prompts[0]) + new)),
+            optim=Optim(lr=1e-6),
             prompts=len(prompts),
         )
         self.trainer = Trainer({"actor": self.policy}, recipe, steps=10**9)
@@ -217,7 +217,7 @@ def compare(title: str, load: Callable[[], Any], prompts: int, length: int, new:
     total = prompts * COPIES
     print(f"\n### {title}: {count(model):,} parameters, {total} rows of {length} + {new} tokens\n")
     print("| engine | sampling, tokens/s | training, tokens/s | one GRPO step, s |\n|---|---|---|---|", flush=True)
-    for engine in (Ours(model, work, new, rows), Theirs(model, work, new, rows)):
+    for engine in (Ours(model, work, new), Theirs(model, work, new, rows)):
         sampling = total * new / best(engine.sample, repeat)
         training = total * (length + new) / best(engine.update, repeat)
         print(f"| {engine.name} | {sampling:,.0f} | {training:,.0f} | {best(engine.step, repeat):.3f} |", flush=True)
@@ -284,7 +284,7 @@ def main() -> None:
         products()
         return
     if options.profile:
-        engine = Ours(tiny_llama(), [[5] * 8] * options.prompts, 32, options.prompts * COPIES)
+        engine = Ours(tiny_llama(), [[5 + i] * 8 for i in range(options.prompts)], 32)
         engine.step()
         with cProfile.Profile() as profile:
             for _ in range(10):

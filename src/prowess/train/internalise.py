@@ -49,8 +49,6 @@ from prowess.train.trainer import Metrics
 
 METHOD = "SKILL0"
 ALPHA = 0.05
-TOKENS = 4096
-"""Through the network at once while training: what 135 million parameters keep of them fits into six gigabytes."""
 TOGETHER = 32
 """Trials in flight at once: as many answers in one batch."""
 PATIENCE = 3600.0
@@ -146,7 +144,7 @@ def skill0_study(
             reward=passed,
             advantage=GroupNorm(),
             losses=(PolicyGradient(0.2, 0.2),),
-            optim=Optim(lr=sizes.lr, tokens=TOKENS),
+            optim=Optim(lr=sizes.lr),
             prompts=sizes.prompts,
             skills=shown,
             audits=(Withdraw(delta, schedule),) if withdraw else (),

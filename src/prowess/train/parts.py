@@ -168,8 +168,9 @@ class Optim:
     """Passes over the samples of one step."""
     rows: int | None = None
     """Samples of one update; None for all of a step."""
-    tokens: int = 16_384
-    """Tokens, padding included, that go through the network at once. Changes memory and speed, not results."""
+    tokens: int | None = None
+    """Tokens, padding included, that go through the network at once; by default what fits the caches of a processor, or
+    keeps a GPU busy. Changes memory and speed, not results, but of terms that compare the rows of a batch."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,26 +51,26 @@ class Product:
     """The product with a weight in a decoding step, of a few rows with a large matrix, again and again.
 
     On a CPU the matrix is laid out once as oneDNN's kernels read it: torch's own product does that anew each time,
-    which for few rows takes as long as the product (figures in decision 0281).
+    which for few rows takes as long as the product (decision 0281).
     """
 
-    __slots__ = ("_packed", "_plain")
+    __slots__ = ("_packed", "_weight")
 
     def __init__(self, weight: Tensor, rows: int) -> None:
-        packs = weight.numel() >= PACKED and weight.device.type == "cpu" and weight.dtype == torch.float32
-        self._plain = weight
-        self._packed = _ONEDNN._reorder_linear_weight(weight.detach(), rows) if packs and _ONEDNN else None
+        large = weight.numel() >= PACKED and weight.device.type == "cpu" and weight.dtype == torch.float32
+        self._packed = large and _ONEDNN is not None
+        self._weight = _ONEDNN._reorder_linear_weight(weight.detach(), rows) if self._packed else weight
 
     def __call__(self, x: Tensor) -> Tensor:
-        if self._packed is None:
-            return functional.linear(x, self._plain)
-        return _ONEDNN._linear_pointwise(x, self._packed, None, "none", [], "")
+        if self._packed:
+            return _ONEDNN._linear_pointwise(x, self._weight, None, "none", [], "")
+        return functional.linear(x, self._weight)
 
     def added(self, to: Tensor, x: Tensor) -> Tensor:
         """`to` + product."""
-        if self._packed is None:
-            return torch.addmm(to, x, self._plain.t())
-        return _ONEDNN._linear_pointwise(x, to, self._packed, None, "add")
+        if self._packed:
+            return _ONEDNN._linear_pointwise(x, to, self._weight, None, "add")
+        return torch.addmm(to, x, self._weight.t())
 
 
 def _onednn() -> Any:
@@ -123,13 +123,11 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(shape.width, self.groups * self.depth, bias=False)
         self.o_proj = nn.Linear(self.heads * self.depth, shape.width, bias=False)
 
-    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], kept: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
         b, t, _ = x.shape
         q = _turned(self.q_proj(x).view(b, t, self.heads, self.depth).transpose(1, 2), angles)
         k = _turned(self.k_proj(x).view(b, t, self.groups, self.depth).transpose(1, 2), angles)
         v = self.v_proj(x).view(b, t, self.groups, self.depth).transpose(1, 2)
-        if kept is not None:
-            kept[0, :, :, :t], kept[1, :, :, :t] = k, v
         y = functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=self.groups != self.heads)
         return self.o_proj(y.transpose(1, 2).reshape(b, t, -1))
 
@@ -164,8 +162,8 @@ class Layer(nn.Module):
         self.input_layernorm = Norm(shape.width, shape.epsilon)
         self.post_attention_layernorm = Norm(shape.width, shape.epsilon)
 
-    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], kept: Tensor | None = None) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), angles, kept)
+    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), angles)
         return x + self.mlp(self.post_attention_layernorm(x))
 
     def merged(self, rows: int) -> Merged:
@@ -260,17 +258,36 @@ class Decoder(nn.Module):
 
         Returns the last layer at each sequence's last token, and the cache.
         """
-        x = self.model.embed_tokens(ids)
-        angles = self.cos[: ids.shape[1]].to(x.dtype), self.sin[: ids.shape[1]].to(x.dtype)
-        size = (2, len(ids), self.shape.groups or self.shape.heads, room, self.shape.width // self.shape.heads)
-        kept = [x.new_zeros(size) for _ in self.model.layers]
-        for layer, own in zip(self.model.layers, kept, strict=True):
-            x = layer(x, angles, own)
-        last = self.model.norm(x[torch.arange(len(ids), device=ids.device), lengths - 1])
-        kept = [k[:, rows] for k in kept]
+        n, t = ids.shape
+        x = self.model.embed_tokens(ids).view(n * t, -1)
+        angles = self.cos[:t].to(x.dtype), self.sin[:t].to(x.dtype)
         merged: list[Merged] = [cast("Layer", layer).merged(len(rows)) for layer in self.model.layers]
+        size = (2, n, self.shape.groups or self.shape.heads, room, self.shape.width // self.shape.heads)
+        kept = [x.new_zeros(size) for _ in merged]
+        for w, own in zip(merged, kept, strict=True):
+            x = self._read(x, w, own, angles)
+        last = self.model.norm(x.view(n, t, -1)[torch.arange(n, device=ids.device), lengths - 1])
         head = Product(_weight(self.lm_head), len(rows))
-        return last[rows], Cache(kept, lengths[rows], merged, head)
+        return last[rows], Cache([k[:, rows] for k in kept], lengths[rows], merged, head)
+
+    def _read(self, x: Tensor, w: Merged, kept: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
+        """One layer over whole prompts, with the weights of decoding steps; keys and values go to the cache."""
+        shape, n, t = self.shape, kept.shape[1], angles[0].shape[0]
+        groups = shape.groups or shape.heads
+        read = w.attend(functional.rms_norm(x, w.before.shape, w.before, shape.epsilon))
+        read = read.view(n, t, shape.heads + 2 * groups, -1).transpose(1, 2)
+        turned, v = _turned(read[:, : shape.heads + groups], angles), read[:, shape.heads + groups :]
+        q, k = turned[:, : shape.heads], turned[:, shape.heads :]
+        kept[0, :, :, :t], kept[1, :, :, :t] = k, v
+        y = functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=groups != shape.heads)
+        x = w.out.added(x, y.transpose(1, 2).reshape(n * t, -1))
+        return self._fed(x, w)
+
+    def _fed(self, x: Tensor, w: Merged) -> Tensor:
+        """The feed-forward half of a layer."""
+        wide = w.gate(functional.rms_norm(x, w.after.shape, w.after, self.shape.epsilon))
+        left, right = wide.chunk(2, -1)
+        return w.down.added(x, functional.silu(left) * right)
 
     def next(self, hidden: Tensor, cache: Cache) -> Tensor:
         """What may come next: the logits of what `start` or `step` returned."""
@@ -307,9 +324,7 @@ class Decoder(nn.Module):
                 turned[:, : shape.heads, None], kept[0, :, :, : at + 1], kept[1, :, :, : at + 1],
                 attn_mask=seen, enable_gqa=groups != shape.heads,
             )  # fmt: skip
-            x = w.out.added(x, y.reshape(n, -1))
-            left, right = w.gate(functional.rms_norm(x, w.after.shape, w.after, shape.epsilon)).chunk(2, -1)
-            x = w.down.added(x, functional.silu(left) * right)
+            x = self._fed(w.out.added(x, y.reshape(n, -1)), w)
         cache.lengths = cache.lengths + 1
         cache.longest = at + 1
         return self.model.norm(x)

@@ -88,7 +88,8 @@ class ModelPolicy:
         live = torch.ones(total, dtype=torch.bool, device=self.device)
         ends = torch.full((total,), longest, device=self.device)
         for t in range(longest):
-            chances = torch.log_softmax(self.network.next(hidden, cache).float() / (temperature or 1.0), -1)
+            logits = self.network.next(hidden, cache).float()
+            chances = torch.log_softmax(logits if temperature in (0, 1) else logits / temperature, -1)
             if temperature == 0:
                 chosen = chances.argmax(-1)
             else:  # one random number a row, looked up among the summed chances: quicker than multinomial
