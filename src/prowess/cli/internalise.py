@@ -1,5 +1,6 @@
 """`prowess train --library`: what is trained on, and what leaves the library afterwards."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 RECIPE, RULES, TINY = "skill0", "rules", "tiny"
 PROOF_TASKS = 60
 """Gate tasks of each family; a loss of 10 points is ruled out by 38 pairs that do not differ."""
+LOOKED = 4
+"""Tasks of a family that are looked at to see whether it is shown any skill."""
 CONTEXT = 8192
 
 
@@ -49,12 +52,16 @@ def open_shelf(recipe: str, library: Path, suite: str, families: "Sequence[str] 
         opened, sandbox = open_suite(suite), find_sandbox()
         chosen = chosen_families(opened, families)
         shelf = Shelf(snapshot, opened, tuple(chosen), BestMatches(), lambda model: agent_of(model, sandbox, opened))
-    shown = tuple(f for f in chosen if any(shelf.provider.view(t, snapshot).skills for t in shelf.first(f)))
+    shown = tuple(
+        f
+        for f in chosen
+        if any(shelf.provider.view(t, snapshot).skills for t in shelf.suite.tasks(f, "evidence", LOOKED))
+    )
     if not shown:
         raise UserError(
             f"no task of {suite} shows a skill of {library}", "name the suite that its skills are for with --suite"
         )
-    return shelf.on(shown)
+    return replace(shelf, families=shown)
 
 
 def study_of(shelf: "Shelf", policy: str, tasks: int) -> "Study":
@@ -112,10 +119,11 @@ def retired(
         screen.note(f"the trained model: {folder / 'policy'}")
     done, tasks = list[dict[str, Any]](), shelf.tasks("gate", PROOF_TASKS)
     benches = [shelf.bench(p, policy, store) for p in (after, before)]
-    for skill in shelf.library.skills:
-        if not shelf.shown(skill.name, tasks):
+    for name in shelf.library.names:
+        now = replace(shelf, library=opened.snapshot())  # each proof is against the library as it is then
+        if not now.shown(name, tasks):
             continue
-        why = f"retires {skill.name}: {policy}, trained by {study.name} in {folder.name}, has learned it"
-        patch, verdicts = anyio.run(partial(internalised, shelf, skill.name, why, *benches, tasks, margin=margin))
-        done.append(settle(screen, opened, skill.name, patch, verdicts, yes, "train"))
+        why = f"retires {name}: {policy}, trained by {study.name} in {folder.name}, has learned it"
+        patch, verdicts = anyio.run(partial(internalised, now, name, why, *benches, tasks, margin=margin))
+        done.append(settle(screen, opened, name, patch, verdicts, yes, "train"))
     return done

@@ -17,7 +17,7 @@ Answers are greedy, so a task is tried once: a second seed would repeat the firs
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from prowess.agents.base import Agent
@@ -75,14 +75,6 @@ class Shelf:
     def skills(self) -> dict[str, str]:
         """Name → text."""
         return {skill.name: skill.body for skill in self.library.skills}
-
-    def first(self, family: str) -> tuple[Task, ...]:
-        """A few tasks of a family, to see what they show."""
-        return self.suite.tasks(family, "evidence", 4)
-
-    def on(self, families: tuple[str, ...]) -> "Shelf":
-        """The same library, and only these families."""
-        return replace(self, families=families)
 
     def runs(self, copies: int) -> AgentRuns:
         return AgentRuns(self.suite, self.library, self.provider, self.agent, self.longest, copies)
