@@ -29,9 +29,10 @@ from prowess.train.advantages import GroupNorm
 from prowess.train.curricula import Fresh
 from prowess.train.losses import PolicyGradient
 from prowess.train.parts import Optim, Recipe
-from prowess.train.policies.decoder import Decoder, Product, Shape, count
+from prowess.train.policies.decoder import Decoder, Shape, count
 from prowess.train.policies.load import decoder_of, with_adapters
 from prowess.train.policies.model import ModelPolicy
+from prowess.train.policies.products import Product
 from prowess.train.rollouts import SingleTurn
 from prowess.train.samples import Context, Group
 from prowess.train.study import machine

@@ -73,7 +73,7 @@ def test_equal_prompts_are_read_once() -> None:
 def test_products_of_a_decoding_step_agree_with_the_forward_pass_however_weights_are_laid_out(
     least: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prowess.train.policies.decoder.PACKED", least)
+    monkeypatch.setattr("prowess.train.policies.products.PACKED", least)
     policies = with_adapters(network(), Characters(), ["one"], rank=2)
     for parameter in policies["one"].parameters():
         parameter.data += 0.05
