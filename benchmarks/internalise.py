@@ -61,15 +61,16 @@ def main() -> None:
         before, policies = trained(study, METHOD, seed, folder)
         after, store = policies["actor"], RunStore(folder / "trials.db")
         benches = [whole.bench(p, "tiny", store) for p in (after, before)]
+        tasks = whole.tasks("gate", 60)
         gone: dict[str, tuple[str, ...]] = {}
         for name in suite.families:
-            ask = partial(internalised, whole, name, "", *benches, whole.tasks("gate", 60))
+            ask = partial(internalised, whole, name, "", *benches, tasks)
             gone[name] = () if not accepted(verdicts := anyio.run(ask)[1]) else tuple(v.note for v in verdicts)
         for kind, families in (("trained on", suite.families[:TRAINED]), ("not seen", suite.families[TRAINED:])):
             part = replace(whole, families=families)
-            tasks = part.tasks("test", 40)
+            held = part.tasks("test", 40)
             rates = [
-                part.success(tasks, {"actor": policy}, part.skills if shown else {})
+                part.success(held, {"actor": policy}, part.skills if shown else {})
                 for policy in (before, after)
                 for shown in (True, False)
             ]

@@ -14,7 +14,7 @@ from prowess.core.trajectory import Step, Trajectory
 from prowess.core.view import View
 from prowess.train.mechanisms.rules import Rules
 
-DISTINCT = 40
+DISTINCT = 8
 """Draws for each task asked for, before the family counts as exhausted."""
 
 
