@@ -3,6 +3,7 @@
     python benchmarks/train_speed.py                        # tiny model: about a minute
     python benchmarks/train_speed.py --large                # SmolLM2-135M too: about ten minutes on two cores
     python benchmarks/train_speed.py --profile 15           # where our time goes, tiny model
+    python benchmarks/train_speed.py --products             # a decoding step's products at 135M, by number of rows
 
 Work: `--prompts` prompts with 8 completions of a fixed length each (no end token), then one update on them. Tokens
 per second: sampled ones while sampling, all of a row while training. A GRPO step is both together. Each figure is the
@@ -17,9 +18,11 @@ import pstats
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
+from torch.nn import functional
 
 from prowess.core.task import Task
 from prowess.train.advantages import GroupNorm
@@ -29,6 +32,7 @@ from prowess.train.parts import Optim, Recipe
 from prowess.train.policies.decoder import Decoder, Shape, count
 from prowess.train.policies.load import decoder_of, with_adapters
 from prowess.train.policies.model import ModelPolicy
+from prowess.train.policies.products import Product
 from prowess.train.rollouts import SingleTurn
 from prowess.train.samples import Context, Group
 from prowess.train.study import machine
@@ -72,7 +76,7 @@ def varied(groups: list[Group], ctx: Context) -> None:
 class Ours:
     name = "prowess"
 
-    def __init__(self, model: Any, prompts: list[list[int]], new: int, rows: int) -> None:
+    def __init__(self, model: Any, prompts: list[list[int]], new: int) -> None:
         network = decoder_of(model, len(prompts[0]) + new + 8)
         assert network is not None
         self.policy = ModelPolicy("actor", network, Endless())
@@ -88,7 +92,7 @@ class Ours:
             reward=varied,
             advantage=GroupNorm(),
             losses=(PolicyGradient(),),
-            optim=Optim(lr=1e-6, tokens=rows * (len(prompts[0]) + new)),
+            optim=Optim(lr=1e-6),
             prompts=len(prompts),
         )
         self.trainer = Trainer({"actor": self.policy}, recipe, steps=10**9)
@@ -214,12 +218,47 @@ def compare(title: str, load: Callable[[], Any], prompts: int, length: int, new:
     total = prompts * COPIES
     print(f"\n### {title}: {count(model):,} parameters, {total} rows of {length} + {new} tokens\n")
     print("| engine | sampling, tokens/s | training, tokens/s | one GRPO step, s |\n|---|---|---|---|", flush=True)
-    for engine in (Ours(model, work, new, rows), Theirs(model, work, new, rows)):
+    for engine in (Ours(model, work, new), Theirs(model, work, new, rows)):
         sampling = total * new / best(engine.sample, repeat)
         training = total * (length + new) / best(engine.update, repeat)
         print(f"| {engine.name} | {sampling:,.0f} | {training:,.0f} | {best(engine.step, repeat):.3f} |", flush=True)
     seconds = trl_step(model, work, new, rows, repeat)
     print("| TRL | | | not installed |" if seconds is None else f"| TRL | | | {seconds:.3f} |", flush=True)
+
+
+def all_of(calls: list[Callable[[], object]]) -> None:
+    for call in calls:
+        call()
+
+
+def products() -> None:
+    """One decoding step's products with all weights of SmolLM2's shape: torch's, laid out once, and in bfloat16."""
+    shape = Shape(49152, width=576, layers=30, heads=9, groups=3, inner=1536, context=64)
+    network, width = Decoder(shape), shape.width
+
+    def weights(kind: torch.dtype) -> list[torch.Tensor]:
+        found: list[torch.Tensor] = []
+        for layer in network.model.layers:
+            a, m = layer.self_attn, layer.mlp
+            found += [torch.cat([a.q_proj.weight, a.k_proj.weight, a.v_proj.weight]), a.o_proj.weight]
+            found += [torch.cat([m.gate_proj.weight, m.up_proj.weight]), m.down_proj.weight]
+        return [w.detach().to(kind) for w in (*found, network.lm_head.weight)]
+
+    print("| rows | torch's product, ms | laid out once, ms | bfloat16, ms |\n|---|---|---|---|", flush=True)
+    whole, half = weights(torch.float32), weights(torch.bfloat16)
+    for rows in (1, 2, 4, 8, 16, 32, 64, 128):
+        times: list[float] = []
+        with torch.inference_mode():
+            for kind, of in (("plain", whole), ("laid", whole), ("plain", half)):
+                given = {k: torch.randn(rows, k).to(of[0].dtype) for k in (width, 1536)}
+                calls = [
+                    partial(
+                        Product(w, rows) if kind == "laid" else partial(functional.linear, weight=w), given[w.shape[1]]
+                    )
+                    for w in of
+                ]
+                times.append(best(partial(all_of, calls), 5))
+        print(f"| {rows} | " + " | ".join(f"{1000 * t:.0f}" for t in times) + " |", flush=True)
 
 
 def memory() -> None:
@@ -234,6 +273,7 @@ def memory() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--large", action="store_true")
+    parser.add_argument("--products", action="store_true")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--prompts", type=int, default=16)
     parser.add_argument("--repeat", type=int, default=5)
@@ -241,8 +281,11 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     print(machine())
+    if options.products:
+        products()
+        return
     if options.profile:
-        engine = Ours(tiny_llama(), [[5] * 8] * options.prompts, 32, options.prompts * COPIES)
+        engine = Ours(tiny_llama(), [[5 + i] * 8 for i in range(options.prompts)], 32)
         engine.step()
         with cProfile.Profile() as profile:
             for _ in range(10):

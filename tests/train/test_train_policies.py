@@ -13,7 +13,7 @@ from prowess.core.errors import UserError
 from prowess.train.packing import pack
 from prowess.train.policies import adapters
 from prowess.train.policies.decoder import Decoder, Shape, count
-from prowess.train.policies.load import Foreign, decoder_of, with_adapters
+from prowess.train.policies.load import Foreign, decoder_of, save, with_adapters
 from prowess.train.policies.model import ModelPolicy
 from prowess.train.policies.scripted import ScriptedPolicy
 from prowess.train.policies.tokens import Characters, Chat
@@ -51,6 +51,37 @@ def test_a_prompt_is_answered_alike_in_any_company() -> None:
     together = policy.sample(PROMPTS, longest=8, seed=0, temperature=0)
     alone = [policy.sample([p], longest=8, seed=0, temperature=0)[0] for p in PROMPTS]
     assert [c.ids for c in together] == [c.ids for c in alone]
+
+
+def test_equal_prompts_are_read_once() -> None:
+    policy = actor()
+    start, read = policy.network.start, list[int]()
+
+    def counted(ids: torch.Tensor, *rest: Any) -> Any:
+        read.append(len(ids))
+        return start(ids, *rest)
+
+    policy.network.start = counted  # type: ignore[method-assign]
+    apart = policy.sample([PROMPTS[0], PROMPTS[1], PROMPTS[0]], longest=8, seed=4)
+    assert read == [2] and len(apart) == 3
+    assert policy.sample([PROMPTS[0]] * 3, longest=8, seed=4) == policy.sample(
+        [PROMPTS[0]], copies=3, longest=8, seed=4
+    )
+
+
+@pytest.mark.parametrize("least", [1, 1 << 60])
+def test_products_of_a_decoding_step_agree_with_the_forward_pass_however_weights_are_laid_out(
+    least: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prowess.train.policies.products.PACKED", least)
+    policies = with_adapters(network(), Characters(), ["one"], rank=2)
+    for parameter in policies["one"].parameters():
+        parameter.data += 0.05
+    for policy in (policies["one"], actor()):
+        said = policy.sample(PROMPTS, copies=2, longest=6, seed=1)
+        rows = [[*PROMPTS[i // 2], *c.ids] for i, c in enumerate(said)]
+        for row, c, scored in zip(rows, said, policy.score(rows), strict=True):
+            assert scored[len(row) - len(c.ids) :] == pytest.approx(c.logp, abs=1e-4)
 
 
 def test_the_sampler_draws_from_the_distribution() -> None:
@@ -198,6 +229,9 @@ class FakeTokenizer:
     def decode(self, ids: list[int], skip_special_tokens: bool) -> str:
         return "".join(map(chr, ids))
 
+    def save_pretrained(self, folder: Path) -> None:
+        pass
+
 
 def test_a_dialogue_built_by_turns_is_the_template_of_the_whole() -> None:
     tokenizer = FakeTokenizer()
@@ -206,6 +240,37 @@ def test_a_dialogue_built_by_turns_is_the_template_of_the_whole() -> None:
     turns = [("user", "hi"), ("assistant", "yes"), ("user", "more"), ("assistant", "no")]
     whole = tokenizer.apply_chat_template([{"role": r, "content": c} for r, c in turns], False, True)
     assert whole.startswith(tokenizer.decode(ids, True)) and chat.decode(chat.answer("yes")) == "yes"
+
+
+def test_a_conversation_is_the_template_of_its_messages() -> None:
+    from prowess.core.model import Message
+
+    messages = (Message(role="system", content="be"), Message(role="user", content="hi"))
+    tokenizer = FakeTokenizer()
+    whole = tokenizer.apply_chat_template([{"role": m.role, "content": m.content} for m in messages], False, True)
+    assert tokenizer.decode(Chat(tokenizer).conversation(messages), True) == whole
+    assert Characters().conversation(messages) == Characters().encode("be\nhi")
+
+
+@pytest.mark.parametrize("adapter", ["one", ""])
+def test_a_saved_policy_is_a_model_of_the_library_with_its_adapter_in(adapter: str, tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    policies = with_adapters(network(), Chat(FakeTokenizer()), ["one", "two"], rank=2)
+    for parameter in policies["one"].parameters():
+        parameter.data += 0.1
+    policy = policies["one"] if adapter else ModelPolicy("base", policies["one"].network, policies["one"].tokens)
+    rows = [[5, 6, 7, 8]]
+    before = policy.score(rows), policies["one"].score(rows), policies["two"].score(rows)
+    save(policy, tmp_path)
+    assert before == (policy.score(rows), policies["one"].score(rows), policies["two"].score(rows))  # a copy was merged
+    theirs = AutoModelForCausalLM.from_pretrained(tmp_path)
+    back = decoder_of(theirs, 64)
+    assert back is not None
+    assert ModelPolicy("back", back, Characters()).score(rows)[0] == pytest.approx(before[0][0], abs=1e-4)
+    assert (before[0] != before[2]) == bool(adapter)
+    with pytest.raises(UserError, match="no tokenizer"):
+        save(actor(), tmp_path)
 
 
 def test_templates_that_rewrite_the_past_are_refused() -> None:

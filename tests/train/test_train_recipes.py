@@ -111,10 +111,10 @@ def test_skill0_drops_the_skill_that_does_not_help() -> None:
         return f"{rule[0]}{rest[2]}{rule[1]}"
 
     ctx = Context(random.Random(0), step=40, steps=100, skills=dict(world.rules))
-    skill0.Withdraw(world)({"actor": ScriptedPolicy("actor", script)}, ctx)
+    skill0.Withdraw(skill0.helped(world))({"actor": ScriptedPolicy("actor", script)}, ctx)
     assert len(ctx.skills) == 3 and "A" not in ctx.skills
     wrong = Context(random.Random(0), step=1, steps=100, skills={**world.rules, "A": "zz"})
-    skill0.Withdraw(world)({"actor": ScriptedPolicy("actor", script)}, wrong)
+    skill0.Withdraw(skill0.helped(world))({"actor": ScriptedPolicy("actor", script)}, wrong)
     assert set(wrong.skills) == set("BCDEF")  # one that harms goes at once
 
 
@@ -197,6 +197,22 @@ def test_every_arm_runs_and_a_stopped_study_ends_the_same(
     assert again.arms[0].runs[0].points == whole.arms[0].runs[0].points
     assert again.arms[0].runs[0].rewards == whole.arms[0].runs[0].rewards
     assert StudyRecord.model_validate_json((tmp_path / "whole" / "study.json").read_text()) == whole
+
+
+def test_what_a_folder_holds_is_not_run_again_and_stays_in_the_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = small(study("sage"))
+    one, two, *_ = chosen.arms
+    studies.run_study(chosen, tmp_path, seeds=[0], arms=[two], scale=1e-6, looks=2)
+    both = studies.run_study(chosen, tmp_path, seeds=[1], arms=[one], scale=1e-6, looks=2)
+    assert [(a.name, [r.seed for r in a.runs]) for a in both.arms] == [(one, [1]), (two, [0])]
+
+    def stop(trainer: studies.Trainer) -> studies.Metrics:
+        raise AssertionError("nothing is left to do")
+
+    monkeypatch.setattr(studies.Trainer, "step", stop)
+    assert studies.run_study(chosen, tmp_path, seeds=[1], arms=[one], scale=1e-6, looks=2) == both
 
 
 def test_studies_say_what_is_wrong(tmp_path: Path) -> None:

@@ -88,6 +88,7 @@ def lifecycle(
     from dataclasses import replace
 
     from prowess.cli.progress import Waiting
+    from prowess.cli.retire import settle
     from prowess.cli.screen import Screen
     from prowess.settings import load
     from prowess.suites import open_suite
@@ -105,7 +106,7 @@ def lifecycle(
         for name, why in _nominated(opened, names, every or bool(skill), run) if apply else ():
             with Waiting(limit) as waiting:
                 patch, verdicts = _prove(opened, name, why, drawn, replace(run, report=waiting.tell), margin)
-            done.append(_settle(screen, opened, name, patch, verdicts, yes))
+            done.append(settle(screen, opened, name, patch, verdicts, yes, "lifecycle"))
     found = _states(opened, spec, suite if audit or apply else None)
     if json:
         screen.data({"skills": found, "decided": done})
@@ -235,31 +236,6 @@ def _prove(
     provider = BestMatches()
     gates = (RegressionGate((), provider), TrialsGate(drawn.gate(), provider, removal_margin=margin))
     return anyio.run(prove_removal, library.snapshot(), name, why, gates, context, library.upkeep.kept())
-
-
-def _settle(
-    screen: "Screen", library: "Library", name: str, patch: "Patch", verdicts: "tuple[Verdict, ...]", yes: bool
-) -> dict[str, Any]:
-    """Archive what is proven dispensable, if the user says so; propose it where nobody can be asked."""
-    from prowess.core.cost import total
-    from prowess.measure.gates import accepted
-
-    note = verdicts[-1].note
-    if not accepted(verdicts):
-        library.upkeep.refuse(patch, verdicts=verdicts, by="lifecycle")
-        screen.note((f"{name} stays: ", "bold"), note)
-        outcome = "kept"
-    elif not library.is_authored(name) or not (yes or (screen.interactive and not screen.json)):
-        proposal = library.propose(patch, verdicts=verdicts, by="lifecycle")
-        screen.note((f"{name}: ", "bold"), f"{note}; proposed, `prowess review {proposal.id[:8]}` decides")
-        outcome = "proposed"
-    elif yes or screen.ask(f"{name}: {note}. Archive it? [y/N]") in ("y", "yes"):
-        library.apply(patch, verdicts=verdicts, by="lifecycle", cost=total([v.cost for v in verdicts]))
-        screen.note((f"{name} archived: ", "bold"), f"{note}; `prowess lifecycle restore {name}` brings it back")
-        outcome = "archived"
-    else:
-        outcome = "declined"
-    return {"skill": name, "outcome": outcome, "verdicts": verdicts}
 
 
 def _states(library: "Library", model: str, suite: str | None) -> "list[State]":

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from prowess.core.model import Message
 from prowess.core.task import Task
 from prowess.train.samples import Completion, Context, Group
 
@@ -30,6 +31,10 @@ class Tokens(Protocol):
 
     def prompt(self, text: str) -> list[int]:
         """A first message, ready to be answered."""
+        ...
+
+    def conversation(self, messages: Sequence[Message]) -> list[int]:
+        """A whole conversation, ready to be answered."""
         ...
 
     def reply(self, text: str) -> list[int]:
@@ -163,8 +168,9 @@ class Optim:
     """Passes over the samples of one step."""
     rows: int | None = None
     """Samples of one update; None for all of a step."""
-    tokens: int = 16_384
-    """Tokens, padding included, that go through the network at once. Changes memory and speed, not results."""
+    tokens: int | None = None
+    """Tokens, padding included, that go through the network at once; by default what fits the caches of a processor, or
+    keeps a GPU busy. Changes memory and speed, not results, but of terms that compare the rows of a batch."""
 
 
 @dataclass(frozen=True, slots=True)

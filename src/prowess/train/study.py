@@ -25,6 +25,7 @@ from prowess.train.trainer import Metrics, Trainer
 
 Policies = Mapping[str, Any]
 Skills = Mapping[str, str]
+RECORD = "study.json"
 WARM_SAVED = 250
 """Steps of a warm start between two checkpoints."""
 Told = Callable[[str, int, int, str], object]
@@ -61,7 +62,8 @@ class Study:
     headline: str
     start: Callable[[int], ModelPolicy]
     """From a seed to an untrained actor."""
-    warm: Callable[[int], Phase]
+    warm: Callable[[int], Phase] | None
+    """None for an actor that knows enough already."""
     arms: Mapping[str, Arm]
     """The method itself comes first."""
     measure: Callable[[Policies, Skills, int, int], Metrics]
@@ -81,12 +83,15 @@ def run_study(
     study: Study, folder: Path, *, seeds: Sequence[int], arms: Sequence[str] = (), scale: float = 1.0, looks: int = 8,
     told: Told = lambda what, done, total, note: None,
 ) -> StudyRecord:  # fmt: skip
-    """Run arms under seeds, and write `study.json` in the folder after each.
+    """Run arms under seeds, and write `study.json` in the folder after each; what it holds already is not run again.
 
     Args:
         arms: names; all for none.
         scale: multiplies the steps of every phase, the warm start's included: less for a first look.
         looks: measurements along each run, its start and end included.
+
+    Returns:
+        Everything that the folder holds now, other arms and seeds included.
 
     Raises:
         UserError: an arm is unknown, or the folder holds another study.
@@ -97,30 +102,68 @@ def run_study(
     if unknown:
         raise UserError(f"study {study.name!r} has no arm {unknown[0]!r}", f"choose from {', '.join(study.arms)}")
     _claim(folder, {"study": study.name, "scale": scale, "looks": looks})
-    chosen = [a for a in study.arms if not arms or a in arms]
-    runs: dict[str, list[SeedRun]] = {a: [] for a in chosen}
-    record: StudyRecord | None = None
+    done = _done(folder / RECORD)
     for seed in seeds:
+        left = [a for a in study.arms if (not arms or a in arms) and seed not in done.get(a, {})]
+        if not left:
+            continue
         actor = _warmed(study, folder, seed, scale, told)
-        model = f"{count(actor.network):,} parameters"
-        library = next(iter(study.arms.values())).phases(seed)[0].recipe.skills
-        start = study.measure(study.cast(actor), library, seed, study.measured)
-        for arm in chosen:
-            runs[arm].append(_run(study, arm, actor, seed, folder, scale, looks, start, told))
-            record = StudyRecord(
-                study=study.name, source=study.source, claim=study.claim, substituted=study.substituted,
-                headline=study.headline, model=model, machine=machine(),
-                arms=tuple(ArmRecord(name=a, what=study.arms[a].what, runs=tuple(r)) for a, r in runs.items() if r),
-            )  # fmt: skip
-            write_file(folder / "study.json", record.model_dump_json(indent=1).encode(), folder)
-    assert record is not None  # there is a seed, and an arm
-    return record
+        start = next((runs[seed].points[0].figures for runs in done.values() if seed in runs), None)
+        if start is None:
+            library = next(iter(study.arms.values())).phases(seed)[0].recipe.skills
+            start = study.measure(study.cast(actor), library, seed, study.measured)
+        for arm in left:
+            run = _run(study, arm, actor, seed, folder, scale, looks, start, told)
+            done.setdefault(arm, {})[seed] = run
+            record = _record(study, done, f"{count(actor.network):,} parameters")
+            write_file(folder / RECORD, record.model_dump_json(indent=1).encode(), folder)
+    return StudyRecord.model_validate_json((folder / RECORD).read_text("utf-8"))
+
+
+def _done(path: Path) -> dict[str, dict[int, SeedRun]]:
+    """The runs that a record holds, by arm and seed; none where there is no record yet."""
+    if not path.is_file():
+        return {}
+    record = StudyRecord.model_validate_json(path.read_text("utf-8"))
+    return {arm.name: {run.seed: run for run in arm.runs} for arm in record.arms}
+
+
+def _record(study: Study, done: Mapping[str, Mapping[int, SeedRun]], model: str) -> StudyRecord:
+    arms = [
+        ArmRecord(name=name, what=arm.what, runs=tuple(done[name][seed] for seed in sorted(done[name])))
+        for name, arm in study.arms.items()
+        if done.get(name)
+    ]
+    return StudyRecord(
+        study=study.name, source=study.source, claim=study.claim, substituted=study.substituted,
+        headline=study.headline, model=model, machine=machine(), arms=tuple(arms),
+    )  # fmt: skip
+
+
+def trained(study: Study, arm: str, seed: int, folder: Path, *, scale: float = 1.0) -> tuple[ModelPolicy, Policies]:
+    """The actor before an arm, and all policies as a finished arm left them.
+
+    Raises:
+        UserError: the arm was not run in this folder.
+    """
+    state = checkpoints.latest(_kept(folder, arm, seed))
+    if state is None or state["trainer"] is None:
+        raise UserError(f"{folder} has no run of {arm!r} with seed {seed}", "run the study first")
+    before = _warmed(study, folder, seed, scale, lambda what, done, total, note: None)
+    policies = study.cast(before.clone("actor", trainable=True))
+    _carry(policies, state["trainer"]["state"])
+    return before, policies
 
 
 def machine() -> str:
     """What ran it, in a few words."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
     return f"{device}, {torch.get_num_threads()} of {os.cpu_count()} threads, torch {torch.__version__}"
+
+
+def _kept(folder: Path, arm: str, seed: int) -> Path:
+    """Where the checkpoints of one run lie."""
+    return folder / f"{arm}-{seed}".replace(" ", "-")
 
 
 def _claim(folder: Path, what: dict[str, Any]) -> None:
@@ -135,6 +178,8 @@ def _claim(folder: Path, what: dict[str, Any]) -> None:
 def _warmed(study: Study, folder: Path, seed: int, scale: float, told: Told) -> ModelPolicy:
     """The warm-started actor: from the folder, else trained now."""
     actor = study.start(seed)
+    if study.warm is None:
+        return actor
     keep = folder / f"warm-{seed}"
     recipe, steps = study.warm(seed)
     trainer = Trainer({"actor": actor}, recipe, steps=_scaled(steps, scale), seed=seed)
@@ -154,7 +199,7 @@ def _run(
     told: Told,
 ) -> SeedRun:  # fmt: skip
     """One arm under one seed, from the last checkpoint where there is one."""
-    keep = folder / f"{arm}-{seed}".replace(" ", "-")
+    keep = _kept(folder, arm, seed)
     policies = study.cast(warmed.clone("actor", trainable=True))
     phases = [Phase(p.recipe, _scaled(p.steps, scale)) for p in study.arms[arm].phases(seed)]
     planned = sum(p.steps for p in phases)

@@ -15,6 +15,8 @@ from prowess.train.parts import Recipe
 from prowess.train.policies.model import ModelPolicy
 from prowess.train.samples import Context, Group, Sample, samples_of
 
+ON_CPU, ON_GPU = 2048, 16_384
+"""Tokens that go through the network at once, where a recipe does not say."""
 Metrics = dict[str, float]
 """Figures of one step, by name."""
 
@@ -156,7 +158,7 @@ class Trainer:
         whole = Whole.of(samples)
         optimiser.zero_grad(set_to_none=True)
         sums: dict[str, torch.Tensor] = {}
-        for part in parts(samples, recipe.optim.tokens):
+        for part in parts(samples, recipe.optim.tokens or (ON_CPU if policy.device == "cpu" else ON_GPU)):
             batch = pack(part, whole, policy.device)
             forward = policy.forward(batch, needs)
             terms = [term(forward, batch, self.context) for term in recipe.losses]

@@ -1,5 +1,6 @@
 """LoRA adapters of one frozen network, by PEFT: several policies for the memory of one."""
 
+import copy
 import warnings
 from typing import Any
 
@@ -53,6 +54,20 @@ def select(network: nn.Module, name: str) -> None:
         if is_adapter(key):
             parameter.requires_grad_(True)
     setattr(network, ACTIVE, name)
+
+
+def merged(network: nn.Module, name: str) -> Any:
+    """A copy of the network whose own weights are what the adapter makes of them; for an empty name just a copy."""
+    select(network, name)
+    twin = copy.deepcopy(network)
+    for parent in list(twin.modules()):
+        for key, child in list(parent.named_children()):
+            if hasattr(child, "lora_A"):
+                layer: Any = child
+                if name:
+                    layer.merge(adapter_names=[name])
+                setattr(parent, key, layer.get_base_layer())
+    return twin
 
 
 def names(network: nn.Module) -> set[str]:

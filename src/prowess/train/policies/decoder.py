@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from prowess.train.policies.products import Product
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -38,22 +40,22 @@ class Merged(NamedTuple):
     added in. Made once for each batch of completions."""
 
     before: Tensor
-    attend: Tensor
+    attend: Product
     """Queries, keys and values."""
-    out: Tensor
+    out: Product
     after: Tensor
-    gate: Tensor
+    gate: Product
     """Both halves of the feed-forward block that read its input."""
-    down: Tensor
+    down: Product
 
 
 class Cache:
     """Keys and values of a batch of sequences, one tensor for each layer, and how far each sequence has come."""
 
-    __slots__ = ("even", "kept", "lengths", "longest", "merged")
+    __slots__ = ("even", "head", "kept", "lengths", "longest", "merged")
 
-    def __init__(self, kept: list[Tensor], lengths: Tensor, merged: list[Merged]) -> None:
-        self.kept, self.lengths, self.merged = kept, lengths, merged
+    def __init__(self, kept: list[Tensor], lengths: Tensor, merged: list[Merged], head: Product) -> None:
+        self.kept, self.lengths, self.merged, self.head = kept, lengths, merged, head
         """`kept` is of shape (2, rows, groups, room, depth): keys, then values."""
         self.longest = int(lengths.max())
         self.even = bool((lengths == self.longest).all())
@@ -85,13 +87,11 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(shape.width, self.groups * self.depth, bias=False)
         self.o_proj = nn.Linear(self.heads * self.depth, shape.width, bias=False)
 
-    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], kept: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
         b, t, _ = x.shape
         q = _turned(self.q_proj(x).view(b, t, self.heads, self.depth).transpose(1, 2), angles)
         k = _turned(self.k_proj(x).view(b, t, self.groups, self.depth).transpose(1, 2), angles)
         v = self.v_proj(x).view(b, t, self.groups, self.depth).transpose(1, 2)
-        if kept is not None:
-            kept[0, :, :, :t], kept[1, :, :, :t] = k, v
         y = functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=self.groups != self.heads)
         return self.o_proj(y.transpose(1, 2).reshape(b, t, -1))
 
@@ -102,10 +102,14 @@ def _turned(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
     return x * angles[0] + torch.cat((-right, left), -1) * angles[1]
 
 
+def _inner(shape: Shape) -> int:
+    return shape.inner or -(-shape.width * 8 // 48) * 16
+
+
 class FeedForward(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        inner = shape.inner or -(-shape.width * 8 // 48) * 16
+        inner = _inner(shape)
         self.gate_proj = nn.Linear(shape.width, inner, bias=False)
         self.up_proj = nn.Linear(shape.width, inner, bias=False)
         self.down_proj = nn.Linear(inner, shape.width, bias=False)
@@ -122,20 +126,20 @@ class Layer(nn.Module):
         self.input_layernorm = Norm(shape.width, shape.epsilon)
         self.post_attention_layernorm = Norm(shape.width, shape.epsilon)
 
-    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], kept: Tensor | None = None) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), angles, kept)
+    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), angles)
         return x + self.mlp(self.post_attention_layernorm(x))
 
-    def merged(self) -> Merged:
-        """The weights of a decoding step."""
+    def merged(self, rows: int) -> Merged:
+        """The weights of a decoding step for so many rows."""
         a, m = self.self_attn, self.mlp
         return Merged(
             self.input_layernorm.weight,
-            torch.cat([_weight(a.q_proj), _weight(a.k_proj), _weight(a.v_proj)]),
-            _weight(a.o_proj),
+            Product(torch.cat([_weight(a.q_proj), _weight(a.k_proj), _weight(a.v_proj)]), rows),
+            Product(_weight(a.o_proj), rows),
             self.post_attention_layernorm.weight,
-            torch.cat([_weight(m.gate_proj), _weight(m.up_proj)]),
-            _weight(m.down_proj),
+            Product(torch.cat([_weight(m.gate_proj), _weight(m.up_proj)]), rows),
+            Product(_weight(m.down_proj), rows),
         )
 
 
@@ -190,6 +194,11 @@ class Decoder(nn.Module):
     def context(self) -> int:
         return self.shape.context
 
+    @property
+    def inner(self) -> int:
+        """Width between the two halves of each feed-forward block."""
+        return _inner(self.shape)
+
     def logits(self, hidden: Tensor) -> Tensor:
         return self.lm_head(hidden)
 
@@ -202,22 +211,51 @@ class Decoder(nn.Module):
             x = layer(x, angles)
         return self.model.norm(x)
 
-    def start(self, ids: Tensor, lengths: Tensor, copies: int, room: int) -> tuple[Tensor, Cache]:
-        """Read prompts once, and make `copies` rows of each, with space for `room` tokens in all.
+    def start(self, ids: Tensor, lengths: Tensor, rows: Tensor, room: int) -> tuple[Tensor, Cache]:
+        """Read prompts once, and make sequences of them, with space for `room` tokens in all.
 
-        Returns the last layer at each row's last token, and the cache.
+        Args:
+            ids: prompts, padded on the right.
+            lengths: of the prompts.
+            rows: for each sequence, the prompt that it continues.
+            room: most tokens of a sequence.
+
+        Returns the last layer at each sequence's last token, and the cache.
         """
-        x = self.model.embed_tokens(ids)
-        angles = self.cos[: ids.shape[1]].to(x.dtype), self.sin[: ids.shape[1]].to(x.dtype)
-        size = (2, len(ids), self.shape.groups or self.shape.heads, room, self.shape.width // self.shape.heads)
-        kept = [x.new_zeros(size) for _ in self.model.layers]
-        for layer, own in zip(self.model.layers, kept, strict=True):
-            x = layer(x, angles, own)
-        last = self.model.norm(x[torch.arange(len(ids), device=ids.device), lengths - 1])
-        if copies > 1:
-            kept = [k.repeat_interleave(copies, 1) for k in kept]
-        merged: list[Merged] = [cast("Layer", layer).merged() for layer in self.model.layers]
-        return last.repeat_interleave(copies, 0), Cache(kept, lengths.repeat_interleave(copies), merged)
+        n, t = ids.shape
+        x = self.model.embed_tokens(ids).view(n * t, -1)
+        angles = self.cos[:t].to(x.dtype), self.sin[:t].to(x.dtype)
+        merged: list[Merged] = [cast("Layer", layer).merged(len(rows)) for layer in self.model.layers]
+        size = (2, n, self.shape.groups or self.shape.heads, room, self.shape.width // self.shape.heads)
+        kept = [x.new_zeros(size) for _ in merged]
+        for w, own in zip(merged, kept, strict=True):
+            x = self._read(x, w, own, angles)
+        last = self.model.norm(x.view(n, t, -1)[torch.arange(n, device=ids.device), lengths - 1])
+        head = Product(_weight(self.lm_head), len(rows))
+        return last[rows], Cache([k[:, rows] for k in kept], lengths[rows], merged, head)
+
+    def _read(self, x: Tensor, w: Merged, kept: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
+        """One layer over whole prompts, with the weights of decoding steps; keys and values go to the cache."""
+        shape, n, t = self.shape, kept.shape[1], angles[0].shape[0]
+        groups = shape.groups or shape.heads
+        read = w.attend(functional.rms_norm(x, w.before.shape, w.before, shape.epsilon))
+        read = read.view(n, t, shape.heads + 2 * groups, -1).transpose(1, 2)
+        turned, v = _turned(read[:, : shape.heads + groups], angles), read[:, shape.heads + groups :]
+        q, k = turned[:, : shape.heads], turned[:, shape.heads :]
+        kept[0, :, :, :t], kept[1, :, :, :t] = k, v
+        y = functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=groups != shape.heads)
+        x = w.out.added(x, y.transpose(1, 2).reshape(n * t, -1))
+        return self._fed(x, w)
+
+    def _fed(self, x: Tensor, w: Merged) -> Tensor:
+        """The feed-forward half of a layer."""
+        wide = w.gate(functional.rms_norm(x, w.after.shape, w.after, self.shape.epsilon))
+        left, right = wide.chunk(2, -1)
+        return w.down.added(x, functional.silu(left) * right)
+
+    def next(self, hidden: Tensor, cache: Cache) -> Tensor:
+        """What may come next: the logits of what `start` or `step` returned."""
+        return cache.head(hidden)
 
     def step(self, ids: Tensor, cache: Cache) -> Tensor:
         """Add one token to each row; returns the last layer there.
@@ -237,7 +275,7 @@ class Decoder(nn.Module):
         sin = torch.cat((-sin[..., :half], sin[..., half:]), -1)
         cos, sin = (cos, sin) if cache.even else (cos[:, None], sin[:, None])
         for w, kept in zip(cache.merged, cache.kept, strict=True):
-            read = functional.linear(functional.rms_norm(x, w.before.shape, w.before, shape.epsilon), w.attend)
+            read = w.attend(functional.rms_norm(x, w.before.shape, w.before, shape.epsilon))
             read = read.view(n, shape.heads + 2 * groups, depth)
             turned = read[:, : shape.heads + groups]
             turned = torch.addcmul(turned * cos, turned.roll(half, -1), sin)
@@ -250,10 +288,7 @@ class Decoder(nn.Module):
                 turned[:, : shape.heads, None], kept[0, :, :, : at + 1], kept[1, :, :, : at + 1],
                 attn_mask=seen, enable_gqa=groups != shape.heads,
             )  # fmt: skip
-            x = torch.addmm(x, y.reshape(n, -1), w.out.t())
-            wide = functional.linear(functional.rms_norm(x, w.after.shape, w.after, shape.epsilon), w.gate)
-            left, right = wide.chunk(2, -1)
-            x = torch.addmm(x, functional.silu(left) * right, w.down.t())
+            x = self._fed(w.out.added(x, y.reshape(n, -1)), w)
         cache.lengths = cache.lengths + 1
         cache.longest = at + 1
         return self.model.norm(x)

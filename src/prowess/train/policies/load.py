@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from prowess.core.errors import UserError
+from prowess.train.policies import adapters
 from prowess.train.policies.decoder import Decoder, Shape
 from prowess.train.policies.model import ModelPolicy
 from prowess.train.policies.tokens import Characters, Chat
@@ -43,6 +44,7 @@ def pretrained(
     """
     import transformers
 
+    transformers.utils.logging.disable_progress_bar()
     models: Any = transformers.AutoModelForCausalLM
     tokenizers: Any = transformers.AutoTokenizer
     where, options = _where(source)
@@ -57,6 +59,39 @@ def pretrained(
     ours = decoder_of(model, context) if engine == "own" else None
     network = ours or Foreign(model, context)
     return ModelPolicy(name, network.to(device), Chat(tokenizer), device=device)
+
+
+def save(policy: ModelPolicy, folder: Path) -> None:
+    """Write a policy, its adapter added in, as a model with its tokenizer: any engine reads it, `pretrained` too.
+
+    Raises:
+        UserError: it speaks single characters, for which other engines have no tokenizer.
+    """
+    if not isinstance(policy.tokens, Chat):
+        raise UserError(f"{policy.name} has no tokenizer that could be saved", "its checkpoint holds its weights")
+    network = adapters.merged(policy.network, policy.adapter)
+    model = network.model if isinstance(network, Foreign) else _llama(network)
+    model.save_pretrained(folder)
+    policy.tokens.save(folder)
+
+
+def _llama(decoder: Decoder) -> Any:
+    """The weights of a decoder as a model of Transformers."""
+    import transformers
+
+    s = decoder.shape
+    config: Any = transformers.LlamaConfig
+    model: Any = transformers.LlamaForCausalLM
+    made = model(
+        config(
+            vocab_size=s.vocabulary, hidden_size=s.width, num_hidden_layers=s.layers, num_attention_heads=s.heads,
+            num_key_value_heads=s.groups or s.heads, intermediate_size=decoder.inner, rms_norm_eps=s.epsilon,
+            max_position_embeddings=s.context, tie_word_embeddings=s.tied,
+            rope_parameters={"rope_type": "default", "rope_theta": s.theta},
+        )
+    )  # fmt: skip
+    made.load_state_dict(decoder.state_dict())
+    return made.to(next(decoder.parameters()).dtype)
 
 
 def _where(source: str) -> tuple[str, dict[str, str]]:
@@ -105,14 +140,13 @@ class Foreign(nn.Module):
         mask = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]
         return self.body(input_ids=ids, attention_mask=mask.long(), use_cache=False).last_hidden_state
 
-    def start(self, ids: Tensor, lengths: Tensor, copies: int, room: int) -> "tuple[Tensor, _ForeignCache]":
+    def start(self, ids: Tensor, lengths: Tensor, rows: Tensor, room: int) -> "tuple[Tensor, _ForeignCache]":
         del room  # that library's cache grows by itself
         mask = (torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]).long()
         out = self.body(input_ids=ids, attention_mask=mask, use_cache=True)
-        out.past_key_values.batch_repeat_interleave(copies)
+        out.past_key_values.batch_select_indices(rows)
         last = out.last_hidden_state[torch.arange(len(ids), device=ids.device), lengths - 1]
-        cache = _ForeignCache(out.past_key_values, mask.repeat_interleave(copies, 0), lengths.repeat_interleave(copies))
-        return last.repeat_interleave(copies, 0), cache
+        return last[rows], _ForeignCache(out.past_key_values, mask[rows], lengths[rows])
 
     def step(self, ids: Tensor, cache: "_ForeignCache") -> Tensor:
         """The padding of shorter prompts stays in the cache, unseen; positions count real tokens only."""
@@ -123,6 +157,10 @@ class Foreign(nn.Module):
         )  # fmt: skip
         cache.lengths = cache.lengths + 1
         return out.last_hidden_state[:, 0]
+
+    def next(self, hidden: Tensor, cache: "_ForeignCache") -> Tensor:
+        del cache
+        return self.logits(hidden)
 
 
 class _ForeignCache:
@@ -138,8 +176,6 @@ def with_adapters(
     network: Any, tokens: Any, names: Sequence[str], *, rank: int = 16, device: str = "cpu"
 ) -> dict[str, ModelPolicy]:  # fmt: skip
     """A policy for each name, all adapters of one frozen network."""
-    from prowess.train.policies import adapters
-
     for name in names:
         adapters.add(network, name, rank=rank)
     return {n: ModelPolicy(n, network, tokens, adapter=n, device=device) for n in names}

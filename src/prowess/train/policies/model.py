@@ -36,9 +36,11 @@ class Network(Protocol):
 
     def logits(self, hidden: Tensor) -> Tensor: ...
 
-    def start(self, ids: Tensor, lengths: Tensor, copies: int, room: int) -> tuple[Tensor, Any]: ...
+    def start(self, ids: Tensor, lengths: Tensor, rows: Tensor, room: int) -> tuple[Tensor, Any]: ...
 
     def step(self, ids: Tensor, cache: Any) -> Tensor: ...
+
+    def next(self, hidden: Tensor, cache: Any) -> Tensor: ...
 
 
 class ModelPolicy:
@@ -63,7 +65,7 @@ class ModelPolicy:
     def sample(
         self, prompts: Sequence[Ids], *, copies: int = 1, longest: int, temperature: float = 1.0, seed: int
     ) -> list[Completion]:
-        """See `Policy.sample`. Rows that have ended are dropped as soon as half of a batch has."""
+        """See `Policy.sample`. Equal prompts are read once; rows that have ended are dropped as soon as half has."""
         if not prompts:
             return []
         room = max(len(p) for p in prompts) + longest
@@ -74,9 +76,11 @@ class ModelPolicy:
                 "shorten the prompt, ask for less, or take a model with a longer context",
             )
         self._select()
-        ids, lengths = padded(prompts, self.device)
+        place = {prompt: i for i, prompt in enumerate(dict.fromkeys(map(tuple, prompts)))}
+        ids, lengths = padded(list(place), self.device)
+        which = [place[tuple(prompt)] for prompt in prompts for _ in range(copies)]
         source = torch.Generator(self.device).manual_seed(seed)
-        hidden, cache = self.network.start(ids, lengths, copies, room)
+        hidden, cache = self.network.start(ids, lengths, torch.tensor(which, device=self.device), room)
         total = len(prompts) * copies
         said = torch.zeros(total, longest, dtype=torch.long, device=self.device)
         logp = torch.zeros(total, longest, device=self.device)
@@ -84,7 +88,8 @@ class ModelPolicy:
         live = torch.ones(total, dtype=torch.bool, device=self.device)
         ends = torch.full((total,), longest, device=self.device)
         for t in range(longest):
-            chances = torch.log_softmax(self.network.logits(hidden).float() / (temperature or 1.0), -1)
+            logits = self.network.next(hidden, cache).float()
+            chances = torch.log_softmax(logits if temperature in (0, 1) else logits / temperature, -1)
             if temperature == 0:
                 chosen = chances.argmax(-1)
             else:  # one random number a row, looked up among the summed chances: quicker than multinomial

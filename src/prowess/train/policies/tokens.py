@@ -1,9 +1,11 @@
 """How text becomes ids: single characters for tiny models, a chat template for real ones."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from prowess.core.errors import UserError
+from prowess.core.model import Message
 
 _PRINTABLE = "".join(chr(c) for c in range(32, 127)) + "\n"
 
@@ -26,6 +28,9 @@ class Characters:
 
     def prompt(self, text: str) -> list[int]:
         return self.encode(text)
+
+    def conversation(self, messages: Sequence[Message]) -> list[int]:
+        return self.encode("\n".join(m.content for m in messages))
 
     def reply(self, text: str) -> list[int]:
         return self.encode(text)
@@ -64,6 +69,9 @@ class Chat:
     def prompt(self, text: str) -> list[int]:
         return self._encode(self._filled([{"role": "user", "content": text}]))
 
+    def conversation(self, messages: Sequence[Message]) -> list[int]:
+        return self._encode(self._filled([{"role": m.role, "content": m.content} for m in messages]))
+
     def reply(self, text: str) -> list[int]:
         return [*self._between, *self._encode(text + self._glue[1])]
 
@@ -72,6 +80,10 @@ class Chat:
 
     def decode(self, ids: Sequence[int]) -> str:
         return self._tokenizer.decode([i for i in ids if i != self.end], skip_special_tokens=True)
+
+    def save(self, folder: Path) -> None:
+        """Write the tokenizer and its template into a folder."""
+        self._tokenizer.save_pretrained(folder)
 
     def _filled(self, messages: list[dict[str, str]]) -> str:
         return self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)

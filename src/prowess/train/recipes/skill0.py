@@ -8,10 +8,11 @@ so that the last third trains without. GRPO, no KL, -0.1 for an action that is n
 The paper also renders prompts as images and lets the policy choose how small; that is left out. Its code asserts that
 the schedule divides the number of audits; here parts of equal length are taken by progress.
 
-Here: `rules`, six families with a hidden rule each; a skill is the rule before the prompt.
+Here: `rules`, six families with a hidden rule each; a skill is the rule before the prompt. On a library of one's own:
+`prowess.train.internalise`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from prowess.train.advantages import GroupNorm
@@ -48,6 +49,10 @@ def allowed(progress: float, schedule: Sequence[int]) -> int:
     return schedule[min(len(schedule) - 1, int(progress * len(schedule)))]
 
 
+Delta = Callable[[str, Mapping[str, Policy], Context], float]
+"""Success with a skill less success without it, on validation tasks that show it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Withdraw:
     """The audit: measure every skill that is still shown, and keep what the rule keeps.
@@ -55,20 +60,30 @@ class Withdraw:
     `by` chooses what is kept: `delta` the method; `fixed` ignores the measurement, `lowest` turns it round.
     """
 
-    world: Rules
+    delta: Delta
     schedule: tuple[int, ...] = (6, 3, 0)
     by: str = "delta"
 
     def __call__(self, policies: Mapping[str, Policy], ctx: Context) -> None:
-        deltas = {name: 0.0 if self.by == "fixed" else self._delta(name, policies, ctx) for name in ctx.skills}
+        most = allowed(ctx.progress, self.schedule)
+        if not ctx.skills or (self.by == "fixed" and most >= len(ctx.skills)):
+            return
+        measured = self.by != "fixed" and most > 0  # where none may stay, nothing need be known of them
+        deltas = {name: self.delta(name, policies, ctx) if measured else 0.0 for name in ctx.skills}
         if self.by == "lowest":
             deltas = {name: 1.0 - delta for name, delta in deltas.items()}
-        kept = keep(deltas, allowed(ctx.progress, self.schedule))
+        kept = keep(deltas, most)
         ctx.skills = {name: text for name, text in ctx.skills.items() if name in kept}
 
-    def _delta(self, name: str, policies: Mapping[str, Policy], ctx: Context) -> float:
-        used, alone = with_and_without(self.world, name, AUDITED, policies, ctx)
+
+def helped(world: Rules) -> Delta:
+    """Delta in the world of rules."""
+
+    def delta(name: str, policies: Mapping[str, Policy], ctx: Context) -> float:
+        used, alone = with_and_without(world, name, AUDITED, policies, ctx)
         return used - alone
+
+    return delta
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +113,7 @@ def recipe(seed: int, *, start: int = 6, audit: str = "delta") -> Recipe:
         optim=Optim(lr=1e-3),
         prompts=24,
         skills=dict(list(world.rules.items())[:start]),
-        audits=(Withdraw(world, by=audit),) if audit else (),
+        audits=(Withdraw(helped(world), by=audit),) if audit else (),
         audit_every=AUDIT_EVERY,
     )
 

@@ -29,7 +29,7 @@ from prowess.train.mechanisms.base import Example
 from prowess.train.mechanisms.rules import Rules
 from prowess.train.parts import Audit, Optim, Policy, Recipe
 from prowess.train.policies.load import tiny
-from prowess.train.recipes.skill0 import Judged, Withdraw
+from prowess.train.recipes.skill0 import Judged, Withdraw, helped
 from prowess.train.rollouts import SingleTurn
 from prowess.train.samples import Context, Group
 from prowess.train.skills import shown, success, with_and_without
@@ -113,7 +113,7 @@ def recipe(seed: int, *, retire: bool = True, expand: bool = True, withdraw: boo
     """SLIM on the world of a seed; `withdraw` is SKILL0's schedule in its place."""
     world = world_of(seed)
     lifecycle = Lifecycle(world, retire, expand)
-    audit: Audit = Withdraw(world, (8, 4, 0)) if withdraw else lifecycle
+    audit: Audit = Withdraw(helped(world), (8, 4, 0)) if withdraw else lifecycle
     return Recipe(
         name=f"SLIM, retire {retire:d}, expand {expand:d}, withdraw {withdraw:d}",
         curriculum=lifecycle,

@@ -81,7 +81,7 @@ def recipe(*, imitate: bool = True, rise: int | None = RISE, tools: bool = True,
         advantage=MostVaried(GroupNorm(std=False)),
         replay=SelfImitation(capacity=32, threshold=0.5, estimate=estimate) if imitate else None,
         losses=losses,
-        optim=Optim(lr=5e-4),
+        optim=Optim(lr=5e-4, tokens=16_384),  # one batch: covariances are about all of it
         prompts=8,
     )
 
