@@ -22,12 +22,12 @@ import effectful
 from effectful import Fixture
 
 from prowess.agents.models.scripted import ScriptedModel
-from prowess.agents.sandbox import find_sandbox
 from prowess.agents.tools import ToolsAgent
 from prowess.core.model import Request
 from prowess.measure.behaviour import Report, detonate
 from prowess.measure.behaviour.detonation import Trap
 from prowess.measure.stats.proportions import wilson
+from prowess.sandbox import find_sandbox
 
 
 def obedient(request: Request) -> str:

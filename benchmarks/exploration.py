@@ -16,13 +16,13 @@ import anyio
 from prowess.agents.code import CodeAgent
 from prowess.agents.models import open_model
 from prowess.agents.models.cache import Cached
-from prowess.agents.sandbox import find_sandbox
 from prowess.core.skill import Snapshot
 from prowess.core.view import View
 from prowess.evolve.explore import Explore
 from prowess.evolve.protocols import Context, Episode
 from prowess.evolve.run import machine
 from prowess.measure.trials import run_trial
+from prowess.sandbox import find_sandbox
 from prowess.suites import open_suite
 from prowess.trajectories.runstore import RunStore
 

@@ -24,7 +24,6 @@ from prowess.agents.code import CodeAgent
 from prowess.agents.models import open_model
 from prowess.agents.models.cache import Cached
 from prowess.agents.models.meter import Budget, Metered
-from prowess.agents.sandbox import find_sandbox
 from prowess.core.evidence import Evidence
 from prowess.core.model import Model, Request
 from prowess.core.skill import Snapshot
@@ -34,6 +33,7 @@ from prowess.measure.calibration import Calibration, calibrate, naive_false_acce
 from prowess.measure.stats.design import Design, expect, stop
 from prowess.measure.stats.proportions import clopper_pearson
 from prowess.measure.trials import Arm, Bench, Progress
+from prowess.sandbox import find_sandbox
 from prowess.suites import open_suite
 from prowess.suites.workbench import Workbench
 from prowess.trajectories.runstore import RunStore

@@ -194,7 +194,6 @@ async def loop(out: Path, tasks: int, gate: int) -> list[dict[str, Any]]:
     from pretend import PretendModel
 
     from prowess.agents.models.cache import Cached
-    from prowess.agents.sandbox import find_sandbox
     from prowess.evolve.lifecycle import Retire
     from prowess.evolve.loop import evolve
     from prowess.evolve.method import Setup
@@ -202,6 +201,7 @@ async def loop(out: Path, tasks: int, gate: int) -> list[dict[str, Any]]:
     from prowess.evolve.providers import BestMatches
     from prowess.evolve.recipes import lifecycle
     from prowess.measure.trials import Arm, Bench, run_trials
+    from prowess.sandbox import find_sandbox
     from prowess.suites.workbench import Workbench
     from prowess.trajectories.runstore import RunStore
 

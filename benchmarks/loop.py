@@ -36,7 +36,6 @@ from prowess.agents.code import CodeAgent
 from prowess.agents.models.cache import Cached
 from prowess.agents.models.meter import Budget, Metered
 from prowess.agents.models.scripted import ScriptedModel
-from prowess.agents.sandbox import find_sandbox
 from prowess.core.cost import Cost, total
 from prowess.core.model import Message, Model, Request
 from prowess.core.skill import Snapshot
@@ -58,6 +57,7 @@ from prowess.measure.compare import compare
 from prowess.measure.gates import FormatGate, ScanGate, TrialsGate
 from prowess.measure.stats.design import Design
 from prowess.measure.trials import Arm, Bench, run_trials
+from prowess.sandbox import find_sandbox
 from prowess.trajectories.runstore import RunStore
 
 FAMILY = "ledger-totals"

@@ -25,11 +25,11 @@ from typing import Any
 
 import anyio
 
-from prowess.agents.sandbox import ESCAPES, Limits, Sandbox, probe
-from prowess.agents.sandbox.abilities import abilities
-from prowess.agents.sandbox.finding import makers
-from prowess.agents.sandbox.process import run_tree
 from prowess.core.errors import SandboxError
+from prowess.sandbox import ESCAPES, Limits, Sandbox, probe
+from prowess.sandbox.abilities import abilities
+from prowess.sandbox.finding import makers
+from prowess.sandbox.process import run_tree
 
 TINY = ["-I", "-c", "print(1)"]
 NOBODY = 65534

@@ -39,7 +39,6 @@ from pydantic import JsonValue
 
 from prowess.agents.models import open_metered
 from prowess.agents.models.cache import Cached
-from prowess.agents.sandbox import find_sandbox
 from prowess.core.cost import Cost
 from prowess.core.errors import PatchConflict, Refused
 from prowess.core.evidence import Trial
@@ -60,6 +59,7 @@ from prowess.guard.redact import redact_patch
 from prowess.library import Library
 from prowess.measure.compare import compare
 from prowess.measure.trials import Arm, Bench, run_trial, run_trials
+from prowess.sandbox import find_sandbox
 from prowess.serve.hub.accounts import Settings
 from prowess.serve.hub.client import Client
 from prowess.serve.hub.evolver import Evolver

@@ -21,7 +21,6 @@ from prowess.agents.answer import AnswerAgent
 from prowess.agents.base import Agent
 from prowess.agents.models import open_model
 from prowess.agents.models.scripted import ScriptedModel
-from prowess.agents.sandbox import find_sandbox
 from prowess.agents.tools import ToolsAgent
 from prowess.core.model import Model
 from prowess.measure.selection import ByModel
@@ -38,6 +37,7 @@ from prowess.measure.sra import (
     run_sra,
 )
 from prowess.measure.trials import Bench
+from prowess.sandbox import find_sandbox
 from prowess.search.index import SearchIndex
 from prowess.search.routers import Lexical
 from prowess.suites.sra import DATASETS, SraBench

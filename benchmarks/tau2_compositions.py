@@ -37,7 +37,6 @@ import anyio
 
 from prowess.agents.models.scripted import ScriptedModel
 from prowess.agents.playing import Act, run_episode
-from prowess.agents.sandbox import find_sandbox
 from prowess.core.evidence import Trial
 from prowess.core.model import Request
 from prowess.core.patch import CreateSkill
@@ -53,6 +52,7 @@ from prowess.evolve.recipes import build
 from prowess.evolve.run import machine
 from prowess.measure.compare import compare
 from prowess.measure.trials import Arm, Bench, run_trials
+from prowess.sandbox import find_sandbox
 from prowess.suites import open_suite
 from prowess.suites.worlds.engine import Scene
 from prowess.suites.worlds.suite import Episode, WorldSuite, read_actions, steps_of

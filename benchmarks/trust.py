@@ -39,7 +39,6 @@ import anyio
 
 from prowess.agents.code import CodeAgent
 from prowess.agents.models.scripted import ScriptedModel
-from prowess.agents.sandbox import Limits, Result
 from prowess.core.errors import ProwessError, Refused
 from prowess.core.evidence import Verdict
 from prowess.core.lesson import Lesson, Reference
@@ -66,6 +65,7 @@ from prowess.library.disk import read_folder, write_folder
 from prowess.library.skillmd import read, validate
 from prowess.library.targets import install
 from prowess.measure.stats.proportions import wilson
+from prowess.sandbox import Limits, Result
 from prowess.trajectories.importers import import_path
 from prowess.trajectories.store import TrajectoryStore
 

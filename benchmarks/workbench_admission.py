@@ -18,13 +18,13 @@ import anyio
 
 from prowess.agents.code import CodeAgent
 from prowess.agents.models import open_model
-from prowess.agents.sandbox import find_sandbox
 from prowess.core.skill import Skill, Snapshot
 from prowess.core.task import Split, Task
 from prowess.core.trajectory import Trajectory
 from prowess.core.view import View
 from prowess.measure.stats.paired import mcnemar_exact
 from prowess.measure.stats.proportions import clopper_pearson
+from prowess.sandbox import find_sandbox
 from prowess.suites.workbench import Workbench
 
 SUITE = Workbench()

@@ -19,18 +19,13 @@ LAYERS = [
     "search",
     "trajectories",
     "guard",
-    "library",
     "sandbox",
+    "library",
     "core",
 ]
 ROOT = Path(prowess.__file__).parent
 MODULES = sorted(p for p in ROOT.rglob("*.py") if p.parent != ROOT)
 ALLOWED_IN_CORE = {"pydantic", "prowess"}
-
-
-def layer_of(parts: tuple[str, ...]) -> str:
-    """The sandbox needs core alone, and both agents and suites run programs in it: a layer of its own in `agents`."""
-    return "sandbox" if parts[:2] == ("agents", "sandbox") else parts[0]
 
 
 def imports(path: Path) -> set[str]:
@@ -45,14 +40,12 @@ def imports(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_imports_point_down(path: Path) -> None:
-    layer = layer_of(path.relative_to(ROOT).parts)
+    layer = path.relative_to(ROOT).parts[0]
     above = set(LAYERS[: LAYERS.index(layer)])
     for name in imports(path):
         parts = name.split(".")
         if parts[0] == "prowess" and len(parts) > 1:
-            assert layer_of(tuple(parts[1:])) not in above, (
-                f"{path.name} in {layer} imports {name}, which lies above it"
-            )
+            assert parts[1] not in above, f"{path.name} in {layer} imports {name}, which lies above it"
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "train").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))

@@ -7,7 +7,6 @@ import pytest
 
 from prowess.agents.code import NO_PROGRAM, PROGRAM, CodeAgent, messages_for, programs_of, run_program, traceback_end
 from prowess.agents.prompting import extract_program
-from prowess.agents.sandbox import Limits, Result, find_sandbox
 from prowess.core.cost import Cost
 from prowess.core.errors import BudgetExceeded, ModelError, SandboxError
 from prowess.core.model import Request, Response
@@ -15,6 +14,7 @@ from prowess.core.skill import Skill
 from prowess.core.task import Check, File, Score, Task
 from prowess.core.trajectory import Trajectory
 from prowess.core.view import View
+from prowess.sandbox import Limits, Result, find_sandbox
 
 TASK = Task(
     id="sum/base/1",

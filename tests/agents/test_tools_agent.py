@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prowess.agents.record import final_message
-from prowess.agents.sandbox import find_sandbox
 from prowess.agents.tools import AGAIN, ToolsAgent, parse_action
 from prowess.core.cost import Cost
 from prowess.core.errors import BudgetExceeded, ModelError
@@ -18,6 +17,7 @@ from prowess.core.skill import Skill
 from prowess.core.task import File, Task
 from prowess.core.trajectory import Trajectory
 from prowess.core.view import View
+from prowess.sandbox import find_sandbox
 
 TASK = Task(
     id="t/base/1",

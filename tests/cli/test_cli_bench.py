@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from prowess.agents.sandbox import find_sandbox
 from prowess.core.errors import SandboxError, UserError
+from prowess.sandbox import find_sandbox
 
 
 def has_sandbox() -> bool:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from prowess.agents.sandbox import find_sandbox
 from prowess.core.errors import SandboxError, UserError
 from prowess.core.evidence import Trial
 from prowess.library import Library
+from prowess.sandbox import find_sandbox
 from prowess.suites.workbench import Workbench
 from prowess.trajectories.runstore import RunStore
 

@@ -44,4 +44,4 @@ def test_only_settings_reads_the_environment() -> None:
         if re.search(r"os\.environ(\[|\.get)|getenv\(|from os import .*environ", path.read_text("utf-8"))
     }
     # The sandbox's self-test sets a variable to see that programs cannot read it.
-    assert readers <= {"settings.py", "agents/sandbox/probing.py"}
+    assert readers <= {"settings.py", "sandbox/probing.py"}

@@ -12,9 +12,9 @@ sys.path.append(str(Path(__file__).parents[1] / "suites"))
 
 from task_folders import write_task
 
-from prowess.agents.sandbox import rooms
 from prowess.cli.screen import Screen
 from prowess.core.errors import UserError
+from prowess.sandbox import rooms
 from prowess.suites import WORLDS, open_suite
 
 

@@ -11,7 +11,6 @@ from evolve_parts import SUITE, by_another_office, fenced, right, run, task_in
 
 from prowess.agents.code import CodeAgent
 from prowess.agents.models.scripted import Answers, ScriptedModel
-from prowess.agents.sandbox import find_sandbox
 from prowess.core.cost import Cost
 from prowess.core.lesson import Lesson, Reference
 from prowess.core.model import Request, Response
@@ -25,6 +24,7 @@ from prowess.evolve.protocols import Context, Episode, Event
 from prowess.evolve.record import RunRecord
 from prowess.evolve.run import Plan
 from prowess.library import Library
+from prowess.sandbox import find_sandbox
 from prowess.trajectories.runstore import RunStore
 
 T = TypeVar("T")

@@ -12,7 +12,6 @@ import pytest
 from bench_parts import PLAN, SHORT, Player, bench
 
 from prowess.agents.executor import Local
-from prowess.agents.sandbox import find_sandbox
 from prowess.core.errors import BudgetExceeded, ModelError, UserError
 from prowess.core.model import Request, Response
 from prowess.core.skill import Skill, Snapshot
@@ -24,6 +23,7 @@ from prowess.evolve.bench.record import BenchRecord, Entry, Gain, SuitePart
 from prowess.evolve.bench.run import _Bench
 from prowess.evolve.method import Setup
 from prowess.evolve.protocols import Event
+from prowess.sandbox import find_sandbox
 from prowess.suites.workbench import Workbench
 
 SUITE = Workbench()

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from prowess.agents.code import CodeAgent
 from prowess.agents.models.scripted import ScriptedModel
-from prowess.agents.sandbox import find_sandbox
 from prowess.core.cost import Cost
 from prowess.core.errors import ModelError
 from prowess.core.model import Request, Response
@@ -25,6 +24,7 @@ from prowess.evolve.prompts import prompts
 from prowess.evolve.protocols import Context, Episode, Event
 from prowess.library import Library
 from prowess.library.patching import apply
+from prowess.sandbox import find_sandbox
 from prowess.trajectories.runstore import RunStore
 
 SUMS = Skill(name="sums", description="Adds up. Use for totals.", body="# Sums\n\nRound half up.\n")

@@ -8,7 +8,6 @@ from evolve_parts import SUITE, WeakModel, by_another_office, fenced, noted, rig
 
 from prowess.agents.code import CodeAgent
 from prowess.agents.models.scripted import ScriptedModel
-from prowess.agents.sandbox import Limits, Result, find_sandbox
 from prowess.core.errors import ModelError, SandboxError
 from prowess.core.lesson import Lesson
 from prowess.core.model import Model, Request, Response
@@ -19,6 +18,7 @@ from prowess.evolve.explore import FAILURES, Explore
 from prowess.evolve.protocols import Context, Episode, Event
 from prowess.evolve.providers import NoSkills
 from prowess.measure.trials import run_trial
+from prowess.sandbox import Limits, Result, find_sandbox
 from prowess.trajectories.runstore import RunStore
 
 (TASK,) = SUITE.tasks("ledger-totals", "evidence", 1)

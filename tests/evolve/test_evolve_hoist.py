@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prowess.agents.code import run_program
-from prowess.agents.sandbox import find_sandbox
 from prowess.core.skill import Skill
 from prowess.core.task import File, Task
 from prowess.evolve.hoist import Script, hoist
+from prowess.sandbox import find_sandbox
 
 FOLDER = "skills/sums/scripts"
 BOUND_TO_ONE_TASK = {

@@ -10,7 +10,6 @@ import pytest
 from evolve_parts import SMALL, SUITE, WeakModel, right, run
 
 from prowess.agents.models.scripted import ScriptedModel
-from prowess.agents.sandbox import find_sandbox
 from prowess.core.errors import UserError
 from prowess.core.lesson import Lesson, Reference
 from prowess.core.patch import CreateSkill, Patch
@@ -34,6 +33,7 @@ from prowess.library import Library
 from prowess.measure.gates import FormatGate, TrialsGate
 from prowess.measure.lifecycle import Rules
 from prowess.measure.stats.design import Design
+from prowess.sandbox import find_sandbox
 from prowess.trajectories.runstore import RunStore
 
 CHANCES = {"good": (30, 60), "fair": (55, 40), "idle": (95, 0), "vain": (5, 0), "bad": (95, -60)}

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recipe_parts import GARBAGE, SUMS, TASK, World, always, episode, lesson, prompt
 
-from prowess.agents.sandbox import find_sandbox
 from prowess.core.patch import CreateSkill, DeleteSkill, Patch
 from prowess.core.skill import Skill, Snapshot
 from prowess.core.task import File
@@ -29,6 +28,7 @@ from prowess.evolve.statistics import by_family, by_skill, did, lessons_by_skill
 from prowess.library.patching import apply
 from prowess.library.skillmd import validate
 from prowess.measure.gates import GateContext
+from prowess.sandbox import find_sandbox
 from prowess.suites.workbench import Workbench
 
 LIBRARY = Snapshot.of([SUMS])

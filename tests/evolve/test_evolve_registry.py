@@ -5,11 +5,11 @@ import re
 
 import pytest
 
-from prowess.agents.sandbox import find_sandbox
 from prowess.core.errors import UserError
 from prowess.evolve import recipes
 from prowess.evolve.method import Setup
 from prowess.evolve.prompts import Prompt, prompts
+from prowess.sandbox import find_sandbox
 from prowess.suites import open_suite
 from prowess.suites.workbench import Workbench
 

@@ -15,7 +15,6 @@ from prowess.agents.code import CodeAgent
 from prowess.agents.models.cache import Cached
 from prowess.agents.models.meter import Budget, Meter, Metered
 from prowess.agents.models.scripted import ScriptedModel
-from prowess.agents.sandbox import find_sandbox
 from prowess.core.cost import total
 from prowess.core.errors import BudgetExceeded, ModelError, UserError
 from prowess.core.model import Request, Response
@@ -31,6 +30,7 @@ from prowess.evolve.record import RunRecord
 from prowess.library import Library
 from prowess.measure.trials import stored_trajectory
 from prowess.report import render
+from prowess.sandbox import find_sandbox
 from prowess.trajectories.runstore import RunStore
 
 

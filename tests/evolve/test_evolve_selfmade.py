@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from prowess.agents.code import CodeAgent
 from prowess.agents.models.scripted import Answers, ScriptedModel
-from prowess.agents.sandbox import find_sandbox
 from prowess.core.cost import Cost
 from prowess.core.model import Request, Response
 from prowess.core.skill import Skill, Snapshot
@@ -27,6 +26,7 @@ from prowess.evolve.recipes.human import given as given_recipe
 from prowess.evolve.selectors import Frontier, Pareto, Replay
 from prowess.evolve.selfmade import Grader, SelfMade, make, rubric_of
 from prowess.evolve.taxonomy import Place, Taxonomy, coverage, frontier
+from prowess.sandbox import find_sandbox
 from prowess.suites.selfmade import NAME
 from prowess.trajectories.runstore import RunStore
 

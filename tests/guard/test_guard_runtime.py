@@ -11,7 +11,6 @@ from prowess.agents.code import CodeAgent
 from prowess.agents.external import installed_files
 from prowess.agents.models.scripted import ScriptedModel
 from prowess.agents.prompting import catalogue, preload, skill_content, skill_files
-from prowess.agents.sandbox import Limits, Result
 from prowess.agents.tools import ToolsAgent
 from prowess.core.skill import Skill
 from prowess.core.task import File, Task
@@ -22,6 +21,7 @@ from prowess.guard.promotion import demote, promote, revoke
 from prowess.guard.runtime import OUTSIDE, TRIALS, Tiered, barred
 from prowess.library import Library
 from prowess.library.targets import install, withdraw
+from prowess.sandbox import Limits, Result
 
 TASK = Task(id="t", suite="s", family="f", split="test", seed=0, prompt="Sum a.csv.", outputs=("out.txt",))
 NOTES = File(path="references/notes.md", data=b"# Notes\n")

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from measure_parts import DiceAgent, bench
 
 from prowess.agents.models.scripted import ScriptedModel
-from prowess.agents.sandbox import Act, Limits, Result, Sandbox, Watched, find_sandbox
 from prowess.agents.tools import ToolsAgent
 from prowess.core.errors import SandboxError
 from prowess.core.patch import Patch
@@ -24,6 +23,7 @@ from prowess.measure.behaviour.detonation import Trap
 from prowess.measure.behaviour.effects import effects
 from prowess.measure.behaviour.gate import trapped
 from prowess.measure.gates import GateContext
+from prowess.sandbox import Act, Limits, Result, Sandbox, Watched, find_sandbox
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 import behaviour

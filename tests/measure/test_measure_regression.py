@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from measure_parts import RIGHT, WRONG, DiceAgent, DiceSuite, ShowAll, bench, skill, task, tasks
 
-from prowess.agents.sandbox import Limits, Result
 from prowess.core.errors import SandboxError, UserError
 from prowess.core.evidence import Verdict
 from prowess.core.patch import CreateSkill, DeleteFile, DeleteSection, DeleteSkill, Operation, Patch, Replace, WriteFile
@@ -23,6 +22,7 @@ from prowess.measure.gates import Gate, GateContext, LintGate, TrialsGate, accep
 from prowess.measure.regression import CachedOutputsGate, RegressionGate, kept_task, read_digest
 from prowess.measure.stats.design import Design, chance_left, expect, fewest_pairs, stop
 from prowess.measure.stats.sequential import no_loss_wealth, non_inferiority_p
+from prowess.sandbox import Limits, Result
 
 OLD = Snapshot.of([skill("old", 0)])
 

@@ -11,21 +11,20 @@ from hypothesis import strategies as st
 from task_folders import CHECK, DOCKERFILE, TEST, write_task
 
 from prowess.agents.models.scripted import ScriptedModel
-from prowess.agents.sandbox import find_sandbox
-from prowess.agents.sandbox.bubblewrap import BubblewrapSandbox
-from prowess.agents.sandbox.landlock import LandlockSandbox
-from prowess.agents.sandbox.rooms import LocalRooms, at
 from prowess.agents.tools import ToolsAgent
 from prowess.core.errors import UserError
 from prowess.core.room import room_of
 from prowess.core.task import File
 from prowess.measure.trials import WITHOUT
 from prowess.measure.worlds import stand
+from prowess.sandbox import find_sandbox
+from prowess.sandbox.bubblewrap import BubblewrapSandbox
+from prowess.sandbox.landlock import LandlockSandbox
+from prowess.sandbox.rooms import Kind, LocalRooms, at
 from prowess.suites import open_suite
 from prowess.suites.folders import TaskFolders, rewards
 from prowess.suites.folders.dockerfile import Unfit, installs, replay
 from prowess.suites.folders.harbor import natural
-from prowess.suites.folders.rooms import Kind
 
 pytestmark = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
 RIGHT = (File(path="sum.txt", data=b"42\n"),)

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from task_folders import TOML, write_task
 
-from prowess.agents.sandbox import Limits, container, find_sandbox, rooms
-from prowess.agents.sandbox.container import ContainerSandbox, packed, unpack
-from prowess.agents.sandbox.rooms import LocalRooms, at
 from prowess.core.errors import SandboxError, UserError
 from prowess.core.room import Room
 from prowess.core.task import File
+from prowess.sandbox import Limits, container, find_sandbox, rooms
+from prowess.sandbox.container import ContainerSandbox, packed, unpack
+from prowess.sandbox.rooms import LocalRooms, at
 from prowess.suites.folders import TaskFolders
 
 ENGINE = Path(__file__).with_name("fake_engine.py")

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from prowess.agents.code import CodeAgent
 from prowess.agents.models.scripted import ScriptedModel
 from prowess.agents.record import final_message
-from prowess.agents.sandbox import Limits, Result, find_sandbox
 from prowess.core.errors import SandboxError, UserError
 from prowess.core.task import File, Task
 from prowess.measure.trials import WITHOUT
+from prowess.sandbox import Limits, Result, find_sandbox
 from prowess.suites import open_suite
 from prowess.suites.humaneval import SOLUTION, HumanEval, Problem, Returned, calls_of, holds, read
 from prowess.suites.worlds.needs import Needs

@@ -15,11 +15,11 @@ from prowess.agents.code import CodeAgent
 from prowess.agents.models.scripted import ScriptedModel
 from prowess.agents.oracle import Oracle
 from prowess.agents.record import final_message
-from prowess.agents.sandbox import find_sandbox
 from prowess.core.errors import UserError
 from prowess.core.task import Split, Task
 from prowess.measure.trials import WITHOUT
 from prowess.measure.worlds import stand
+from prowess.sandbox import find_sandbox
 from prowess.suites import open_suite
 from prowess.suites.questions import Questions
 from prowess.suites.wikitables import TABLE, normal, values_of

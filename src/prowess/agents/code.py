@@ -16,8 +16,6 @@ from prowess.agents.prompting import (
     used_skills,
 )
 from prowess.agents.record import trajectory_of
-from prowess.agents.sandbox import Limits, Result, Sandbox
-from prowess.agents.sandbox.rooms import at
 from prowess.core.base import digest
 from prowess.core.errors import BoundaryError
 from prowess.core.model import Message, Model, Request, Response
@@ -28,6 +26,8 @@ from prowess.core.trajectory import Observation, Step, Trajectory
 from prowess.core.view import View
 from prowess.guard.redact import redact
 from prowess.guard.runtime import TRIALS, Runtime
+from prowess.sandbox import Limits, Result, Sandbox
+from prowess.sandbox.rooms import at
 
 Feedback = Callable[[tuple[File, ...], str], Score | Awaitable[Score]]
 """Judges (output files, answer); `functools.partial(suite.check, task)` is one."""

@@ -19,9 +19,6 @@ import anyio.to_thread
 from prowess.agents.base import Until
 from prowess.agents.prompting import REFERENCE, UNTRUSTED, preload, shown_at_once, skill_files, used_skills
 from prowess.agents.record import trajectory_of
-from prowess.agents.sandbox.confined import supervised
-from prowess.agents.sandbox.files import read_files, remove_folder, write_files
-from prowess.agents.sandbox.process import Captured, run_tree
 from prowess.agents.streams import Session, read_claude, read_codex
 from prowess.core.base import Frozen, digest
 from prowess.core.errors import AgentError
@@ -31,6 +28,9 @@ from prowess.core.trajectory import Step, Trajectory
 from prowess.core.view import View
 from prowess.guard.runtime import OUTSIDE, Runtime
 from prowess.library.skillmd import render
+from prowess.sandbox.confined import supervised
+from prowess.sandbox.files import read_files, remove_folder, write_files
+from prowess.sandbox.process import Captured, run_tree
 from prowess.trajectories.importers import OWN_RUN
 from prowess.trajectories.skill_use import loads
 

@@ -17,9 +17,6 @@ from prowess.agents.prompting import (
     used_skills,
 )
 from prowess.agents.record import trajectory_of
-from prowess.agents.sandbox import Limits, Sandbox
-from prowess.agents.sandbox.files import check_path
-from prowess.agents.sandbox.rooms import at
 from prowess.core.base import digest
 from prowess.core.cost import Cost
 from prowess.core.errors import BoundaryError, SandboxError
@@ -30,6 +27,9 @@ from prowess.core.trajectory import Observation, Step, Trajectory
 from prowess.core.view import View
 from prowess.guard.redact import redact
 from prowess.guard.runtime import TRIALS, Runtime
+from prowess.sandbox import Limits, Sandbox
+from prowess.sandbox.files import check_path
+from prowess.sandbox.rooms import at
 
 SYSTEM = "You do office tasks with tools, in a folder that holds the task's files. There is no network."
 NATIVE = "When all is done, answer without a tool call."

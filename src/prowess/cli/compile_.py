@@ -106,11 +106,11 @@ def _compare(
     from prowess.agents.models import open_model
     from prowess.agents.models.meter import Budget as Limit
     from prowess.agents.models.meter import Metered
-    from prowess.agents.sandbox import find_sandbox
     from prowess.cli.progress import Waiting
     from prowess.core.errors import UserError
     from prowess.evolve.compiling.team import against_team
     from prowess.measure.trials import Bench
+    from prowess.sandbox import find_sandbox
     from prowess.settings import load
     from prowess.suites import open_suite
     from prowess.trajectories.runstore import RunStore

@@ -83,9 +83,9 @@ def _python() -> Iterator[Check]:
 def _sandbox(quick: bool) -> Iterator[Check]:
     import anyio
 
-    from prowess.agents.sandbox import ESCAPES, find_sandbox, probe
-    from prowess.agents.sandbox.abilities import abilities
     from prowess.core.errors import SandboxError
+    from prowess.sandbox import ESCAPES, find_sandbox, probe
+    from prowess.sandbox.abilities import abilities
 
     yield Check("system", "note", ", ".join(f"{name}: {found}" for name, found in abilities().items()))
     try:

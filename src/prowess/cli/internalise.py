@@ -44,9 +44,9 @@ def open_shelf(recipe: str, library: Path, suite: str, families: "Sequence[str] 
         chosen = chosen_families(rules, families)
         shelf = Shelf(snapshot, rules, tuple(chosen), ByFamily(), BareAgent, longest=4 if policy == TINY else 16)
     else:
-        from prowess.agents.sandbox import find_sandbox
         from prowess.evolve.providers import BestMatches
         from prowess.evolve.run import agent_of
+        from prowess.sandbox import find_sandbox
         from prowess.suites import open_suite
 
         opened, sandbox = open_suite(suite), find_sandbox()

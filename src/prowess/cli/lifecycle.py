@@ -180,9 +180,9 @@ def _known(snapshot: "Snapshot", names: list[str] | None) -> "tuple[str, ...]":
 
 def _context(suite: "Suite", model: str, seed: int, concurrency: int, limit: float | None) -> "Context":
     from prowess.agents.models import open_metered
-    from prowess.agents.sandbox import find_sandbox
     from prowess.evolve.protocols import Context
     from prowess.evolve.run import agent_of
+    from prowess.sandbox import find_sandbox
     from prowess.settings import load
     from prowess.trajectories.runstore import RunStore
 
@@ -248,9 +248,9 @@ def _states(library: "Library", model: str, suite: str | None) -> "list[State]":
 def _agent(model: str, suite: str | None) -> str | None:
     """The name of the agent with that model; None where the model is not at hand, which hinders no listing."""
     from prowess.agents.models import open_model
-    from prowess.agents.sandbox import find_sandbox
     from prowess.core.errors import ProwessError
     from prowess.evolve.run import agent_of
+    from prowess.sandbox import find_sandbox
     from prowess.suites import open_suite
 
     try:

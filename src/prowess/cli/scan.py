@@ -9,12 +9,12 @@ import typer
 from prowess.cli.options import Budget, Json, LibraryPath, open_library
 
 if TYPE_CHECKING:
-    from prowess.agents.sandbox import Result
     from prowess.cli.screen import Screen
     from prowess.core.task import File
     from prowess.guard.scan import Finding
     from prowess.guard.scan.others import Opinion
     from prowess.measure.semantic import Review
+    from prowess.sandbox import Result
 
 
 def scan(
@@ -152,8 +152,8 @@ def _opinions(names: list[str], files: Mapping[str, bytes], digest: str) -> "lis
     """What other scanners say. They run in the sandbox: a skill may be made to attack the one who reads it."""
     import anyio
 
-    from prowess.agents.sandbox import Limits, find_sandbox
     from prowess.guard.scan.others import opinion
+    from prowess.sandbox import Limits, find_sandbox
     from prowess.settings import load
 
     sandbox = find_sandbox()

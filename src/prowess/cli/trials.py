@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 def open_bench(suite: "Suite", model: "Model", concurrency: int | None, waiting: "Waiting") -> "Bench":
     """The agent that runs have by default, with the store of trials that verbs share; `waiting` shows the progress."""
-    from prowess.agents.sandbox import find_sandbox
     from prowess.evolve.run import agent_of
     from prowess.measure.trials import Bench
+    from prowess.sandbox import find_sandbox
     from prowess.settings import load
     from prowess.trajectories.runstore import RunStore
 

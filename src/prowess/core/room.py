@@ -12,7 +12,7 @@ KEY = "room"
 
 
 class Room(Frozen):
-    """The folders that programs find, and where. Not every sandbox can give one: see `agents.sandbox.rooms`."""
+    """The folders that programs find, and where. Not every sandbox can give one: see `sandbox.rooms`."""
 
     work: str
     """Absolute path of the folder in which programs start."""

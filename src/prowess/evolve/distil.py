@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from prowess.agents.code import problem_of, run_program
-from prowess.agents.sandbox import Sandbox
 from prowess.core.errors import SandboxError
 from prowess.core.lesson import Lesson
 from prowess.core.patch import CreateSkill, DeleteSkill, Patch
@@ -17,6 +16,7 @@ from prowess.core.skill import Skill, Snapshot
 from prowess.core.task import File, Task
 from prowess.evolve.hoist import hoist
 from prowess.evolve.protocols import Context
+from prowess.sandbox import Sandbox
 
 SIBLINGS = 8
 """Tasks of the family that tell a name of the task from a rule of the house; they are drawn, not run."""

@@ -23,7 +23,6 @@ from pydantic import TypeAdapter
 from prowess.agents.code import END_OF_PROGRAM, messages_for, problem_of, run_program
 from prowess.agents.preview import preview
 from prowess.agents.prompting import extract_program
-from prowess.agents.sandbox import Sandbox
 from prowess.core.base import digest
 from prowess.core.cost import total
 from prowess.core.errors import BoundaryError, ModelError
@@ -36,6 +35,7 @@ from prowess.core.trajectory import Observation, Step, Trajectory
 from prowess.core.view import View
 from prowess.evolve.examples import COOKBOOK, EXAMPLE, EXAMPLE_CHANGE, EXAMPLE_REPAIR
 from prowess.evolve.protocols import Context, Episode
+from prowess.sandbox import Sandbox
 from prowess.trajectories.runstore import keep
 
 FAILURES = 3

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from prowess.agents.sandbox import Sandbox
 from prowess.core.skill import Skill
 from prowess.core.task import File, Split, Task
 from prowess.evolve.protocols import Recipe
@@ -15,6 +14,7 @@ from prowess.measure.gates import FormatGate, Gate, LintGate, Provider, ScanGate
 from prowess.measure.permission import PermissionGate
 from prowess.measure.regression import RegressionGate
 from prowess.measure.stats.design import Design
+from prowess.sandbox import Sandbox
 from prowess.suites.base import Suite
 
 REGRESSION = 4

@@ -9,8 +9,8 @@ from prowess.agents.code import CodeAgent
 from prowess.agents.executor import Executor, Local, PlacedAgent, PlacedModel
 from prowess.agents.models import open_model
 from prowess.agents.models.meter import Meter
-from prowess.agents.sandbox import Sandbox, find_sandbox
 from prowess.core.model import Model
+from prowess.sandbox import Sandbox, find_sandbox
 from prowess.suites import Suite, open_suite
 from prowess.suites.worlds.suite import WorldSuite
 

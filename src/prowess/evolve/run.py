@@ -15,7 +15,6 @@ from prowess.agents.executor import open_executor
 from prowess.agents.models import open_model
 from prowess.agents.models.cache import Cached
 from prowess.agents.models.meter import AllowanceSpent, Budget, Meter, Metered
-from prowess.agents.sandbox import Sandbox, find_sandbox
 from prowess.core.base import Frozen, digest
 from prowess.core.cost import total
 from prowess.core.evidence import Noise
@@ -40,6 +39,7 @@ from prowess.measure.gates import Provider, proposed
 from prowess.measure.splits import require_apart
 from prowess.measure.stats.design import Design, fewest_pairs
 from prowess.measure.trials import Arm, Bench, run_trials
+from prowess.sandbox import Sandbox, find_sandbox
 from prowess.suites import Suite, open_suite
 from prowess.trajectories.runstore import RunStore
 

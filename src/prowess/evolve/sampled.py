@@ -15,7 +15,6 @@ from prowess.agents.acting import ActingAgent, Minded
 from prowess.agents.base import Agent
 from prowess.agents.code import CodeAgent
 from prowess.agents.playing import Act
-from prowess.agents.sandbox import Sandbox
 from prowess.core.base import Frozen, digest
 from prowess.core.lesson import Lesson
 from prowess.core.skill import Snapshot
@@ -30,6 +29,7 @@ from prowess.evolve.protocols import Context, Episode
 from prowess.evolve.reflect import reference_to, transcript
 from prowess.evolve.statistics import did
 from prowess.measure.trials import run_trial, stored_trajectory
+from prowess.sandbox import Sandbox
 from prowess.suites.worlds.engine import Scene
 from prowess.suites.worlds.suite import Episode as Playing
 from prowess.suites.worlds.suite import WorldSuite

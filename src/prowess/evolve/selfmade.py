@@ -12,7 +12,6 @@ from pydantic import JsonValue
 
 from prowess.agents.models.meter import Meter, Metered
 from prowess.agents.record import final_message
-from prowess.agents.sandbox import Sandbox
 from prowess.core.base import Frozen, digest
 from prowess.core.errors import SandboxError
 from prowess.core.skill import Snapshot
@@ -22,6 +21,7 @@ from prowess.evolve.asking import answer, fields, text, texts
 from prowess.evolve.prompts import Prompt
 from prowess.evolve.protocols import Context, Episode
 from prowess.measure.judge import Judge
+from prowess.sandbox import Sandbox
 from prowess.search.likeness import cosine, lexical
 from prowess.suites.selfmade import NAME
 

@@ -7,7 +7,6 @@ proves enough to refuse (the unit-test gate with rollback of Memento-Skills, 260
 import json
 from dataclasses import dataclass
 
-from prowess.agents.sandbox import Limits, Sandbox
 from prowess.core.errors import SandboxError
 from prowess.core.evidence import Verdict
 from prowess.core.patch import Patch
@@ -15,6 +14,7 @@ from prowess.core.skill import Skill, Snapshot
 from prowess.core.task import File
 from prowess.core.text import last_lines
 from prowess.measure.gates import GateContext, changed
+from prowess.sandbox import Limits, Sandbox
 
 _DRIVER = """\
 import json, runpy, sys

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from prowess.agents.prompting import extract_program
-from prowess.agents.sandbox import Sandbox
 from prowess.core.base import Frozen
 from prowess.core.lesson import Lesson
 from prowess.core.patch import CreateSkill, Patch
@@ -28,6 +27,7 @@ from prowess.evolve.selftest import failing, tests_of
 from prowess.evolve.statistics import utilities
 from prowess.evolve.tiers import modules_of
 from prowess.library.skillmd import validate
+from prowess.sandbox import Sandbox
 
 TRIES = 3
 AT_HAND = frozenset({"openpyxl"})

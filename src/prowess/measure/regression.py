@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from prowess.agents.code import programs_of, run_program
-from prowess.agents.sandbox import Sandbox
 from prowess.core.base import digest
 from prowess.core.errors import SandboxError, UserError
 from prowess.core.evidence import Evidence, Trial, Verdict
@@ -24,6 +23,7 @@ from prowess.measure.gates import GateContext, Provider, arms, require_disjoint,
 from prowess.measure.sequential import sequential_evidence
 from prowess.measure.stats.sequential import log_e_value, non_inferiority_p
 from prowess.measure.trials import Arm, Bench, final_message, run_blocks
+from prowess.sandbox import Sandbox
 
 
 def kept_task(task: Task, view: View, trajectory: Trajectory) -> KeptTask | None:

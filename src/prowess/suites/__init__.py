@@ -53,11 +53,10 @@ def open_suite(name: str, *, root: Path | None = None) -> Suite:
         world = world_class(name)
         return world(root) if isinstance(world.needs, DataSet) else world()
     if name.startswith("folders:"):
+        from prowess.sandbox.rooms import LocalRooms
         from prowess.suites.folders import PREFIX, TaskFolders
 
-        # Sandboxes are a layer up, so what runs the folders' scripts is looked up by name and handed in.
-        rooms = import_module("prowess.agents.sandbox.rooms").LocalRooms()
-        return TaskFolders(Path(name.removeprefix(PREFIX)), rooms)
+        return TaskFolders(Path(name.removeprefix(PREFIX)), LocalRooms())
     raise UserError(f"there is no suite {name!r}", f"choose one of {', '.join(SUITES)}, or folders:PATH")
 
 

@@ -20,8 +20,8 @@ from typing import Any, ClassVar, Final, NamedTuple
 
 import anyio
 
-from prowess.agents.sandbox import Limits, Result, Sandbox, find_sandbox
 from prowess.core.task import File, Split, Task
+from prowess.sandbox import Limits, Result, Sandbox, find_sandbox
 from prowess.suites.questions import Question, Questions
 from prowess.suites.worlds.needs import Needs
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from prowess.agents.sandbox import Limits, Result, Sandbox, find_sandbox
 from prowess.core.base import digest
 from prowess.core.task import File
+from prowess.sandbox import Limits, Result, Sandbox, find_sandbox
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "suites")]  # the world of lamps
 

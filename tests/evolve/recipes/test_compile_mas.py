@@ -6,12 +6,12 @@ from pathlib import Path
 from evolve_parts import SUITE, by_another_office, fenced, right, task_in
 from recipe_parts import SOME, Played, learned
 
-from prowess.agents.sandbox import find_sandbox
 from prowess.core.cost import Cost
 from prowess.core.model import Request, Response
 from prowess.evolve.method import Setup
 from prowess.evolve.recipes import build
 from prowess.evolve.recipes.compile_mas import office
+from prowess.sandbox import find_sandbox
 
 RULES = "separated by semicolons"
 PLAN = SOME.__class__("none", families=("ledger-totals", "address-list"), evidence=2, gate=3, test=2, human=False)

@@ -105,7 +105,7 @@ def test_a_round_adds_a_section_and_says_nothing_twice(tmp_path: Path) -> None:
 
 
 def test_manuals_hold_rules_and_no_program() -> None:
-    from prowess.agents.sandbox import find_sandbox
+    from prowess.sandbox import find_sandbox
 
     ((family, text),) = manuals(Setup(Workbench(), find_sandbox(), ("ledger-totals",)))
     assert family == "ledger-totals" and "semicolons" in text and "```" not in text

@@ -10,7 +10,6 @@ import anyio
 import pytest
 
 from prowess.agents.acting import ActingAgent
-from prowess.agents.sandbox import find_sandbox
 from prowess.core.cost import Cost
 from prowess.core.errors import UserError
 from prowess.core.model import Request, Response
@@ -20,6 +19,7 @@ from prowess.evolve.method import Setup
 from prowess.evolve.prompts import prompts
 from prowess.evolve.protocols import Context, Event
 from prowess.evolve.recipes import build, sdg
+from prowess.sandbox import find_sandbox
 from prowess.suites import open_suite
 from prowess.suites.worlds.suite import WorldSuite
 from prowess.trajectories.runstore import RunStore

@@ -8,12 +8,12 @@ from evolve_parts import SUITE
 from recipe_parts import DRAFTED, RULE, USELESS, Played, garbled, learned
 from test_yunjue import CODE
 
-from prowess.agents.sandbox import find_sandbox
 from prowess.core.errors import UserError
 from prowess.core.task import File
 from prowess.evolve.documents import nearest, passages, read_documents
 from prowess.evolve.method import Setup
 from prowess.evolve.recipes import build
+from prowess.sandbox import find_sandbox
 
 TOOL = {
     "code": CODE.replace("sum_ledger(path)", "ledger_totals(source, target)"),

@@ -6,9 +6,9 @@ from typing import Any
 from evolve_parts import SUITE
 from recipe_parts import DRAFTED, RULE, USELESS, Played, garbled, learned
 
-from prowess.agents.sandbox import find_sandbox
 from prowess.evolve.method import Setup
 from prowess.evolve.recipes.uni_skill import demonstrations
+from prowess.sandbox import find_sandbox
 
 REQUEST = {"missing": {"name": "sum-ledger", "description": DRAFTED["description"], "arguments": ["path"]}}
 SAYS: dict[str, Any] = {"request": REQUEST, "make": DRAFTED | {"name": "sum-ledger"}}

@@ -14,7 +14,6 @@ from lamps import LampSuite
 from recipe_parts import GARBAGE
 
 from prowess.agents.acting import ActingAgent
-from prowess.agents.sandbox import find_sandbox
 from prowess.core.cost import Cost
 from prowess.core.errors import UserError
 from prowess.core.model import Request, Response
@@ -27,6 +26,7 @@ from prowess.evolve.prompts import prompts
 from prowess.evolve.protocols import Context, Event
 from prowess.evolve.recipes import build
 from prowess.library.skillmd import validate
+from prowess.sandbox import find_sandbox
 from prowess.suites.workbench import Workbench
 from prowess.trajectories.runstore import RunStore
 

@@ -9,7 +9,6 @@ import pytest
 from evolve_parts import SUITE
 from recipe_parts import DRAFTED, RULE, Played, World, always, episode, garbled, learned
 
-from prowess.agents.sandbox import find_sandbox
 from prowess.core.patch import CreateSkill, Patch
 from prowess.core.skill import Skill, Snapshot
 from prowess.evolve.prompts import prompts
@@ -17,6 +16,7 @@ from prowess.evolve.protocols import Past
 from prowess.evolve.record import Decision
 from prowess.evolve.requests import Wanted
 from prowess.evolve.tools import Developer, OneTool, develop, egl, failed, tool_of
+from prowess.sandbox import find_sandbox
 
 ASK = prompts("common")["tool"]
 WANTED = {"name": "sum-ledger", "description": f"{DRAFTED['description']} {RULE}", "arguments": ["path"]}

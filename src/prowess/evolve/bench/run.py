@@ -16,7 +16,6 @@ from pathlib import Path
 from prowess.agents.executor import Executor
 from prowess.agents.models.cache import Cached
 from prowess.agents.models.meter import Budget, Meter, Metered
-from prowess.agents.sandbox import find_sandbox
 from prowess.core.base import digest
 from prowess.core.cost import total
 from prowess.core.errors import BudgetExceeded, ProwessError, UserError
@@ -36,6 +35,7 @@ from prowess.evolve.record import Point, RunRecord
 from prowess.evolve.run import Plan, machine, run_plan
 from prowess.measure.gates import Provider
 from prowess.measure.trials import Arm, Bench, run_trials, stored_trajectory
+from prowess.sandbox import find_sandbox
 from prowess.suites import open_suite
 from prowess.trajectories.runstore import RunStore
 

@@ -10,12 +10,12 @@ from importlib import import_module, resources
 
 from pydantic import TypeAdapter
 
-from prowess.agents.sandbox import Limits, Result
 from prowess.core.base import Frozen
 from prowess.core.errors import SandboxError, UserError
 from prowess.core.task import File
 from prowess.evolve.method import Ablation, Method, Setup
 from prowess.evolve.protocols import Recipe
+from prowess.sandbox import Limits, Result
 from prowess.suites import open_suite
 from prowess.suites.base import Suite
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from prowess.agents.base import Agent
 from prowess.agents.prompting import skill_files
 from prowess.agents.record import final_message
-from prowess.agents.sandbox import Limits, Result, WatchingSandbox
 from prowess.core.base import Frozen
 from prowess.core.errors import BoundaryError
 from prowess.core.skill import Skill, Snapshot
@@ -20,6 +19,7 @@ from prowess.core.view import View
 from prowess.measure.behaviour.commands import plan
 from prowess.measure.behaviour.decoys import HOME, PROJECT, START, Decoys, plant, start
 from prowess.measure.behaviour.effects import Effect, effects
+from prowess.sandbox import Limits, Result, WatchingSandbox
 
 LIMITS = Limits(seconds=10, memory_mb=1024, processes=48, file_bytes=8 << 20)
 """Of one command; an honest example is quick."""

@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from prowess.agents.sandbox import Act, Watched
-from prowess.agents.sandbox.watching import FLOOD, HIDDEN
 from prowess.core.base import Frozen
 from prowess.core.task import File
 from prowess.measure.behaviour.decoys import CHANGING, HOME, PROJECT, REACHING, Decoys
+from prowess.sandbox import Act, Watched
+from prowess.sandbox.watching import FLOOD, HIDDEN
 
 Kind = Literal["network", "secrets", "leak", "settings", "outside", "destroys", "self", "escape", "endless"]
 """Reached for the network; read secrets; put one where others see it; changed how the machine or an agent starts or

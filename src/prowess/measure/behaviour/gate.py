@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Protocol, cast
 
 from prowess.agents.base import Agent
-from prowess.agents.sandbox import Sandbox, WatchingSandbox
 from prowess.core.errors import SandboxError, UserError
 from prowess.core.evidence import Verdict
 from prowess.core.patch import Patch
@@ -16,6 +15,7 @@ from prowess.measure.behaviour.decoys import HOME
 from prowess.measure.behaviour.detonation import Report, Trap, detonate
 from prowess.measure.behaviour.effects import Effect
 from prowess.measure.gates import GateContext, changed
+from prowess.sandbox import Sandbox, WatchingSandbox
 
 _SHOWN = 6
 """Effects that a note names."""

@@ -7,7 +7,6 @@ from pathlib import Path
 from prowess.agents.base import Agent
 from prowess.agents.external import CLAUDE_CODE, CODEX, Command, ExternalAgent
 from prowess.agents.lexical import LexicalAgent
-from prowess.agents.sandbox import find_sandbox
 from prowess.agents.tools import ToolsAgent
 from prowess.core.errors import InvalidSkill, Refused, UserError
 from prowess.core.model import Model
@@ -15,6 +14,7 @@ from prowess.core.skill import Snapshot
 from prowess.library.skillmd import parse
 from prowess.library.targets import target
 from prowess.measure.triggers.trials import decided
+from prowess.sandbox import find_sandbox
 from prowess.settings import variables
 
 AGENTS = ("tools", "claude-code", "codex", "lexical")

@@ -18,7 +18,6 @@ from typing import Final
 import anyio
 
 from prowess.agents.models import open_metered
-from prowess.agents.sandbox import find_sandbox
 from prowess.core.cost import total
 from prowess.core.errors import PatchConflict, ProwessError, UserError
 from prowess.core.evidence import Verdict
@@ -40,6 +39,7 @@ from prowess.measure.behaviour import BehaviourGate
 from prowess.measure.calibration import verdicts_with_noise
 from prowess.measure.gates import GateContext, accepted, cascade
 from prowess.measure.trials import Bench
+from prowess.sandbox import find_sandbox
 from prowess.serve import review
 from prowess.serve.hub.accounts import Settings
 from prowess.serve.hub.jobs import LEASE, Job

@@ -16,7 +16,6 @@ from typing import Final
 
 import anyio
 
-from prowess.agents.sandbox import find_sandbox
 from prowess.core.base import Frozen
 from prowess.core.errors import UserError
 from prowess.core.evidence import Evidence, Verdict
@@ -29,6 +28,7 @@ from prowess.guard.tiers import standing
 from prowess.library import Library
 from prowess.measure.compare import compare
 from prowess.measure.trials import WITHOUT, Arm, Bench, run_trials, stored_trajectory
+from prowess.sandbox import find_sandbox
 from prowess.serve import listen
 from prowess.serve.hub.accounts import Settings
 from prowess.serve.hub.app import application

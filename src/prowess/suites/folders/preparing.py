@@ -7,10 +7,10 @@ from typing import Final
 from prowess.core.room import Room
 from prowess.core.task import File
 from prowess.library.trees import is_component
+from prowess.sandbox.rooms import Rooms
 from prowess.suites.folders import software
 from prowess.suites.folders.dockerfile import Unfit, installs, replay
 from prowess.suites.folders.harbor import SOLVE, TEST, TaskFolder
-from prowess.suites.folders.rooms import Rooms
 
 RESERVED: Final = re.compile(r"usr|bin|sbin|lib|lib32|lib64|etc|proc|dev|sys|run|nix|tmp|tests|solution|logs|")
 """Folders of the root that are the system's, or the format's own."""

@@ -6,7 +6,7 @@ import re
 from typing import Any, Final, cast
 
 from prowess.core.task import Check
-from prowess.suites.folders.rooms import Ran
+from prowess.sandbox.rooms import Ran
 
 REWARDS: Final = ("logs/verifier/reward.json", "logs/verifier/reward.txt")
 CTRF: Final = "logs/verifier/ctrf.json"

@@ -18,10 +18,10 @@ from prowess.core.skill import Skill
 from prowess.core.task import Check, File, Score, Split, Task
 from prowess.library.disk import read_folder
 from prowess.library.trees import is_component, skill_of
+from prowess.sandbox.rooms import Ran, Rooms
 from prowess.suites.folders import harbor, rewards
 from prowess.suites.folders.dockerfile import SKILLS, Unfit
 from prowess.suites.folders.preparing import Prepared, with_image, without_image
-from prowess.suites.folders.rooms import Ran, Rooms
 
 PREFIX: Final = "folders:"
 SPLITS: Final[tuple[Split, ...]] = ("evidence", "gate", "test")

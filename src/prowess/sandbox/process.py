@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 from anyio.abc import ByteReceiveStream, Process
 
-from prowess.agents.sandbox.files import folder_bytes
+from prowess.sandbox.files import folder_bytes
 
 GRACE = 3.0
 """Seconds that a tree gets to die after it was told to, and that its pipes get to close."""

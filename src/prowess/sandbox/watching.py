@@ -19,8 +19,8 @@ import threading
 from collections import Counter
 from typing import Final, Literal
 
-from prowess.agents.sandbox.base import Act
-from prowess.agents.sandbox.seccomp import SEEN, call_numbers
+from prowess.sandbox.base import Act
+from prowess.sandbox.seccomp import SEEN, call_numbers
 
 MOST_ACTS: Final = 2_000
 """Different acts of one kind that are kept of one run."""

@@ -18,12 +18,12 @@ from typing import IO
 
 import anyio
 
-from prowess.agents.sandbox.base import Limits, Result
-from prowess.agents.sandbox.files import MAX_FILES, check_path, is_sound
-from prowess.agents.sandbox.process import Captured, run_tree
 from prowess.core.errors import SandboxError
 from prowess.core.room import Room
 from prowess.core.task import File
+from prowess.sandbox.base import Limits, Result
+from prowess.sandbox.files import MAX_FILES, check_path, is_sound
+from prowess.sandbox.process import Captured, run_tree
 
 ENGINES = ("docker", "podman")
 CALL_SECONDS = 60.0

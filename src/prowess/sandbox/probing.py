@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from prowess.agents.sandbox.base import Limits, Result, Sandbox
 from prowess.core.errors import SandboxError
 from prowess.core.task import File
+from prowess.sandbox.base import Limits, Result, Sandbox
 
 _LIMITS = Limits(seconds=6, memory_mb=512, output_bytes=8_192, file_bytes=1 << 20, processes=24)
 

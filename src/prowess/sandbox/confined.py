@@ -15,13 +15,13 @@ from typing import Any
 
 import anyio
 
-from prowess.agents.sandbox import launcher
-from prowess.agents.sandbox.base import Act, Limits, Result, Watched
-from prowess.agents.sandbox.files import age_files, read_files, remove_folder, were_read, write_files
-from prowess.agents.sandbox.process import Captured, run_tree
-from prowess.agents.sandbox.watching import Watcher, can_watch
 from prowess.core.errors import SandboxError
 from prowess.core.task import File
+from prowess.sandbox import launcher
+from prowess.sandbox.base import Act, Limits, Result, Watched
+from prowess.sandbox.files import age_files, read_files, remove_folder, were_read, write_files
+from prowess.sandbox.process import Captured, run_tree
+from prowess.sandbox.watching import Watcher, can_watch
 
 HERE = Path(__file__).parent
 USERS = range(61_184, 65_520)

@@ -7,8 +7,10 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from prowess.agents.sandbox.base import Limits
-from prowess.agents.sandbox.confined import (
+from prowess.core.errors import SandboxError
+from prowess.core.room import Room
+from prowess.sandbox.base import Limits
+from prowess.sandbox.confined import (
     CONFIGURATION,
     HERE,
     Confined,
@@ -16,9 +18,7 @@ from prowess.agents.sandbox.confined import (
     interpreter_folders,
     launcher_command,
 )
-from prowess.agents.sandbox.seccomp import seccomp_filter
-from prowess.core.errors import SandboxError
-from prowess.core.room import Room
+from prowess.sandbox.seccomp import seccomp_filter
 
 WORK = "/sandbox"
 _LAUNCHER = "/run/launcher"

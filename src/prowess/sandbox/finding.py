@@ -8,9 +8,9 @@ from functools import cache
 
 import anyio
 
-from prowess.agents.sandbox.base import Sandbox
-from prowess.agents.sandbox.probing import hold
 from prowess.core.errors import SandboxError
+from prowess.sandbox.base import Sandbox
+from prowess.sandbox.probing import hold
 
 _INSTALL = (
     "install bubblewrap (Debian and Ubuntu: `apt install bubblewrap`; Fedora: `dnf install bubblewrap`; "
@@ -54,13 +54,13 @@ def makers() -> tuple[Callable[[], Sandbox], ...]:
 
 
 def _bubblewrap_as_root() -> Sandbox:
-    from prowess.agents.sandbox.bubblewrap import BubblewrapSandbox
+    from prowess.sandbox.bubblewrap import BubblewrapSandbox
 
     return BubblewrapSandbox(as_root=True)
 
 
 def _bubblewrap() -> Sandbox:
-    from prowess.agents.sandbox.bubblewrap import BubblewrapSandbox
+    from prowess.sandbox.bubblewrap import BubblewrapSandbox
 
     return BubblewrapSandbox(as_root=False)
 
@@ -68,12 +68,12 @@ def _bubblewrap() -> Sandbox:
 def _landlock() -> Sandbox:
     if platform.system() != "Linux":
         raise SandboxError(f"there is no sandbox for {platform.system()} yet")
-    from prowess.agents.sandbox.landlock import LandlockSandbox
+    from prowess.sandbox.landlock import LandlockSandbox
 
     return LandlockSandbox()
 
 
 def _seatbelt() -> Sandbox:
-    from prowess.agents.sandbox.seatbelt import SeatbeltSandbox
+    from prowess.sandbox.seatbelt import SeatbeltSandbox
 
     return SeatbeltSandbox()

@@ -76,7 +76,7 @@ class Sandbox(Protocol):
 
 
 class WatchingSandbox(Sandbox, Protocol):
-    """A sandbox that can also tell what a program did; see `prowess.agents.sandbox.watching` for how and how well."""
+    """A sandbox that can also tell what a program did; see `prowess.sandbox.watching` for how and how well."""
 
     async def watch(self, argv: list[str], files: tuple[File, ...] = (), limits: Limits | None = None) -> Watched:
         """As `run`, and what the program did or tried.

@@ -7,12 +7,12 @@ import anyio
 import pytest
 from test_sandbox import BACKENDS, verdict
 
-from prowess.agents.sandbox import Limits, Watched, WatchingSandbox, watching
-from prowess.agents.sandbox.seatbelt import profile
-from prowess.agents.sandbox.seccomp import SEEN, call_numbers, seccomp_filter
-from prowess.agents.sandbox.watching import can_watch
 from prowess.core.errors import SandboxError
 from prowess.core.task import File
+from prowess.sandbox import Limits, Watched, WatchingSandbox, watching
+from prowess.sandbox.seatbelt import profile
+from prowess.sandbox.seccomp import SEEN, call_numbers, seccomp_filter
+from prowess.sandbox.watching import can_watch
 
 FILES = (File(path="home/key", data=b"k"), File(path="home/other", data=b"o"), File(path="home/left", data=b"l"))
 

@@ -5,8 +5,9 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from prowess.agents.sandbox.base import Limits
-from prowess.agents.sandbox.confined import (
+from prowess.core.errors import SandboxError
+from prowess.sandbox.base import Limits
+from prowess.sandbox.confined import (
     CONFIGURATION,
     HERE,
     SYSTEM,
@@ -15,9 +16,8 @@ from prowess.agents.sandbox.confined import (
     interpreter_folders,
     launcher_command,
 )
-from prowess.agents.sandbox.kernel import landlock_abi
-from prowess.agents.sandbox.seccomp import seccomp_filter
-from prowess.core.errors import SandboxError
+from prowess.sandbox.kernel import landlock_abi
+from prowess.sandbox.seccomp import seccomp_filter
 
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
 _SCOPES = 6

@@ -14,16 +14,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prowess.agents.sandbox import ESCAPES, Limits, Result, Sandbox, find_sandbox, finding, probe
-from prowess.agents.sandbox.bubblewrap import BubblewrapSandbox
-from prowess.agents.sandbox.confined import Confined
-from prowess.agents.sandbox.files import check_path, read_files, remove_folder, write_files
-from prowess.agents.sandbox.kernel import landlock_abi
-from prowess.agents.sandbox.landlock import LandlockSandbox
-from prowess.agents.sandbox.process import Tail
-from prowess.agents.sandbox.seccomp import seccomp_filter
 from prowess.core.errors import SandboxError
 from prowess.core.task import File
+from prowess.sandbox import ESCAPES, Limits, Result, Sandbox, find_sandbox, finding, probe
+from prowess.sandbox.bubblewrap import BubblewrapSandbox
+from prowess.sandbox.confined import Confined
+from prowess.sandbox.files import check_path, read_files, remove_folder, write_files
+from prowess.sandbox.kernel import landlock_abi
+from prowess.sandbox.landlock import LandlockSandbox
+from prowess.sandbox.process import Tail
+from prowess.sandbox.seccomp import seccomp_filter
 
 BACKENDS = [
     pytest.param(
@@ -233,11 +233,11 @@ def test_finding_prefers_bubblewrap_then_landlock_then_refuses(monkeypatch: pyte
     if shutil.which("bwrap"):
         assert find_sandbox().name == "bubblewrap"
     find_sandbox.cache_clear()
-    monkeypatch.setattr("prowess.agents.sandbox.bubblewrap.shutil.which", lambda name: None)
+    monkeypatch.setattr("prowess.sandbox.bubblewrap.shutil.which", lambda name: None)
     if landlock_abi():
         assert find_sandbox().name == "landlock"
     find_sandbox.cache_clear()
-    monkeypatch.setattr("prowess.agents.sandbox.landlock.landlock_abi", lambda: 0)
+    monkeypatch.setattr("prowess.sandbox.landlock.landlock_abi", lambda: 0)
     with pytest.raises(SandboxError, match="apt install bubblewrap") as caught:
         find_sandbox()
     assert "no Landlock" in str(caught.value)

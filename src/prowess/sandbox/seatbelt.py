@@ -11,9 +11,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from prowess.agents.sandbox.base import Limits
-from prowess.agents.sandbox.confined import HERE, Confined, environment, interpreter_folders, launcher_command
 from prowess.core.errors import SandboxError
+from prowess.sandbox.base import Limits
+from prowess.sandbox.confined import HERE, Confined, environment, interpreter_folders, launcher_command
 
 _READABLE = (
     *("/usr", "/bin", "/sbin", "/System", "/Library/Frameworks", "/Library/Developer/CommandLineTools"),

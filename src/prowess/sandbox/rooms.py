@@ -3,27 +3,77 @@
 import shutil
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import anyio
 
-from prowess.agents.sandbox.base import Limits, Result, Sandbox
-from prowess.agents.sandbox.bubblewrap import BubblewrapSandbox
-from prowess.agents.sandbox.container import ContainerSandbox, built, contents, find_engine
-from prowess.agents.sandbox.finding import find_sandbox
 from prowess.core.errors import SandboxError
 from prowess.core.room import Room, room_of
 from prowess.core.task import File, Task
 from prowess.library.disk import stamp_folder
-from prowess.suites.folders.rooms import Image, Kind
+from prowess.sandbox.base import Limits, Result, Sandbox
+from prowess.sandbox.bubblewrap import BubblewrapSandbox
+from prowess.sandbox.container import ContainerSandbox, built, contents, find_engine
+from prowess.sandbox.finding import find_sandbox
 
 R = TypeVar("R")
+Kind = Literal["container", "bubblewrap"]
 FILE_BYTES = 1 << 26
 """Of one file that a task's own script writes."""
 PROCESSES = 512
+
+
+class Ran(Protocol):
+    """What a script left behind."""
+
+    @property
+    def exit_code(self) -> int: ...
+    @property
+    def stderr(self) -> str: ...
+    @property
+    def timed_out(self) -> bool: ...
+    @property
+    def files(self) -> tuple[File, ...]:
+        """New and changed files of the room's folders, named from the root."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A built image, and what lies in its working folder."""
+
+    name: str
+    work: str
+    files: tuple[File, ...]
+
+
+class Rooms(Protocol):
+    """Runs scripts in rooms of their own: no files of the host, bounded time and memory."""
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """What this machine has, the best first."""
+        ...
+
+    def build(self, context: Path, image: str | None, work: str | None, seconds: float) -> Image:
+        """Build the Dockerfile in `context`, or take the ready `image`; its working folder is `work` or what it says.
+
+        Raises:
+            BoundaryError: it could not be built in `seconds`; the text says why.
+        """
+        ...
+
+    def run(self, room: Room, argv: list[str], files: tuple[File, ...], seconds: float, memory_mb: int) -> Ran:
+        """Run `argv` in `room` with copies of `files`.
+
+        Raises:
+            BoundaryError: the room could not be given.
+        """
+        ...
 
 
 def at(sandbox: Sandbox, task: Task) -> Sandbox:

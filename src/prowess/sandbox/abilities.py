@@ -5,15 +5,15 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from prowess.agents.sandbox.seccomp import call_numbers
-from prowess.agents.sandbox.watching import can_watch
+from prowess.sandbox.seccomp import call_numbers
+from prowess.sandbox.watching import can_watch
 
 
 def abilities() -> dict[str, str]:
     """Name of each mechanism to what was found of it."""
     if platform.system() == "Darwin":
         return {"Seatbelt": "yes" if Path("/usr/bin/sandbox-exec").exists() else "no"}
-    from prowess.agents.sandbox.kernel import landlock_abi
+    from prowess.sandbox.kernel import landlock_abi
 
     abi = landlock_abi() if platform.system() == "Linux" else 0
     return {
