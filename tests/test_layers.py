@@ -29,8 +29,12 @@ ALLOWED_IN_CORE = {"pydantic", "prowess"}
 
 
 def layer_of(parts: tuple[str, ...]) -> str:
-    """The sandbox needs core alone, and both agents and suites run programs in it: a layer of its own in `agents`."""
-    return "sandbox" if parts[:2] == ("agents", "sandbox") else parts[0]
+    """The sandbox needs core alone, and both agents and suites run programs in it: a layer of its own in `agents`.
+
+    The rooms of task folders lie there too, but are made to what a suite asks for: they belong to agents.
+    """
+    rooms = parts[2:3] in (("rooms",), ("rooms.py",))
+    return "sandbox" if parts[:2] == ("agents", "sandbox") and not rooms else parts[0]
 
 
 def imports(path: Path) -> set[str]:
