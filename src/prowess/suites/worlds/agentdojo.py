@@ -162,7 +162,8 @@ class Errand:
         """The errand, and its environment as it is before anything is done."""
         self._suite = self._suites[start["suite"]]
         self._task = self._suite.user_tasks[start["task"]]
-        self._injection, written = None, {}
+        self._injection = None
+        written: dict[str, str] = {}
         if "attack" in start:
             self._injection = self._suite.injection_tasks[start["injection"]]
             written = self._attack(start["suite"], start["attack"]).attack(self._task, self._injection)

@@ -17,7 +17,7 @@ def _onednn() -> Any:
     return found if has and hasattr(found, "_linear_pointwise") else None
 
 
-_ONEDNN = _onednn()
+_ONEDNN: Any = _onednn()
 
 
 class Product:
