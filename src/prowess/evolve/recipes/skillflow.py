@@ -43,9 +43,11 @@ class RawHistory:
             name = f"{family}-history"
             there = library.get(name)
             happened = "\n\n".join(_quoted(lesson.text) for lesson in group)
-            body = last_lines(f"{there.body if there else ''}\n{happened}", HISTORY) + "\n"
-            about = f"What was done on {family.replace('-', ' ')} tasks before. Use for such tasks."
-            skill = Skill(name=name, description=about, body=body)
+            about = f"What was done on {family.replace('-', ' ')} tasks before"
+            heading = f"# {about}\n"
+            before = there.body.removeprefix(heading) if there else ""
+            body = heading + last_lines(f"{before}\n{happened}", HISTORY) + "\n"
+            skill = Skill(name=name, description=f"{about}. Use for such tasks.", body=body)
             ids = tuple(lesson.id for lesson in group)
             reason = f"{name}: {len(group)} more"
             found.append(
