@@ -31,8 +31,14 @@ def list_(json: Json = False) -> None:
     if json:
         screen.data(rows)
         return
-    shown = [((r["suite"], "bold"), r["about"], r["licence"], "yes" if r["here"] else r["hint"]) for r in rows]
-    screen.table(("suite", "what it is", "licence", "here"), shown)
+    shown = [((r["suite"], "bold"), r["about"], "yes" if r["here"] else "no") for r in rows]
+    screen.table(("suite", "what it is", "here"), shown)
+    missing = [r for r in rows if not r["here"]]
+    if missing:
+        screen.line()
+        screen.line("What the others need:")
+    for row in missing:
+        screen.line(f"  {row['suite']:<18} {row['hint']}")
 
 
 @app.command()
