@@ -18,6 +18,7 @@ def _onednn() -> Any:
 
 
 _ONEDNN: Any = _onednn()
+_PACKS = bool(_ONEDNN)
 
 
 class Product:
@@ -31,7 +32,7 @@ class Product:
 
     def __init__(self, weight: Tensor, rows: int) -> None:
         large = weight.numel() >= PACKED and weight.device.type == "cpu" and weight.dtype == torch.float32
-        self._packed = large and _ONEDNN is not None
+        self._packed = large and _PACKS
         self._weight = _ONEDNN._reorder_linear_weight(weight.detach(), rows) if self._packed else weight
 
     def __call__(self, x: Tensor) -> Tensor:
