@@ -48,6 +48,8 @@ _REPEATED: Final = 0.5
 """Weight of the logarithm of how often a word stands in a query (chosen by `benchmarks/tuning.py`)."""
 _MASKS: Final = 64
 """Filters whose skills are remembered."""
+_PAGE: Final = 1 << 14
+"""Bytes; posting lists are long, and a list read for the first time is read page by page."""
 _BRIEF: Final = 500
 """Characters of a body that an encoder sees: what a skill is for stands at its beginning."""
 
@@ -211,6 +213,7 @@ class SearchIndex:
         self._db = sqlite3.connect(
             ":memory:" if self.path is None else self.path, timeout=30, isolation_level=None, check_same_thread=False
         )
+        self._db.execute(f"PRAGMA page_size={_PAGE}")  # of a new file
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._create()
