@@ -82,6 +82,16 @@ def test_families_and_splits(tmp_path: Path) -> None:
             suite.tasks(wrong[0], "gate", 1, wrong[1], wrong[2])
 
 
+def test_another_verifier_makes_another_task(tmp_path: Path) -> None:
+    write_task(tmp_path / "sum")
+    _, task = one(tmp_path)
+    solution, verifier = (tmp_path / "sum" / part for part in ("solution/solve.sh", "tests/test.sh"))
+    solution.write_text(solution.read_text() + "\n# the same\n")
+    assert one(tmp_path)[1].digest == task.digest, "how it is solved says nothing of how it is judged"
+    verifier.write_text(verifier.read_text() + "\n# stricter\n")
+    assert one(tmp_path)[1].digest != task.digest
+
+
 def test_opened_by_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LocalRooms, "kinds", ("bubblewrap",))
     write_task(tmp_path / "sum")

@@ -287,6 +287,23 @@ class TestAgentDojo:
         assert run.extra["orders"] and dojo.check(task, run.outputs).passed
 
 
+def test_an_attack_that_cannot_be_judged_has_not_failed() -> None:
+    from prowess.suites.worlds.agentdojo import INJECTION, Errand
+
+    class Judge:
+        """Breaks, as the package's do where the data that they look at are gone."""
+
+        def utility_from_traces(self, *given: object) -> bool:
+            raise KeyError("the mail is gone")
+
+        security_from_traces = utility_from_traces
+
+    errand = object.__new__(Errand)
+    vars(errand).update(_task=Judge(), _injection=Judge(), _said="", _before=None, _now=None, _calls=[])
+    outcome = errand.score()
+    assert not outcome.passed and "cannot be told" in outcome.also[INJECTION]
+
+
 @pytest.mark.parametrize("name", ["bfcl", "agentdojo"])
 def test_a_process_that_dies_makes_the_run_missing(name: str) -> None:
     suite = opened(name)

@@ -8,10 +8,12 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
+from hashlib import sha256
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Final
 
+from prowess.core.base import digest
 from prowess.core.errors import BoundaryError, UserError
 from prowess.core.room import KEY
 from prowess.core.skill import Skill
@@ -154,6 +156,7 @@ class TaskFolders:
             prompt=f"{text}\n\nThe current folder is `{work}`; name its files relative to it.",
             files=prepared.files,
             outputs=rewards.outputs_of(text, work, paths),
+            source=_verifier(prepared),
             meta={KEY: prepared.room.model_dump(mode="json")},
         )
 
@@ -233,6 +236,13 @@ class TaskFolders:
                 f"{self.name} has no task {task.id!r}", "the folder has changed since; draw its tasks again"
             )
         return found[0]
+
+
+def _verifier(prepared: Prepared) -> str:
+    """What the verdict depends on beside the answer; trials under another verifier are other trials."""
+    own, config = prepared.folder.tests, prepared.folder.config.verifier
+    files = [[path, sha256(own[path]).hexdigest()] for path in sorted(own)]
+    return f"verifier {digest([files, config.model_dump(mode='json')])[:16]}"
 
 
 def _fits(path: str, given: Mapping[str, object]) -> bool:
